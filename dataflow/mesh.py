@@ -1,0 +1,292 @@
+"""A mesh of tiles: how operands travel through an array, whatever its cells do with them."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.delay import Skew, delayed
+from hw.unit import Unit, place
+from pe.base import PE, Encoder
+
+__all__ = ["BAND", "Band", "Cells", "MeshRow", "Shape", "deskewed", "edge_latency", "place_bands", "place_edges"]
+
+BAND = 8
+"""Rows of tiles that are emitted together, once for all bands of an array."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How many cells an array has, and how they are cut into tiles.
+
+    Inside a tile an operand reaches all its cells in the same cycle; from tile to tile it takes one. Tiles of one
+    cell make a systolic array, one tile of all cells a broadcast array.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Cells, from 1 to 256 each way.
+    tile_rows, tile_cols : int
+        Cells of a tile; they divide the rows and columns.
+    """
+
+    rows: int
+    cols: int
+    tile_rows: int = 1
+    tile_cols: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "cols", "tile_rows", "tile_cols"):
+            count = getattr(self, name)
+            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
+                raise ValueError(f"Array {name} must be an integer from 1 to 256, not {count!r}")
+        for whole, part in (("rows", "tile_rows"), ("cols", "tile_cols")):
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(
+                    f"Array {part} must divide {whole} ({getattr(self, whole)}), not be {getattr(self, part)}"
+                )
+
+    @property
+    def mesh_rows(self) -> int:
+        """Tiles from top to bottom."""
+        return self.rows // self.tile_rows
+
+    @property
+    def mesh_cols(self) -> int:
+        """Tiles from left to right."""
+        return self.cols // self.tile_cols
+
+    @property
+    def name(self) -> str:
+        """``16x16``, or ``16x16_t2x4`` in tiles of 2 x 4."""
+        tiles = f"_t{self.tile_rows}x{self.tile_cols}" if (self.tile_rows, self.tile_cols) != (1, 1) else ""
+        return f"{self.rows}x{self.cols}{tiles}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells(ABC):
+    """What a mesh is made of: the cells of one dataflow, in tiles.
+
+    A tile is a unit with the ports ``act`` (tile_rows * row_bits), ``weight`` (tile_cols * column_bits),
+    ``control`` (`control_bits`), ``above`` (tile_cols * `above_bits`, if that is not 0) and
+    ``below`` (tile_cols * `below_bits`).
+
+    Parameters
+    ----------
+    pe : PE
+    shape : Shape
+    """
+
+    pe: PE
+    shape: Shape
+
+    @property
+    @abstractmethod
+    def control_bits(self) -> int:
+        """Bits that travel with the activations of a row of tiles."""
+
+    @property
+    @abstractmethod
+    def control_init(self) -> int | None:
+        """What the control registers hold after reset; None if they need none."""
+
+    @property
+    @abstractmethod
+    def above_bits(self) -> int:
+        """Bits that a column of cells takes from the tile above."""
+
+    @property
+    @abstractmethod
+    def below_bits(self) -> int:
+        """Bits that a column of cells gives to the tile below, or to the array's edge."""
+
+    @abstractmethod
+    def tile(self) -> Unit:
+        """One tile."""
+
+    @abstractmethod
+    def join(self, m: Module, band: "Band", rows: list["MeshRow"]) -> None:
+        """Connect the ports ``above`` and ``below`` of a band and its rows."""
+
+
+class MeshRow(Unit):
+    """One row of tiles: activations and control move one tile to the right each cycle.
+
+    Ports as those of a tile, for all columns. Tile ``j`` sees ``act`` and ``control`` as they were ``j`` cycles ago.
+    """
+
+    def __init__(self, *, cells: Cells) -> None:
+        self.cells = cells
+        pe, shape = cells.pe, cells.shape
+        above = {"above": In(shape.cols * cells.above_bits)} if cells.above_bits else {}
+        super().__init__(
+            {
+                "act": In(shape.tile_rows * pe.row_bits),
+                "control": In(cells.control_bits),
+                "weight": In(shape.cols * pe.column_bits),
+                **above,
+                "below": Out(shape.cols * cells.below_bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.cells.tile().name}_row_{self.cells.shape.mesh_cols}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        cells, shape = self.cells, self.cells.shape
+        act, control = self.act, self.control
+        below = []
+        for column in range(shape.mesh_cols):
+            if column:
+                act = delayed(m, act, 1, name=f"act_{column}")
+                control = delayed(m, control, 1, name=f"control_{column}", init=cells.control_init)
+            tile = place(m, f"tile_{column}", cells.tile())
+            m.d.comb += [
+                tile.act.eq(act),
+                tile.control.eq(control),
+                tile.weight.eq(self.weight.word_select(column, shape.tile_cols * cells.pe.column_bits)),
+            ]
+            if cells.above_bits:
+                m.d.comb += tile.above.eq(self.above.word_select(column, shape.tile_cols * cells.above_bits))
+            below.append(tile.below)
+        m.d.comb += self.below.eq(Cat(below))
+        return m
+
+
+class Band(Unit):
+    """Some rows of tiles, one below the other: weights move one tile down each cycle.
+
+    Ports as those of a tile, for all its rows and columns. Row ``i`` sees ``weight`` as it was ``i`` cycles ago, and
+    ``weight_below`` is what its last row sees, for another band below. How the rows' vertical ports are joined is
+    up to the cells, see `Cells.join`.
+    """
+
+    def __init__(self, *, cells: Cells, mesh_rows: int, lowest: bool) -> None:
+        self.cells = cells
+        self.mesh_rows = mesh_rows
+        self.lowest = lowest
+        pe, shape = cells.pe, cells.shape
+        above = {"above": In(shape.cols * cells.above_bits)} if cells.above_bits else {}
+        super().__init__(
+            {
+                "act": In(mesh_rows * shape.tile_rows * pe.row_bits),
+                "control": In(mesh_rows * cells.control_bits),
+                "weight": In(shape.cols * pe.column_bits),
+                **above,
+                **({} if lowest else {"weight_below": Out(shape.cols * pe.column_bits)}),
+                "below": Out(shape.cols * cells.below_bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        lowest = "_lowest" if self.lowest else ""
+        return f"{self.cells.tile().name}_band_{self.mesh_rows}x{self.cells.shape.mesh_cols}{lowest}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        cells, weight = self.cells, self.weight
+        operand_bits = cells.shape.tile_rows * cells.pe.row_bits
+        rows = []
+        for index in range(self.mesh_rows):
+            if index:
+                weight = delayed(m, weight, 1, name=f"weight_{index}")
+            row = place(m, f"row_{index}", MeshRow(cells=cells))
+            m.d.comb += [
+                row.act.eq(self.act.word_select(index, operand_bits)),
+                row.control.eq(self.control.word_select(index, cells.control_bits)),
+                row.weight.eq(weight),
+            ]
+            rows.append(row)
+        if not self.lowest:
+            m.d.comb += self.weight_below.eq(weight)
+        cells.join(m, self, rows)
+        return m
+
+
+def place_bands(m: Module, cells: Cells, *, act: Value, controls: list[Value], weight: Value) -> list[Band]:
+    """Add all rows of tiles in bands of `BAND` rows; what is below a band is left to the caller.
+
+    ``act`` and ``controls`` are those of all mesh rows, ``weight`` is that of the uppermost.
+    """
+    mesh_rows = cells.shape.mesh_rows
+    operand_bits = cells.shape.tile_rows * cells.pe.row_bits
+    bands = []
+    for start in range(0, mesh_rows, BAND):
+        stop = min(start + BAND, mesh_rows)
+        band = Band(cells=cells, mesh_rows=stop - start, lowest=stop == mesh_rows)
+        place(m, f"band_{start // BAND}", band)
+        if bands:
+            weight = delayed(m, bands[-1].weight_below, 1, name=f"weight_{start}")
+        m.d.comb += [
+            band.act.eq(act[start * operand_bits : stop * operand_bits]),
+            band.control.eq(Cat(controls[start:stop])),
+            band.weight.eq(weight),
+        ]
+        bands.append(band)
+    return bands
+
+
+def edge_latency(pe: PE, *, masked: bool) -> int:
+    """Cycles that the encoders of both edges take; the quicker side waits for the other."""
+    return max(pe.row_encoder(masked=masked).latency, pe.column_encoder().latency)
+
+
+def place_edges(
+    m: Module, pe: PE, shape: Shape, *, act: Value, mask: Value | None, weight: Value
+) -> tuple[Value, Value]:
+    """Add both edges of an array and return the operands of all rows and of all columns.
+
+    Row (column) ``i`` of the codes is skewed by the index of its tile, encoded, and held in a register: its operand
+    belongs to the codes of ``index + edge_latency + 1`` cycles ago.
+
+    Parameters
+    ----------
+    act, weight : Value
+        Codes of all rows, and of all columns.
+    mask : Value or None
+        Lanes of all rows that count; None if all do, always.
+    """
+    masked = mask is not None
+    latency = edge_latency(pe, masked=masked)
+    rows = [pe.row_encoder(masked=masked) for _ in range(shape.rows)]
+    columns = [pe.column_encoder() for _ in range(shape.cols)]
+    return (
+        _place_edge(m, "act", rows, codes=act, mask=mask, tile=shape.tile_rows, latency=latency),
+        _place_edge(m, "weight", columns, codes=weight, mask=None, tile=shape.tile_cols, latency=latency),
+    )
+
+
+def deskewed(m: Module, shape: Shape, sums: Value, *, what: str) -> Value:
+    """One sum for each column, in step with each other: each tile was a cycle behind its left neighbour."""
+    delays = tuple(shape.mesh_cols - 1 - column // shape.tile_cols for column in range(shape.cols))
+    return _skewed(m, what, sums, len(sums) // shape.cols, delays)
+
+
+def _place_edge(
+    m: Module, name: str, encoders: list[Encoder], *, codes: Value, mask: Value | None, tile: int, latency: int
+) -> Value:
+    width, lanes = len(encoders[0].codes), encoders[0].pe.lanes
+    delays = tuple(i // tile for i in range(len(encoders)))
+    codes = _skewed(m, f"{name}_codes", codes, width, delays)
+    if mask is not None:
+        mask = _skewed(m, f"{name}_mask", mask, lanes, delays)
+    operands = []
+    for index, encoder in enumerate(encoders):
+        place(m, f"{name}_encoder_{index}", encoder)
+        m.d.comb += encoder.codes.eq(codes.word_select(index, width))
+        if mask is not None:
+            m.d.comb += encoder.mask.eq(mask.word_select(index, lanes))
+        operands.append(delayed(m, encoder.operand, latency - encoder.latency, name=f"{name}_{index}_wait"))
+    return delayed(m, Cat(operands), 1, name=f"{name}_operand")
+
+
+def _skewed(m: Module, name: str, value: Value, width: int, delays: tuple[int, ...]) -> Value:
+    if not any(delays):
+        return value
+    skew = place(m, f"{name}_skew", Skew(width=width, delays=delays, what=name))
+    m.d.comb += skew.early.eq(value)
+    return skew.late

@@ -1,0 +1,258 @@
+"""Output-stationary array: every cell keeps one sum until its last product is in."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from dataflow.mesh import Band, Cells, MeshRow, Shape, deskewed, edge_latency, place_bands, place_edges
+from hw.delay import delayed
+from hw.unit import Unit, place
+from pe.base import PE
+from sw_ref.accumulate import Accumulator
+
+__all__ = ["OutputStationaryArray", "OutputStationaryCell", "OutputStationaryCells"]
+
+
+class OutputStationaryCell(Unit):
+    """One cell: adds the products of a step to its sum, and hands the sum over after the last.
+
+    The register of the sum is cleared by its own reset input, so that neither starting nor keeping a sum costs logic;
+    so is `result`, which is 0 except in the one cycle after the last step unless ``hold`` is set.
+
+    Ports
+    -----
+    act, weight : In
+        Operands of this cycle.
+    valid, last : In(1)
+        The operands count; they are the last of their sum (which implies ``valid``).
+    result : Out(accumulator bits)
+        The sum, in the cycle after the step marked ``last`` (`PE.latency` cycles later still).
+
+    Parameters
+    ----------
+    pe, accumulator
+        What is added, and what is kept of it.
+    hold : bool
+        Keep ``result`` until the next one.
+    """
+
+    def __init__(self, *, pe: PE, accumulator: Accumulator, hold: bool) -> None:
+        self.pe = pe
+        self.accumulator = accumulator
+        self.hold = hold
+        super().__init__(
+            {
+                "act": In(pe.row_bits),
+                "weight": In(pe.column_bits),
+                "valid": In(1),
+                "last": In(1),
+                "result": Out(accumulator.bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.core(self.accumulator).name}_os_cell{'_hold' if self.hold else ''}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        core = place(m, "core", self.pe.core(self.accumulator))
+        acc = Signal(self.accumulator.bits, reset_less=True)
+        result = Signal(self.accumulator.bits, reset_less=True)
+        # the clearing wave after reset comes with last, so last starts at 1
+        valid = delayed(m, self.valid, self.pe.latency, name="valid", init=0)
+        last = delayed(m, self.last, self.pe.latency, name="last", init=1)
+        m.d.comb += [
+            core.act.eq(self.act),
+            core.weight.eq(self.weight),
+            core.addend.eq(acc),
+            self.result.eq(result),
+        ]
+        with m.If(valid):
+            m.d.sync += acc.eq(core.sum)
+        with m.If(last):
+            m.d.sync += [acc.eq(0), result.eq(core.sum)]
+        if not self.hold:
+            with m.Else():
+                m.d.sync += result.eq(0)
+        return m
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputStationaryCells(Cells):
+    """Tiles of output-stationary cells; ``below`` carries the result of one row at a time, and 0 between.
+
+    Control, from the low bit: ``valid``, ``last`` and, where a tile has several rows, one ``select`` a row, which
+    puts that row's result on ``below``.
+    """
+
+    accumulator: Accumulator
+
+    @property
+    def hold(self) -> bool:
+        """Whether results wait for their turn: the rows of a tile end together, but leave one by one."""
+        return self.shape.tile_rows > 1
+
+    @property
+    def control_bits(self) -> int:
+        return 2 + (self.shape.tile_rows if self.hold else 0)
+
+    @property
+    def control_init(self) -> int:
+        return 0b10
+
+    @property
+    def above_bits(self) -> int:
+        return 0
+
+    @property
+    def below_bits(self) -> int:
+        return self.accumulator.bits
+
+    def tile(self) -> Unit:
+        return _Tile(cells=self)
+
+    def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
+        m.d.comb += band.below.eq(_any_of([row.below for row in rows]))
+
+
+class _Tile(Unit):
+    """Cells that see their operands in the same cycle."""
+
+    def __init__(self, *, cells: OutputStationaryCells) -> None:
+        self.cells = cells
+        pe, shape = cells.pe, cells.shape
+        super().__init__(
+            {
+                "act": In(shape.tile_rows * pe.row_bits),
+                "control": In(cells.control_bits),
+                "weight": In(shape.tile_cols * pe.column_bits),
+                "below": Out(shape.tile_cols * cells.below_bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        shape = self.cells.shape
+        return f"{self._cell().name}_tile_{shape.tile_rows}x{shape.tile_cols}"
+
+    def _cell(self) -> OutputStationaryCell:
+        cells = self.cells
+        return OutputStationaryCell(pe=cells.pe, accumulator=cells.accumulator, hold=cells.hold)
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        cells, shape = self.cells, self.cells.shape
+        columns = []
+        for column in range(shape.tile_cols):
+            results = []
+            for row in range(shape.tile_rows):
+                cell = place(m, f"cell_{row}_{column}", self._cell())
+                m.d.comb += [
+                    cell.act.eq(self.act.word_select(row, cells.pe.row_bits)),
+                    cell.weight.eq(self.weight.word_select(column, cells.pe.column_bits)),
+                    Cat(cell.valid, cell.last).eq(self.control[:2]),
+                ]
+                select = self.control[2 + row].replicate(len(cell.result)) if cells.hold else None
+                results.append(cell.result & select if cells.hold else cell.result)
+            columns.append(_any_of(results))
+        m.d.comb += self.below.eq(Cat(columns))
+        return m
+
+
+class OutputStationaryArray(Unit):
+    """Array of rows x cols cells, each keeping ``sum over steps and lanes of act * weight``.
+
+    In a cycle with ``valid`` high, one step goes in: ``lanes`` activations for each row and ``lanes`` weights for
+    each column. The step with ``last`` ends all sums of this tile; the next step starts new ones. Row ``r`` of the
+    results comes out, all columns together, `latency` + ``r`` cycles after that step; so two steps with ``last`` must be
+    at least ``rows`` cycles apart.
+
+    Ports
+    -----
+    act : In(rows * lanes * act bits), weight : In(cols * lanes * weight bits)
+        Codes, lane 0 of row (column) 0 in the low bits.
+    mask : In(lanes), only with several lanes
+        Lanes that count.
+    valid, last : In(1)
+    result : Out(cols * accumulator bits)
+        0 in all cycles without a result.
+
+    Parameters
+    ----------
+    pe : PE
+    shape : Shape
+    accumulator : Accumulator
+    """
+
+    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator) -> None:
+        self.pe = pe
+        self.shape = shape
+        self.accumulator = accumulator
+        self.cells = OutputStationaryCells(pe=pe, shape=shape, accumulator=accumulator)
+        self._edge = edge_latency(pe, masked=self.masked)
+        mask = {"mask": In(pe.lanes)} if self.masked else {}
+        super().__init__(
+            {
+                "act": In(shape.rows * pe.lanes * pe.act.bits),
+                **mask,
+                "weight": In(shape.cols * pe.lanes * pe.weight.bits),
+                "valid": In(1),
+                "last": In(1),
+                "result": Out(shape.cols * accumulator.bits),
+            }
+        )
+
+    @property
+    def masked(self) -> bool:
+        """Whether there is a mask: with one lane, a step without it is simply not valid."""
+        return self.pe.lanes > 1
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.core(self.accumulator).name}_os_{self.shape.name}"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last step to row 0 of its results."""
+        return 2 + self._edge + self.pe.latency + self.shape.mesh_cols
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe, shape = self.pe, self.shape
+        mask = self.mask.replicate(shape.rows) if self.masked else None
+        act, weight = place_edges(m, pe, shape, act=self.act, mask=mask, weight=self.weight)
+        bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
+        # in each column one mesh row at most is not 0, so that the OR of all is the one that counts
+        result = delayed(m, _any_of([band.below for band in bands]), 1, name="gathered")
+        m.d.comb += self.result.eq(deskewed(m, shape, result, what="result"))
+        return m
+
+    def _controls(self, m: Module) -> list[Value]:
+        """Control of each mesh row, skewed as its activations are."""
+        tile_rows = self.shape.tile_rows
+        valid = delayed(m, self.valid, self._edge + 1, name="valid_edge", init=0)
+        last = delayed(m, self.last, self._edge + 1, name="last_edge", init=1)
+        controls = []
+        for index in range(self.shape.mesh_rows):
+            if index:
+                valid = delayed(m, valid, 1, name=f"valid_{index}", init=0)
+                last = delayed(m, last, 1, name=f"last_{index}", init=1)
+            selects = []
+            if self.cells.hold:
+                # row r of the array leaves r + 1 cycles after row 0 has ended, and this tile has ended `index` later
+                wait = index * tile_rows - index + self.pe.latency + 1
+                select = delayed(m, last, wait, name=f"select_{index}", init=0)
+                for row in range(tile_rows):
+                    selects.append(select)
+                    select = delayed(m, select, 1, name=f"select_{index}_{row}", init=0)
+            controls.append(Cat(valid, last, *selects))
+        return controls
+
+
+def _any_of(words: list[Value]) -> Value:
+    gathered = words[0]
+    for word in words[1:]:
+        gathered = gathered | word
+    return gathered

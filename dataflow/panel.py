@@ -1,0 +1,131 @@
+"""The panel of activations that an engine keeps on chip, and its loader."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dataflow.walk import BlockWalk, DepthWalk, depth_steps
+from hw.unit import Unit
+
+__all__ = ["PanelBuffer"]
+
+
+class PanelBuffer(Unit):
+    """Two banks of words: one panel of activations is read, over and over, while the next is loaded.
+
+    A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read by their number;
+    the words of a panel can be read as soon as they have been loaded one by one. A word holds either all rows of
+    the panel at one step of K, or one row at one step of K, rows within steps.
+
+    Ports
+    -----
+    m, k : In
+        Size of the job, to be held while it is loading.
+    start : In(1)
+        Begin with a job; only while ``idle``.
+    idle : Out(1)
+    act : In(stream)
+        Words.
+    address : In
+        Number of a word in the panel that is being read.
+    available : Out(1)
+        That word has been loaded.
+    data : Out
+        The word, in the next cycle.
+    release : In(1)
+        The panel will not be read any more after this cycle.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word.
+    rows : int
+        Rows of a panel.
+    by_row : bool
+        Whether a word holds one row.
+    span, group_size, max_k
+        Steps of K, see `dataflow.walk.DepthWalk`.
+    size_bits : int
+        Width of ``m``.
+    """
+
+    def __init__(
+        self, *, width: int, rows: int, by_row: bool, span: int, group_size: int, max_k: int, size_bits: int
+    ) -> None:
+        self.width = width
+        self.rows = rows
+        self.by_row = by_row
+        self.span = span
+        self.group_size = group_size
+        self.max_k = max_k
+        self.size_bits = size_bits
+        self.address_bits = max(1, (self.words - 1).bit_length())
+        super().__init__(
+            {
+                "m": In(size_bits),
+                "k": In(range(max_k + 1)),
+                "start": In(1),
+                "idle": Out(1),
+                "act": In(stream.Signature(width)),
+                "address": In(self.address_bits),
+                "available": Out(1),
+                "data": Out(width),
+                "release": In(1),
+            }
+        )
+
+    @property
+    def words(self) -> int:
+        """Words of the largest panel."""
+        steps = depth_steps(self.max_k, span=self.span, group_size=self.group_size)
+        return steps * self.rows if self.by_row else steps
+
+    @property
+    def name(self) -> str:
+        return f"panel_{self.words}x{self.width}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory(
+            shape=self.width, depth=2 << self.address_bits, init=[]
+        )
+        write, read = memory.write_port(), memory.read_port()
+        panels = BlockWalk(span=self.rows, most=(1 << self.size_bits) - 1, name="panel")
+        steps = DepthWalk(span=self.span, group_size=self.group_size, most=self.max_k, name="load")
+        row = Signal(range(self.rows))
+        loading = Signal()
+        loaded = Signal(self.address_bits)
+        complete = Signal(range(3))
+        write_bank, read_bank = Signal(), Signal()
+
+        accepted = self.act.valid & self.act.ready
+        word_ends_step = row + 1 == panels.used if self.by_row else 1
+        word_ends_panel = Signal()
+        m.d.comb += [
+            self.idle.eq(~loading),
+            self.act.ready.eq(loading & (complete != 2)),
+            word_ends_panel.eq(accepted & word_ends_step & steps.last),
+            Cat(write.addr, write.data).eq(Cat(loaded, write_bank, self.act.payload)),
+            write.en.eq(accepted),
+            read.addr.eq(Cat(self.address, read_bank)),
+            self.data.eq(read.data),
+            self.available.eq((complete != 0) | (self.address < loaded)),
+        ]
+        with m.If(accepted):
+            m.d.sync += [loaded.eq(loaded + 1), row.eq(row + 1)]
+            with m.If(word_ends_step):
+                steps.step(m)
+                m.d.sync += row.eq(0)
+        with m.If(word_ends_panel):
+            panels.step(m)
+            steps.start(m, self.k)
+            m.d.sync += [loaded.eq(0), write_bank.eq(~write_bank), loading.eq(~panels.last)]
+        with m.If(self.start):
+            panels.start(m, self.m)
+            steps.start(m, self.k)
+            m.d.sync += loading.eq(1)
+        with m.If(self.release):
+            m.d.sync += read_bank.eq(~read_bank)
+        m.d.sync += complete.eq(complete + word_ends_panel - self.release)
+        return m

@@ -1,0 +1,265 @@
+"""Weight-stationary array: every cell keeps one weight while activations and partial sums pass through."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from dataflow.mesh import Band, Cells, MeshRow, Shape, deskewed, edge_latency, place_bands, place_edges
+from hw.delay import delayed
+from hw.narrow import keep
+from hw.number import Number, assign
+from hw.unit import Unit, place
+from pe.base import PE
+from sw_ref.accumulate import Accumulator, bits_for
+
+__all__ = ["WeightStationaryArray", "WeightStationaryCell", "WeightStationaryCells"]
+
+
+class WeightStationaryCell(Unit):
+    """One cell: adds its products to the partial sum from above, while its next weight is being loaded.
+
+    Ports
+    -----
+    act : In
+        Operand of this cycle.
+    weight, load : In
+        The next weight, taken when ``load`` is 1.
+    swap : In(1)
+        From the next cycle on, the next weight is the one in use.
+    above, below : In, Out(accumulator bits)
+        ``below = above + act * weight in use``, in the same cycle (``above`` of `PE.latency` cycles later than
+        ``act``).
+    """
+
+    def __init__(self, *, pe: PE, accumulator: Accumulator) -> None:
+        self.pe = pe
+        self.accumulator = accumulator
+        super().__init__(
+            {
+                "act": In(pe.row_bits),
+                "weight": In(pe.column_bits),
+                "load": In(1),
+                "swap": In(1),
+                "above": In(accumulator.bits),
+                "below": Out(accumulator.bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.core(self.accumulator).name}_ws_cell"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        core = place(m, "core", self.pe.core(self.accumulator))
+        following = Signal(self.pe.column_bits, reset_less=True)
+        in_use = Signal(self.pe.column_bits, reset_less=True)
+        with m.If(self.load):
+            m.d.sync += following.eq(self.weight)
+        with m.If(self.swap):
+            m.d.sync += in_use.eq(following)
+        m.d.comb += [
+            core.act.eq(self.act),
+            core.weight.eq(in_use),
+            core.addend.eq(self.above),
+            self.below.eq(core.sum),
+        ]
+        return m
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightStationaryCells(Cells):
+    """Tiles of weight-stationary cells; ``above`` and ``below`` carry the partial sums, below a tile in a register.
+
+    Control, from the low bit: ``swap``, and one ``load`` for each row of a tile.
+    """
+
+    @property
+    def psum(self) -> Accumulator:
+        """Partial sum of one column: wide enough for every row, so that it is always exact."""
+        return Accumulator(bits_for(self.pe.term, self.shape.rows))
+
+    @property
+    def control_bits(self) -> int:
+        return 1 + self.shape.tile_rows
+
+    @property
+    def control_init(self) -> None:
+        # what is left of earlier work arrives before what comes after a reset, and is overwritten by it
+        return None
+
+    @property
+    def above_bits(self) -> int:
+        return self.psum.bits
+
+    @property
+    def below_bits(self) -> int:
+        return self.psum.bits
+
+    def tile(self) -> Unit:
+        return _Tile(cells=self)
+
+    def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
+        m.d.comb += [row.above.eq(over.below) for over, row in zip(rows, rows[1:], strict=False)]
+        m.d.comb += [rows[0].above.eq(band.above), band.below.eq(rows[-1].below)]
+
+
+class _Tile(Unit):
+    """Cells that see their operands in the same cycle; partial sums pass through its rows and end in a register."""
+
+    def __init__(self, *, cells: WeightStationaryCells) -> None:
+        self.cells = cells
+        pe, shape = cells.pe, cells.shape
+        super().__init__(
+            {
+                "act": In(shape.tile_rows * pe.row_bits),
+                "control": In(cells.control_bits),
+                "weight": In(shape.tile_cols * pe.column_bits),
+                "above": In(shape.tile_cols * cells.above_bits),
+                "below": Out(shape.tile_cols * cells.below_bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        shape = self.cells.shape
+        return f"{self._cell().name}_tile_{shape.tile_rows}x{shape.tile_cols}"
+
+    def _cell(self) -> WeightStationaryCell:
+        return WeightStationaryCell(pe=self.cells.pe, accumulator=self.cells.psum)
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe, shape, bits = self.cells.pe, self.cells.shape, self.cells.psum.bits
+        columns = []
+        for column in range(shape.tile_cols):
+            psum = self.above.word_select(column, bits)
+            for row in range(shape.tile_rows):
+                cell = place(m, f"cell_{row}_{column}", self._cell())
+                m.d.comb += [
+                    cell.act.eq(self.act.word_select(row, pe.row_bits)),
+                    cell.weight.eq(self.weight.word_select(column, pe.column_bits)),
+                    cell.load.eq(self.control[1 + row]),
+                    cell.swap.eq(self.control[0]),
+                    cell.above.eq(psum),
+                ]
+                psum = cell.below
+            columns.append(psum)
+        m.d.comb += self.below.eq(delayed(m, Cat(columns), 1, name="psum"))
+        return m
+
+
+class _Accumulate(Unit):
+    """One column's edge: ``sum = base + psum``, kept as the accumulator says, in a register."""
+
+    def __init__(self, *, psum: Accumulator, accumulator: Accumulator) -> None:
+        self.psum_format = psum
+        self.accumulator = accumulator
+        super().__init__({"psum": In(psum.bits), "base": In(accumulator.bits), "sum": Out(accumulator.bits)})
+
+    @property
+    def name(self) -> str:
+        suffix = "_sat" if self.accumulator.overflow == "saturate" else ""
+        return f"accumulate_{self.psum_format.bits}_{self.accumulator.bits}{suffix}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        total = Signal(self.accumulator.bits, reset_less=True)
+        sums = Number(self.base.as_signed()) + Number(self.psum.as_signed())
+        m.d.sync += assign(total.as_signed(), keep(sums, self.accumulator))
+        m.d.comb += self.sum.eq(total)
+        return m
+
+
+class WeightStationaryArray(Unit):
+    """Array of rows x cols cells that multiplies vectors of activations by a block of weights.
+
+    The block is ``rows * lanes`` deep (K) and ``cols`` wide (N). In a cycle with ``load[r]`` high, ``weight`` goes to
+    row ``r`` of the next block. A cycle with ``swap`` high makes the next block the one in use for the activations of
+    the following cycles; loading may go on in that same cycle. Each cycle takes one vector ``act``; `latency` cycles
+    later its product with the block comes out, added to the ``base`` of one cycle before:
+
+        result[n] = base[n] + sum over r, lane of act[r, lane] * weight[r, lane, n]
+
+    Ports
+    -----
+    act : In(rows * lanes * act bits), weight : In(cols * lanes * weight bits)
+        Codes, lane 0 of row (column) 0 in the low bits.
+    mask : In(rows * lanes)
+        Activations that count.
+    load : In(rows), swap : In(1)
+    base, result : In, Out(cols * accumulator bits)
+
+    Parameters
+    ----------
+    pe : PE
+    shape : Shape
+    accumulator : Accumulator
+    """
+
+    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator) -> None:
+        self.pe = pe
+        self.shape = shape
+        self.accumulator = accumulator
+        self.cells = WeightStationaryCells(pe=pe, shape=shape)
+        if self.cells.psum.bits > accumulator.bits and accumulator.overflow == "refuse":
+            raise ValueError(
+                f"Accumulator must have at least {self.cells.psum.bits} bits for the sum of one pass through "
+                f"{shape.rows} rows, not {accumulator.bits}"
+            )
+        self._edge = edge_latency(pe, masked=True)
+        super().__init__(
+            {
+                "act": In(shape.rows * pe.lanes * pe.act.bits),
+                "mask": In(shape.rows * pe.lanes),
+                "weight": In(shape.cols * pe.lanes * pe.weight.bits),
+                "load": In(shape.rows),
+                "swap": In(1),
+                "base": In(shape.cols * accumulator.bits),
+                "result": Out(shape.cols * accumulator.bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.core(self.accumulator).name}_ws_{self.shape.name}"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a vector of activations to its result."""
+        return 1 + self._edge + self.pe.latency + self.shape.mesh_rows + self.shape.mesh_cols
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe, shape = self.pe, self.shape
+        act, weight = place_edges(m, pe, shape, act=self.act, mask=self.mask, weight=self.weight)
+        bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
+        for over, band in zip(bands, bands[1:], strict=False):
+            m.d.comb += band.above.eq(over.below)
+        m.d.comb += self.result.eq(self._accumulated(m, deskewed(m, shape, bands[-1].below, what="psum")))
+        return m
+
+    def _controls(self, m: Module) -> list[Value]:
+        """Control of each mesh row, skewed as its activations are."""
+        swap = delayed(m, self.swap, self._edge + 1, name="swap_edge")
+        controls = []
+        for index in range(self.shape.mesh_rows):
+            if index:
+                swap = delayed(m, swap, 1, name=f"swap_{index}")
+            loads = self.load.word_select(index, self.shape.tile_rows)
+            controls.append(Cat(swap, delayed(m, loads, self._edge + 1 + index, name=f"load_{index}")))
+        return controls
+
+    def _accumulated(self, m: Module, psums: Value) -> Value:
+        sums = []
+        for column in range(self.shape.cols):
+            edge = place(
+                m, f"accumulate_{column}", _Accumulate(psum=self.cells.psum, accumulator=self.accumulator)
+            )
+            m.d.comb += [
+                edge.psum.eq(psums.word_select(column, self.cells.psum.bits)),
+                edge.base.eq(self.base.word_select(column, self.accumulator.bits)),
+            ]
+            sums.append(edge.sum)
+        return Cat(sums)

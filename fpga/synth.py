@@ -1,0 +1,164 @@
+"""Synthesis of Verilog text for a family, with each module mapped once however often it is used."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fpga import families
+from fpga.count import Resources, tally
+from fpga.families import Family
+from hw import yosys
+from hw.cache import cached_dir, cached_json, digest
+
+__all__ = ["ModuleResources", "Synthesis", "map_netlist", "synthesize"]
+
+_NETLIST = "netlist.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleResources:
+    """One module of a mapped design.
+
+    Attributes
+    ----------
+    resources
+        What one of it occupies itself, without the modules it instantiates.
+    instances
+        How many of it the whole design holds.
+    """
+
+    resources: Resources
+    instances: int
+
+    @property
+    def total(self) -> Resources:
+        """What all its instances occupy together."""
+        return self.resources * self.instances
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis:
+    """A design mapped to a family.
+
+    Attributes
+    ----------
+    top
+        Name of the top module.
+    family
+        Short name of the family.
+    flow
+        Yosys command that mapped it.
+    tool
+        Name and version of the tool.
+    modules
+        Every module that is used, the top first.
+    """
+
+    top: str
+    family: str
+    flow: str
+    tool: str
+    modules: Mapping[str, ModuleResources]
+
+    @functools.cached_property
+    def resources(self) -> Resources:
+        """What the whole design occupies."""
+        return sum((module.total for module in self.modules.values()), Resources())
+
+
+def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatten: bool = False) -> Synthesis:
+    """Map Verilog to a family and count what it occupies.
+
+    The modules are kept by default: each is mapped once and counted for every instance, so an array takes the
+    time of one cell. Nothing is then optimized across a module's ports: registers behind an output that is
+    left open, as at the edge of an array, count there too.
+
+    Parameters
+    ----------
+    verilog
+        Text of the whole design.
+    top
+        Name of the top module.
+    family
+        Short name of the family, such as ``"ecp5"``.
+    dsp
+        Whether multipliers may become DSP blocks.
+    flatten
+        Whether to dissolve the modules first and map the design as a whole.
+
+    Raises
+    ------
+    ValueError
+        If the family is unknown, the top is not a plain name, or the netlist holds a primitive without a
+        counting rule.
+    ToolError
+        If Yosys refuses the design.
+    """
+    target = families.find(family)
+    flow = target.synth(dsp=dsp, flatten=flatten)
+
+    def compute() -> dict[str, Any]:
+        netlist = map_netlist(verilog, top=top, flow=flow)
+        return tally(json.loads(netlist.read_bytes()), top=top)
+
+    modules = cached_json("tally", _key(verilog, top, flow), compute)
+    return Synthesis(
+        top=top,
+        family=family,
+        flow=flow,
+        tool=f"yosys {yosys.version()}",
+        modules={name: _module_resources(module, target) for name, module in modules.items()},
+    )
+
+
+def map_netlist(verilog: str, *, top: str, flow: str) -> Path:
+    """Netlist that a Yosys flow maps Verilog to, as a JSON file.
+
+    Parameters
+    ----------
+    verilog
+        Text of the whole design.
+    top
+        Name of the top module.
+    flow
+        Yosys command, as formed by `fpga.families.Family.synth`.
+
+    Returns
+    -------
+    pathlib.Path
+        File in the cache, to be read only.
+
+    Raises
+    ------
+    ValueError
+        If the top is not a plain name.
+    ToolError
+        If Yosys refuses the design.
+    """
+
+    def build(folder: Path) -> None:
+        (folder / "design.v").write_text(verilog, encoding="utf-8")
+        yosys.run(_script(top, flow), cwd=folder)
+
+    return cached_dir("netlist", _key(verilog, top, flow), build) / _NETLIST
+
+
+def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResources:
+    return ModuleResources(resources=Resources.of(module["cells"], family), instances=module["instances"])
+
+
+def _script(top: str, flow: str) -> str:
+    # $scopeinfo cells only remember what was flattened where.
+    return f"read_verilog design.v\n{flow} -top {top}\nwrite_json -noscopeinfo {_NETLIST}"
+
+
+def _key(verilog: str, top: str, flow: str) -> str:
+    if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
+        raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
+    return digest(verilog, _script(top, flow), yosys.version())

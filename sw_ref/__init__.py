@@ -1,0 +1,1 @@
+"""The specification: number formats, quantizers and bit-exact integer arithmetic in NumPy."""

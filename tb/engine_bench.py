@@ -1,0 +1,108 @@
+"""Bench of an engine: products of any size through its streams, against the model, bit for bit.
+
+The request holds, for each product ``i``, the beats ``act_i`` and ``weight_i`` (codes) and the ``expected_i`` beats of
+results with the slots of them that count, ``counted_i``; its settings are the widths of the streams, the stalls, and the cycles that each product must take.
+"""
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, ReadOnly
+
+from tb.request import Request
+from tb.streams import Sink, Source, pack, reset, unpack
+
+# Without a stall nothing in an engine waits longer than for a panel or a tile.
+_PATIENCE = 100_000
+
+
+@cocotb.test()
+async def products(dut) -> None:
+    """Every result equals the model's, and where nothing stalls the cycles are those of the schedule."""
+    request = Request.load()
+    settings = request.settings
+    random = np.random.default_rng(settings["seed"])
+    cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
+    dut.rst.value = 0
+    for name in ("command", "act", "weight"):
+        getattr(dut, f"{name}__valid").value = 0
+    dut.result__ready.value = 0
+    await reset(dut)
+
+    figures, arrays = {"cycles": []}, {}
+    for index, product in enumerate(settings["products"]):
+        act = pack(request.arrays[f"act_{index}"], settings["act_bits"])
+        weight = pack(request.arrays[f"weight_{index}"], settings["weight_bits"])
+        if "abandon_after" in product:
+            await _run(dut, product, act, weight, random, settings["stalls"], most=product["abandon_after"])
+            await reset(dut)
+            continue
+        cycles, payloads = await _run(dut, product, act, weight, random, settings["stalls"])
+        slots, bits = settings["cols"], settings["sum_bits"]
+        mask = (1 << (slots * bits)) - 1
+        arrays[f"result_{index}"] = unpack([payload & mask for payload in payloads], slots, bits)
+        arrays[f"last_{index}"] = np.array([payload >> (slots * bits) for payload in payloads])
+        figures["cycles"].append(cycles)
+    request.report(figures=figures, arrays=arrays)
+    _judge(request, figures, arrays)
+
+
+def _judge(request: Request, figures: dict, arrays: dict) -> None:
+    """Assert that what came out is what the model says."""
+    kept = [(i, p) for i, p in enumerate(request.settings["products"]) if "abandon_after" not in p]
+    for (index, product), cycles in zip(kept, figures["cycles"], strict=True):
+        name = "product {m} x {n} x {k}".format(**product)
+        result, expected = arrays[f"result_{index}"], request.arrays[f"expected_{index}"]
+        assert result.shape == expected.shape, f"{name}: {len(result)} rows of results, not {len(expected)}"
+        counted = request.arrays[f"counted_{index}"]
+        wrong = np.argwhere((result != expected) & counted)
+        if len(wrong):
+            row, col = wrong[0]
+            raise AssertionError(
+                f"{name}: {len(wrong)} of {counted.sum()} results differ, the first in row {row}, column {col}: "
+                f"{result[row, col]}, not {expected[row, col]}"
+            )
+        last = arrays[f"last_{index}"]
+        assert last[-1] == 1 and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
+        if not request.settings["stalls"]:
+            assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
+
+
+async def _run(dut, product, act, weight, random, stalls, most=None) -> tuple[int, list[int]]:
+    """One product: cycles from the command to the last result, and the payloads of the results.
+
+    With ``most``, give up after that many cycles.
+    """
+    bits = len(dut.command__payload)
+    size_bits = 20
+    command = product["m"] | product["n"] << size_bits | product["k"] << 2 * size_bits
+    assert command >> bits == 0, f"sizes of {product} do not fit the command"
+    control = Source(dut, "command", [command], stalls=stalls, random=random)
+    sources = [control] + [
+        Source(dut, name, payloads, stalls=stalls, random=random)
+        for name, payloads in (("act", act), ("weight", weight))
+    ]
+    sink = Sink(dut, "result", stalls=stalls, random=random)
+    started = ended = None
+    cycle, idle = 0, 0
+    while len(sink.payloads) < product["rows"] and cycle != most:
+        await FallingEdge(dut.clk)
+        moved = [source.step() for source in sources]
+        moved.append(sink.step())
+        if stalls:
+            await ReadOnly()
+            for port in (*sources, sink):
+                port.check()
+        idle = 0 if any(moved) else idle + 1
+        assert idle < _PATIENCE, f"nothing has moved for {_PATIENCE} cycles"
+        started = cycle if moved[0] else started
+        ended = cycle
+        cycle += 1
+    # the last handshakes happen at the rising edge that is still to come
+    await FallingEdge(dut.clk)
+    for source in sources:
+        source.withdraw()
+    dut.result__ready.value = 0
+    if most is None:
+        assert all(source.done for source in sources), "operands are left over"
+    return ended - (started or 0) + 1, sink.payloads

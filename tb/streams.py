@@ -1,0 +1,127 @@
+"""Drivers and monitors of valid/ready streams."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from cocotb.handle import SimHandleBase
+from cocotb.triggers import FallingEdge
+
+__all__ = ["Sink", "Source", "pack", "reset", "unpack"]
+
+
+def pack(beats: np.ndarray, bits: int) -> list[int]:
+    """Payloads of beats ``(beats, slots)`` of codes, slot 0 in the low bits of ``bits`` each."""
+    planes = (beats[:, :, None].astype(np.uint64) >> np.arange(bits, dtype=np.uint64)) & 1
+    rows = np.packbits(planes.astype(np.uint8).reshape(len(beats), -1), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+def unpack(payloads: Sequence[int], slots: int, bits: int) -> np.ndarray:
+    """Signed values ``(beats, slots)``, int64, out of payloads of ``bits`` bits a slot."""
+    size = -(-slots * bits // 8)
+    raw = np.frombuffer(b"".join(payload.to_bytes(size, "little") for payload in payloads), np.uint8)
+    planes = np.unpackbits(raw.reshape(len(payloads), size), axis=1, bitorder="little", count=slots * bits)
+    planes = planes.reshape(len(payloads), slots, bits).astype(np.int64)
+    weights = 1 << np.arange(bits, dtype=np.int64)
+    weights[-1] = -weights[-1]
+    return planes @ weights
+
+
+class Source:
+    """Drives one input stream with payloads, each held until it is taken.
+
+    Parameters
+    ----------
+    dut : handle
+    name : str
+        The stream's name in the top module.
+    payloads : sequence of int
+    stalls : float
+        Probability that a new payload is held back, drawn anew in every cycle.
+    random : numpy.random.Generator
+    """
+
+    def __init__(
+        self, dut: SimHandleBase, name: str, payloads: Sequence[int], *, stalls: float, random: np.random.Generator
+    ) -> None:
+        self.name = name
+        self.taken = 0
+        self._payload = getattr(dut, f"{name}__payload")
+        self._valid = getattr(dut, f"{name}__valid")
+        self._ready = getattr(dut, f"{name}__ready")
+        self._payloads = payloads
+        self._stalls = stalls
+        self._random = random
+        self._offered = self._taking = False
+
+    @property
+    def done(self) -> bool:
+        """Everything has been taken."""
+        return self.taken == len(self._payloads)
+
+    def withdraw(self) -> None:
+        """After the last edge: count what it took, and offer nothing more."""
+        self.taken += self._taking
+        self._offered = self._taking = False
+        self._valid.value = 0
+
+    def step(self) -> bool:
+        """Before a rising edge: drive the stream, and tell whether a payload is taken at that edge."""
+        if self._taking:
+            self.taken += 1
+            self._offered = False
+        if not self._offered:
+            self._offered = not self.done and not (self._stalls and self._random.random() < self._stalls)
+            self._valid.value = int(self._offered)
+            if self._offered:
+                self._payload.value = self._payloads[self.taken]
+        self._taking = self._offered and bool(self._ready.value)
+        return self._taking
+
+    def check(self) -> None:
+        """Before the same edge, when all has settled: `step` must not have been deceived."""
+        assert self._taking == (self._offered and bool(self._ready.value)), (
+            f"{self.name}.ready changed in the cycle in which an input did"
+        )
+
+
+class Sink:
+    """Takes what one output stream gives.
+
+    Parameters as those of `Source`; ``stalls`` is the probability of not being ready.
+    """
+
+    def __init__(self, dut: SimHandleBase, name: str, *, stalls: float, random: np.random.Generator) -> None:
+        self.name = name
+        self.payloads: list[int] = []
+        self._payload = getattr(dut, f"{name}__payload")
+        self._valid = getattr(dut, f"{name}__valid")
+        self._ready = getattr(dut, f"{name}__ready")
+        self._stalls = stalls
+        self._random = random
+        self._ready_now: bool | None = None
+        self._seen = False
+
+    def step(self) -> bool:
+        """Before a rising edge: drive the stream, and tell whether a payload is taken at that edge."""
+        ready = not (self._stalls and self._random.random() < self._stalls)
+        if ready != self._ready_now:
+            self._ready.value = int(ready)
+            self._ready_now = ready
+        self._seen = bool(self._valid.value)
+        taking = ready and self._seen
+        if taking:
+            self.payloads.append(self._payload.value.to_unsigned())
+        return taking
+
+    def check(self) -> None:
+        """Before the same edge, when all has settled: `step` must not have been deceived."""
+        assert self._seen == bool(self._valid.value), f"{self.name}.valid changed in the cycle in which an input did"
+
+
+async def reset(dut: SimHandleBase) -> None:
+    """Hold ``rst`` for one rising edge."""
+    await FallingEdge(dut.clk)
+    dut.rst.value = 1
+    await FallingEdge(dut.clk)
+    dut.rst.value = 0

@@ -1,0 +1,151 @@
+"""A netlist that keeps its modules counts like the same netlist with every cell spelled out."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from fpga import families
+from fpga.count import count
+from fpga.families import FAMILIES
+from fpga.synth import map_netlist, synthesize
+from hw import yosys
+from hw.tools import ToolError
+
+ROWS = COLS = 3
+
+CELL = """
+module cell_mac(
+  input clk, input signed [4:0] act, input signed [3:0] weight,
+  output reg signed [4:0] act_out, output reg signed [3:0] weight_out, output reg signed [13:0] acc
+);
+  wire signed [8:0] product = act * weight;
+  always @(posedge clk) begin
+    act_out <= act;
+    weight_out <= weight;
+    acc <= acc + product;
+  end
+endmodule
+"""
+
+# Every sort of memory and shift register that the flows can infer, besides logic.
+STORAGE = """
+module storage(
+  input clk, input we, input [8:0] address, input [3:0] read, input [15:0] data,
+  output reg [15:0] small, output reg [15:0] large, output delayed
+);
+  reg [15:0] shallow [0:15];
+  reg [15:0] deep [0:511];
+  reg [19:0] line;
+  assign delayed = line[19];
+  always @(posedge clk) begin
+    if (we) shallow[address[3:0]] <= data;
+    if (we) deep[address] <= data;
+    small <= shallow[read];
+    large <= deep[address];
+    line <= {line[18:0], data[0]};
+  end
+endmodule
+"""
+
+
+def array():
+    """A systolic array of ``ROWS`` by ``COLS`` cells."""
+    lines = [
+        CELL,
+        f"module array(input clk, input [{5 * ROWS - 1}:0] act, input [{4 * COLS - 1}:0] weight,",
+        f"  output [{14 * ROWS * COLS - 1}:0] acc);",
+    ]
+    for row in range(ROWS):
+        for col in range(COLS):
+            act = f"act_{row}_{col - 1}" if col else f"act[{5 * row} +: 5]"
+            weight = f"weight_{row - 1}_{col}" if row else f"weight[{4 * col} +: 4]"
+            lines += [
+                f"  wire [4:0] act_{row}_{col};",
+                f"  wire [3:0] weight_{row}_{col};",
+                f"  cell_mac cell_{row}_{col}(.clk(clk), .act({act}), .weight({weight}),",
+                f"    .act_out(act_{row}_{col}), .weight_out(weight_{row}_{col}),",
+                f"    .acc(acc[{14 * (row * COLS + col)} +: 14]));",
+            ]
+    return "\n".join([*lines, "endmodule\n"])
+
+
+@pytest.mark.parametrize("dsp", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kept_modules_count_like_every_cell_spelled_out(family, dsp, tmp_path):
+    result = synthesize(array(), top="array", family=family, dsp=dsp)
+
+    mapped = map_netlist(array(), top="array", flow=result.flow)
+    (tmp_path / "mapped.json").write_bytes(mapped.read_bytes())
+    yosys.run("read_json mapped.json\nflatten\nwrite_json -noscopeinfo flat.json", cwd=tmp_path)
+    flat = json.loads((tmp_path / "flat.json").read_text())
+
+    cells = Counter(cell["type"] for cell in flat["modules"]["array"]["cells"].values())
+    assert result.resources.cells == cells
+    assert result.resources == count(flat, families.find(family), top="array")
+    assert {name: module.instances for name, module in result.modules.items()} == {"array": 1, "cell_mac": 9}
+    assert result.resources == result.modules["cell_mac"].total + result.modules["array"].total
+
+
+@pytest.mark.parametrize(("family", "kept_lut", "flat_lut"), [("xc7", 486, 490), ("ecp5", 981, 991)])
+def test_flat_mapping_drops_the_open_registers_at_the_edge(family, kept_lut, flat_lut):
+    kept = synthesize(array(), top="array", family=family)
+    flat = synthesize(array(), top="array", family=family, flatten=True)
+    # act_out of the last column and weight_out of the last row lead nowhere.
+    assert flat.resources.ff == kept.resources.ff - 5 * ROWS - 4 * COLS
+    # Mapped together, the nine cells come out slightly different from one another.
+    assert (kept.resources.lut, flat.resources.lut) == (kept_lut, flat_lut)
+    assert list(flat.modules) == ["array"]
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("xc7", {"RAM32M": 3, "RAMB18E1": 1, "SRLC32E": 1}),
+        ("ecp5", {"TRELLIS_DPR16X4": 4, "DP16KD": 1}),
+    ],
+)
+def test_memories_have_counting_rules(family, expected):
+    cells = synthesize(STORAGE, top="storage", family=family).resources.cells
+    assert {primitive: cells.get(primitive) for primitive in expected} == expected
+
+
+def test_synthesis_says_how_it_was_made():
+    result = synthesize(CELL, top="cell_mac", family="ecp5", dsp=True)
+    assert (result.top, result.family) == ("cell_mac", "ecp5")
+    assert (result.flow, result.tool) == ("synth_ecp5 -noflatten", "yosys 0.70")
+    assert result.resources.dsp == 1
+
+
+def test_results_are_cached_by_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    first = synthesize(CELL, top="cell_mac", family="ecp5")
+    with monkeypatch.context() as patch:
+        patch.setattr(yosys, "run", lambda *_args, **_named: pytest.fail("mapped again"))
+        assert synthesize(CELL, top="cell_mac", family="ecp5") == first
+        with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
+            synthesize(CELL + "\n", top="cell_mac", family="ecp5")
+
+
+def test_simulation_only_cells_are_refused():
+    verilog = 'module talk(input clk); always @(posedge clk) $display("tick"); endmodule'
+    with pytest.raises(
+        ValueError, match=r"^Primitive must be one with a counting rule for ecp5, not '[$]print'$"
+    ):
+        synthesize(verilog, top="talk", family="ecp5")
+
+
+@pytest.mark.parametrize("top", ["", "a b", "array; shell", "array\n", "-auto"])
+def test_top_must_be_a_plain_name(top):
+    with pytest.raises(ValueError, match=r"^Top must be a name of letters, digits, '_', '\.' and '\$', not "):
+        synthesize(CELL, top=top, family="ecp5")
+
+
+def test_unknown_family_is_refused():
+    with pytest.raises(ValueError, match=r"^Family must be one of ecp5, xc7, not 'max10'$"):
+        synthesize(CELL, top="cell_mac", family="max10")
+
+
+def test_broken_verilog_carries_yosys_own_words():
+    with pytest.raises(ToolError, match=r"yosys: design\.v:1: ERROR: syntax error"):
+        synthesize("module broken(", top="broken", family="ecp5")

@@ -1,0 +1,180 @@
+"""Results are stored once, under unambiguous keys, and are never seen half-written."""
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hw.cache import cached_dir, cached_json, digest, root, write_whole
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def files_below(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_root_is_the_environments_choice(cache):
+    assert root() == cache
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_root_falls_back_to_the_users_cache(monkeypatch, unset):
+    monkeypatch.delenv("MACFORGE_CACHE")
+    if unset is not None:
+        monkeypatch.setenv("MACFORGE_CACHE", unset)
+    assert root().is_absolute() and root().name == "macforge"
+
+
+def test_relative_root_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MACFORGE_CACHE", "here")
+    assert root() == Path(tmp_path, "here")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("ab", "c"), ("a", "bc")),
+        (("a",), (b"a",)),
+        (("a",), (b'"a"',)),
+        (("a", "b"), (["a", "b"],)),
+        ((1,), ("1",)),
+        ((1,), (True,)),
+        ((1,), (1.0,)),
+        ((None,), ()),
+        (("",), ()),
+        (({"a": 1, "b": 2},), ({"a": 2, "b": 1},)),
+    ],
+)
+def test_digest_tells_apart(one, other):
+    assert digest(*one) != digest(*other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (({"a": 1, "b": [2]},), ({"b": [2], "a": 1},)),
+        (((1, 2),), ([1, 2],)),
+    ],
+)
+def test_digest_takes_as_equal(one, other):
+    assert digest(*one) == digest(*other)
+
+
+def test_digest_is_of_kinds_lengths_and_bytes():
+    assert digest("a", b"b", [1]) == hashlib.sha256(b'json 3\n"a"bytes 1\nbjson 3\n[1]').hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "message"),
+    [
+        ({1: "a"}, TypeError, r"^Keys of a mapping must be text, not 1$"),
+        ([{"a": {None: 0}}], TypeError, r"^Keys of a mapping must be text, not None$"),
+        ({"a"}, TypeError, r"^Object of type set is not JSON serializable$"),
+        (float("nan"), ValueError, r"^Out of range float values are not JSON compliant"),
+    ],
+)
+def test_digest_refuses(part, error, message):
+    with pytest.raises(error, match=message):
+        digest(part)
+
+
+@pytest.mark.parametrize("data", ["x <= \u00b1y;\r\n", b"\x00\xff"])
+def test_write_whole(tmp_path, data):
+    path = tmp_path / "new" / "folder" / "file.v"
+    write_whole(path, "before")
+    write_whole(path, data)
+    assert path.read_bytes() == (data if isinstance(data, bytes) else data.encode())
+    assert os.listdir(path.parent) == ["file.v"]
+
+
+def test_write_whole_respects_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "file", "")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+def test_write_whole_leaves_nothing_when_it_cannot(tmp_path):
+    (tmp_path / "taken" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        write_whole(tmp_path / "taken", "data")
+    assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_cached_json_computes_once():
+    calls = []
+    compute = lambda: calls.append(None) or {"width": (1, 2)}  # noqa: E731
+    results = [cached_json("kind", digest("k"), compute) for _ in range(2)]
+    assert results == [{"width": [1, 2]}] * 2
+    assert len(calls) == 1
+
+
+def test_cached_json_keeps_kinds_and_keys_apart():
+    places = [(kind, digest(key)) for kind in "ab" for key in "xy"]
+    for index, place in enumerate(places):
+        assert cached_json(*place, lambda index=index: index) == index
+    assert [cached_json(*place, lambda: None) for place in places] == [0, 1, 2, 3]
+
+
+def test_cached_json_stores_none():
+    assert cached_json("kind", "key", lambda: None) is None
+    assert cached_json("kind", "key", lambda: 1) is None
+
+
+@pytest.mark.parametrize("bad", [float("inf"), {1, 2}])
+def test_cached_json_stores_nothing_that_json_cannot_hold(cache, bad):
+    with pytest.raises((TypeError, ValueError)):
+        cached_json("kind", "key", lambda: bad)
+    assert files_below(cache) == []
+
+
+def test_cached_dir_builds_once():
+    built = []
+
+    def build(path):
+        assert os.listdir(path) == []
+        built.append(path)
+        (path / "out.txt").write_text("whole")
+
+    first, second = (cached_dir("kind", digest("k"), build) for _ in range(2))
+    assert first == second and len(built) == 1 and first not in built
+    assert (first / "out.txt").read_text() == "whole"
+    assert os.listdir(first.parent) == [first.name]
+
+
+def test_cached_dir_leaves_nothing_when_the_build_fails(cache):
+    def build(path):
+        (path / "half.txt").write_text("half")
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError, match=r"^'stop'$"):
+        cached_dir("kind", "key", build)
+    assert files_below(cache) == []
+    assert (cached_dir("kind", "key", lambda path: (path / "a").touch()) / "a").exists()
+
+
+def test_first_of_two_builders_wins():
+    def build(path):
+        # Another process finishes the same build in the meantime.
+        cached_dir("kind", "key", lambda other: (other / "by").write_text("first") and None)
+        (path / "by").write_text("second")
+
+    path = cached_dir("kind", "key", build)
+    assert (path / "by").read_text() == "first"
+    assert os.listdir(path.parent) == ["key"]
+
+
+def test_stored_json_is_plain(cache):
+    cached_json("kind", "abcd", lambda: [1, 2])
+    assert json.loads((cache / "kind" / "ab" / "abcd.json").read_text()) == [1, 2]
