@@ -12,7 +12,7 @@ from pe.base import PE, Encoder
 
 __all__ = ["BAND", "Band", "Cells", "MeshRow", "Shape", "deskewed", "edge_latency", "place_bands", "place_edges"]
 
-BAND = 8
+BAND = 4
 """Rows of tiles that are emitted together, once for all bands of an array."""
 
 
@@ -269,7 +269,7 @@ def deskewed(m: Module, shape: Shape, sums: Value, *, what: str) -> Value:
 def _place_edge(
     m: Module, name: str, encoders: list[Encoder], *, codes: Value, mask: Value | None, tile: int, latency: int
 ) -> Value:
-    width, lanes = len(encoders[0].codes), encoders[0].pe.lanes
+    width, lanes = len(encoders[0].codes), encoders[0].lanes
     delays = tuple(i // tile for i in range(len(encoders)))
     codes = _skewed(m, f"{name}_codes", codes, width, delays)
     if mask is not None:
@@ -287,6 +287,6 @@ def _place_edge(
 def _skewed(m: Module, name: str, value: Value, width: int, delays: tuple[int, ...]) -> Value:
     if not any(delays):
         return value
-    skew = place(m, f"{name}_skew", Skew(width=width, delays=delays, what=name))
+    skew = place(m, f"{name}_skew", Skew(width=width, delays=delays))
     m.d.comb += skew.early.eq(value)
     return skew.late

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from dataflow.mesh import Band, Cells, MeshRow, Shape, deskewed, edge_latency, place_bands, place_edges
 from hw.delay import delayed
+from hw.rows import any_of
 from hw.unit import Unit, place
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
@@ -18,14 +19,15 @@ class OutputStationaryCell(Unit):
     """One cell: adds the products of a step to its sum, and hands the sum over after the last.
 
     The register of the sum is cleared by its own reset input, so that neither starting nor keeping a sum costs logic;
-    so is `result`, which is 0 except in the one cycle after the last step unless ``hold`` is set.
+    so is ``result``, which is 0 except in the one cycle after the last step unless ``hold`` is set.
 
     Ports
     -----
     act, weight : In
         Operands of this cycle.
-    valid, last : In(1)
-        The operands count; they are the last of their sum (which implies ``valid``).
+    valid, last, quiet : In(1)
+        The operands count; they are the last of their sum (which implies ``valid``); they are not the last. That
+        last and quiet are two signals spares every cell an inverter.
     result : Out(accumulator bits)
         The sum, in the cycle after the step marked ``last`` (`PE.latency` cycles later still).
 
@@ -47,6 +49,7 @@ class OutputStationaryCell(Unit):
                 "weight": In(pe.column_bits),
                 "valid": In(1),
                 "last": In(1),
+                **({} if hold else {"quiet": In(1)}),
                 "result": Out(accumulator.bits),
             }
         )
@@ -74,7 +77,8 @@ class OutputStationaryCell(Unit):
         with m.If(last):
             m.d.sync += [acc.eq(0), result.eq(core.sum)]
         if not self.hold:
-            with m.Else():
+            quiet = delayed(m, self.quiet, self.pe.latency, name="quiet", init=0)
+            with m.If(quiet):
                 m.d.sync += result.eq(0)
         return m
 
@@ -83,8 +87,8 @@ class OutputStationaryCell(Unit):
 class OutputStationaryCells(Cells):
     """Tiles of output-stationary cells; ``below`` carries the result of one row at a time, and 0 between.
 
-    Control, from the low bit: ``valid``, ``last`` and, where a tile has several rows, one ``select`` a row, which
-    puts that row's result on ``below``.
+    Control, from the low bit: ``valid``, ``last``, and ``quiet``; or, where a tile has several rows, one ``select`` a
+    row instead, which puts that row's result on ``below``.
     """
 
     accumulator: Accumulator
@@ -96,7 +100,7 @@ class OutputStationaryCells(Cells):
 
     @property
     def control_bits(self) -> int:
-        return 2 + (self.shape.tile_rows if self.hold else 0)
+        return 2 + (self.shape.tile_rows if self.hold else 1)
 
     @property
     def control_init(self) -> int:
@@ -114,7 +118,7 @@ class OutputStationaryCells(Cells):
         return _Tile(cells=self)
 
     def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
-        m.d.comb += band.below.eq(_any_of([row.below for row in rows]))
+        m.d.comb += band.below.eq(any_of(m, "gather", [row.below for row in rows]))
 
 
 class _Tile(Unit):
@@ -154,9 +158,13 @@ class _Tile(Unit):
                     cell.weight.eq(self.weight.word_select(column, cells.pe.column_bits)),
                     Cat(cell.valid, cell.last).eq(self.control[:2]),
                 ]
-                select = self.control[2 + row].replicate(len(cell.result)) if cells.hold else None
-                results.append(cell.result & select if cells.hold else cell.result)
-            columns.append(_any_of(results))
+                if cells.hold:
+                    select = self.control[2 + row]
+                    results.append(cell.result & select.replicate(len(cell.result)))
+                else:
+                    m.d.comb += cell.quiet.eq(self.control[2])
+                    results.append(cell.result)
+            columns.append(any_of(m, f"gather_{column}", results))
         m.d.comb += self.below.eq(Cat(columns))
         return m
 
@@ -225,34 +233,34 @@ class OutputStationaryArray(Unit):
         act, weight = place_edges(m, pe, shape, act=self.act, mask=mask, weight=self.weight)
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
         # in each column one mesh row at most is not 0, so that the OR of all is the one that counts
-        result = delayed(m, _any_of([band.below for band in bands]), 1, name="gathered")
+        result = delayed(m, any_of(m, "gather", [band.below for band in bands]), 1, name="gathered")
         m.d.comb += self.result.eq(deskewed(m, shape, result, what="result"))
         return m
 
     def _controls(self, m: Module) -> list[Value]:
         """Control of each mesh row, skewed as its activations are."""
-        tile_rows = self.shape.tile_rows
         valid = delayed(m, self.valid, self._edge + 1, name="valid_edge", init=0)
         last = delayed(m, self.last, self._edge + 1, name="last_edge", init=1)
+        quiet = delayed(m, ~self.last, self._edge + 1, name="quiet_edge", init=0)
         controls = []
         for index in range(self.shape.mesh_rows):
             if index:
                 valid = delayed(m, valid, 1, name=f"valid_{index}", init=0)
                 last = delayed(m, last, 1, name=f"last_{index}", init=1)
-            selects = []
-            if self.cells.hold:
-                # row r of the array leaves r + 1 cycles after row 0 has ended, and this tile has ended `index` later
-                wait = index * tile_rows - index + self.pe.latency + 1
-                select = delayed(m, last, wait, name=f"select_{index}", init=0)
-                for row in range(tile_rows):
-                    selects.append(select)
-                    select = delayed(m, select, 1, name=f"select_{index}_{row}", init=0)
-            controls.append(Cat(valid, last, *selects))
+                quiet = delayed(m, quiet, 1, name=f"quiet_{index}", init=0)
+            end = self._selects(m, index, last) if self.cells.hold else [quiet]
+            controls.append(Cat(valid, last, *end))
         return controls
 
+    def _selects(self, m: Module, index: int, last: Value) -> list[Value]:
+        """Turns of the rows of mesh row ``index`` to give their results.
 
-def _any_of(words: list[Value]) -> Value:
-    gathered = words[0]
-    for word in words[1:]:
-        gathered = gathered | word
-    return gathered
+        Row r of the array gives its result r + 1 cycles after row 0 has ended its sum; this tile ends its sums
+        ``index`` cycles after that.
+        """
+        tile_rows = self.shape.tile_rows
+        wait = index * (tile_rows - 1) + self.pe.latency + 1
+        selects = [delayed(m, last, wait, name=f"select_{index}", init=0)]
+        for row in range(1, tile_rows):
+            selects.append(delayed(m, selects[-1], 1, name=f"select_{index}_{row}", init=0))
+        return selects

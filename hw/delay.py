@@ -32,21 +32,19 @@ class Skew(Unit):
         Bits of a lane.
     delays : tuple of int
         Cycles for each lane, lane 0 in the low bits.
-    what : str
-        What travels here; names the module.
     """
 
-    def __init__(self, *, width: int, delays: tuple[int, ...], what: str) -> None:
+    def __init__(self, *, width: int, delays: tuple[int, ...]) -> None:
         if not delays or min(delays) < 0:
             raise ValueError(f"Delays must be one or more counts of cycles, not {delays!r}")
         self.width = width
         self.delays = delays
-        self.what = what
         super().__init__({"early": In(width * len(delays)), "late": Out(width * len(delays))})
 
     @property
     def name(self) -> str:
-        return f"{self.what}_skew_{len(self.delays)}x{self.width}"
+        kind = "skew" if self.delays[-1] == max(self.delays) else "deskew"
+        return f"{kind}_{len(self.delays)}x{self.width}_by_{max(self.delays)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib.wiring import In, Out
 
 from hw.unit import Unit
@@ -11,7 +12,7 @@ from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
 
-__all__ = ["PE", "Core", "Encoder", "PEError"]
+__all__ = ["PE", "Codes", "Core", "Encoder", "PEError"]
 
 
 class PEError(ValueError):
@@ -30,12 +31,14 @@ class Encoder(Unit):
     operand : Out(bits)
         In such form as the family's core takes it.
 
+    An encoder is told only what its circuit depends on, so that rows and columns, and designs, share it.
+
     Parameters
     ----------
-    side : {"act", "weight"}
-        Whether it stands at a row's or at a column's edge.
-    pe : PE
-        What it encodes for.
+    bits : int
+        Width of a code.
+    lanes : int
+    operand_bits : int
     masked : bool
         Whether it has the port ``mask``; only activations are ever masked.
     """
@@ -43,18 +46,31 @@ class Encoder(Unit):
     latency: int = 0
     """``operand`` belongs to the ``codes`` of this many cycles ago."""
 
-    def __init__(self, *, side: str, pe: "PE", masked: bool = False) -> None:
-        self.side = side
-        self.pe = pe
+    def __init__(self, *, bits: int, lanes: int, operand_bits: int, masked: bool) -> None:
+        self.bits = bits
+        self.lanes = lanes
         self.masked = masked
-        self.format = pe.act if side == "act" else pe.weight
-        mask = {"mask": In(pe.lanes)} if masked else {}
-        bits = pe.row_bits if side == "act" else pe.column_bits
-        super().__init__({"codes": In(pe.lanes * self.format.bits), **mask, "operand": Out(bits)})
+        mask = {"mask": In(lanes)} if masked else {}
+        super().__init__({"codes": In(lanes * bits), **mask, "operand": Out(operand_bits)})
+
+
+class Codes(Encoder):
+    """Passes the codes on as they are; a masked lane becomes code 0, which stands for 0 in the formats it serves."""
+
+    def __init__(self, *, bits: int, lanes: int, masked: bool) -> None:
+        super().__init__(bits=bits, lanes=lanes, operand_bits=lanes * bits, masked=masked)
 
     @property
     def name(self) -> str:
-        return f"{self.pe.name}_{self.side}_encoder{'_masked' if self.masked else ''}"
+        return f"codes_{self.lanes}x{self.bits}{'_masked' if self.masked else ''}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        lanes = [self.codes.word_select(lane, self.bits) for lane in range(self.lanes)]
+        if self.masked:
+            lanes = [Mux(self.mask[lane], code, 0) for lane, code in enumerate(lanes)]
+        m.d.comb += self.operand.eq(Cat(lanes))
+        return m
 
 
 class Core(Unit):

@@ -1,0 +1,140 @@
+"""Adders and gates kept apart: small modules that synthesis does not merge with their neighbours.
+
+Synthesis turns products and trees of additions into carry-save logic that hardly uses an FPGA's carry chains. A row
+in a module of its own stays one carry chain.
+"""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.number import Number, shape_of, wire
+from hw.unit import Unit, place
+from sw_ref.interval import Interval
+
+__all__ = ["AnyOf", "GatedAdd", "any_of", "multiply"]
+
+
+class GatedAdd(Unit):
+    """``sum = x + (a if gate else 0)``, or ``x - (a if gate else 0)``: one carry chain.
+
+    Parameters
+    ----------
+    x, a, sum : tuple of int and bool
+        Width and signedness of the ports. ``sum`` must hold every result that occurs.
+    subtract : bool
+    """
+
+    def __init__(
+        self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], subtract: bool
+    ) -> None:
+        self.subtract = subtract
+        self._formats = (x, a, sum)
+        super().__init__(
+            {"x": In(Shape(*x)), "a": In(Shape(*a)), "gate": In(1), "sum": Out(Shape(*sum))},
+        )
+
+    @property
+    def name(self) -> str:
+        widths = "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
+        return f"{'sub' if self.subtract else 'add'}_gated_{widths}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        # Yosys puts the operand whose name it has met first on the carry chain, and the chain takes x as it is; the
+        # gate fits into the look-up table of the other
+        gated = Signal.like(self.a, name="gated")
+        m.d.comb += gated.eq(Mux(self.gate, self.a, 0))
+        result = self.x - gated if self.subtract else self.x + gated
+        m.d.comb += self.sum.eq(result[: len(self.sum)])
+        return m
+
+
+class AnyOf(Unit):
+    """``word = words[0] | words[1] | ...``: one small look-up table a bit."""
+
+    def __init__(self, *, width: int, inputs: int) -> None:
+        self.width = width
+        self.inputs = inputs
+        super().__init__({"words": In(width * inputs), "word": Out(width)})
+
+    @property
+    def name(self) -> str:
+        return f"any_of_{self.inputs}x{self.width}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        word = self.words[: self.width]
+        for index in range(1, self.inputs):
+            word = word | self.words.word_select(index, self.width)
+        m.d.comb += self.word.eq(word)
+        return m
+
+
+def any_of(m: Module, name: str, words: Sequence[Value]) -> Value:
+    """The OR of ``words``, as a tree of `AnyOf` with four inputs at most: a LUT4 takes no more."""
+    words, level = list(words), 0
+    while len(words) > 1:
+        level += 1
+        groups = [words[at : at + 4] for at in range(0, len(words), 4)]
+        words = []
+        for index, group in enumerate(groups):
+            if len(group) == 1:
+                words.append(group[0])
+                continue
+            gate = place(m, f"{name}_{level}_{index}", AnyOf(width=len(group[0]), inputs=len(group)))
+            m.d.comb += gate.words.eq(Cat(group))
+            words.append(gate.word)
+    return words[0]
+
+
+def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> Number:
+    """The exact product, as a chain of rows: one for each bit of ``multiplier``.
+
+        product = sum over bits k of multiplier[k] * multiplicand * 2**k
+
+    where the top bit of a signed multiplier counts negative. The lowest bit of each row's sum is a bit of the product;
+    the rest goes on to the next row.
+    """
+    top = len(multiplier.value) - 1
+    if multiplier.interval.signed and top == 0:
+        # one signed bit is 0 or -1
+        running = _gated_add(m, f"{name}_row_0", Number.constant(0), multiplicand, multiplier.value[0], True)
+    else:
+        first = Number(Mux(multiplier.value[0], multiplicand.value, 0), multiplicand.interval | 0)
+        running = wire(m, f"{name}_row_0", first)
+    low: list[Value] = []
+    for k in range(1, top + 1):
+        low.append(running.value[0])
+        negative = multiplier.interval.signed and k == top
+        running = _gated_add(
+            m, f"{name}_row_{k}", _halved(running), multiplicand, multiplier.value[k], negative
+        )
+    joined = Cat(*low, running.value)
+    interval = multiplicand.interval * multiplier.interval
+    return Number(joined.as_signed() if running.interval.signed else joined, interval)
+
+
+def _halved(number: Number) -> Number:
+    """``floor(number / 2)``."""
+    rest = number.value[1:]
+    interval = Interval(number.interval.lo >> 1, number.interval.hi >> 1)
+    return Number(rest.as_signed() if number.interval.signed else rest, interval)
+
+
+def _gated_add(m: Module, name: str, x: Number, a: Number, gate: Value, subtract: bool) -> Number:
+    gated = a.interval | 0
+    interval = x.interval - gated if subtract else x.interval + gated
+    x_shape, a_shape, sum_shape = x.value.shape(), a.value.shape(), shape_of(interval)
+    # a first row is a bit shorter than the others, and can be the same module for nothing
+    x_bits = max(x_shape.width, a_shape.width) if x_shape.signed == a_shape.signed else x_shape.width
+    row = GatedAdd(
+        x=(x_bits, x_shape.signed),
+        a=(a_shape.width, a_shape.signed),
+        sum=(sum_shape.width, sum_shape.signed),
+        subtract=subtract,
+    )
+    place(m, name, row)
+    m.d.comb += [row.x.eq(x.value), row.a.eq(a.value), row.gate.eq(gate)]
+    return Number(row.sum, interval)

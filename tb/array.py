@@ -1,0 +1,234 @@
+"""Simulates an array: tiles streamed in with random gaps, and each result in the cycle that the latency states."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from amaranth.lib.wiring import In
+
+from dataflow.output_stationary import OutputStationaryArray
+from dataflow.weight_stationary import WeightStationaryArray
+from sw_ref.gemm import exact_matmul, gemm
+from tb.cycles import Timetable, simulate_cycles
+from tb.runner import Outcome
+
+__all__ = ["Tile", "simulate_array", "timetable_of"]
+
+Array = OutputStationaryArray | WeightStationaryArray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tile:
+    """What an array computes in one go: ``act @ weight``, of as many rows, columns or products as it has.
+
+    Parameters
+    ----------
+    act, weight : ndarray
+        Codes (M, K) and (K, N). Output-stationary: M rows and N columns, any K. Weight-stationary: N columns, any M,
+        and at most as many products K as the array takes.
+    base : int64 array (M, N), optional
+        What the array adds its products to; only weight-stationary.
+    abandon_after : int, optional
+        Reset the array this many cycles into the tile, and go on with the next.
+    """
+
+    act: np.ndarray
+    weight: np.ndarray
+    base: np.ndarray | None = None
+    abandon_after: int | None = None
+
+
+def simulate_array(
+    array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0, waves: bool = False
+) -> Outcome:
+    """Run tiles through an array in Verilator and hold the results against `sw_ref.gemm`.
+
+    Parameters
+    ----------
+    array : OutputStationaryArray or WeightStationaryArray
+    tiles : sequence of Tile
+        One as close after the other as the array allows.
+    gaps : float
+        Probability, in each cycle, of nothing going in.
+    seed : int
+        Of the gaps, and of what is on the inputs where nothing goes in.
+    waves : bool
+        Whether to record waves.
+    """
+    timetable = timetable_of(array, tiles, gaps=gaps, random=np.random.default_rng(seed))
+    return simulate_cycles(array, timetable, waves=waves)
+
+
+def timetable_of(
+    array: Array, tiles: Sequence[Tile], *, gaps: float, random: np.random.Generator
+) -> Timetable:
+    """When what goes into ``array`` and comes out of it, starting with one cycle of reset."""
+    kind = next(writer for base, writer in _WRITERS.items() if isinstance(array, base))
+    writer = kind(array, gaps, random)
+    for tile in tiles:
+        writer.write(tile)
+    return writer.timetable()
+
+
+class _Writer(ABC):
+    """Notes what happens in which cycle, then fills all other cycles with whatever is harmless."""
+
+    quiet: ClassVar[tuple[str, ...]]
+    """Inputs that are 0 where nothing goes in; on all others, anything may be."""
+
+    def __init__(self, array: Array, gaps: float, random: np.random.Generator) -> None:
+        self.array = array
+        self.random = random
+        self._gaps = gaps
+        self._resets = [0]
+        self._events: dict[str, dict[int, np.ndarray]] = {port: {} for port in array.ports()}
+        self.start(1)
+
+    @abstractmethod
+    def start(self, cycle: int) -> None:
+        """Be ready for a tile in ``cycle``, the first after a reset."""
+
+    @abstractmethod
+    def place(self, tile: Tile) -> int:
+        """Note what goes in and what comes out; return the cycle in which it begins."""
+
+    def write(self, tile: Tile) -> None:
+        """Note one tile, and the reset in the middle of it if it has one."""
+        begin = self.place(tile)
+        if tile.abandon_after is not None:
+            reset = begin + tile.abandon_after
+            # lost: what was still to go in, and what has not come out yet
+            for port, events in self._events.items():
+                self._events[port] = {cycle: word for cycle, word in events.items() if cycle < reset}
+            self._resets.append(reset)
+            self.start(reset + 1)
+
+    def spread(self, count: int, start: int) -> np.ndarray:
+        """``count`` cycles from ``start`` on, with random gaps."""
+        gaps = self.random.geometric(1 - self._gaps, count) - 1
+        return start + np.arange(count) + np.cumsum(gaps)
+
+    def note(self, port: str, cycles: np.ndarray, words: np.ndarray) -> None:
+        """``words`` (cycles, slots) are on ``port`` in ``cycles``."""
+        self._events[port].update(zip(map(int, cycles), words, strict=True))
+
+    def steps(self, codes: np.ndarray, bits: int) -> np.ndarray:
+        """``codes`` (rows or columns, K) as (steps, rows or columns, lanes), the last step padded."""
+        lanes = self.array.pe.lanes
+        count, depth = codes.shape
+        padded = self.random.integers(0, 1 << bits, (count, -(-depth // lanes) * lanes))
+        padded[:, :depth] = codes
+        return padded.reshape(count, -1, lanes).swapaxes(0, 1)
+
+    def timetable(self) -> Timetable:
+        """Everything that was noted, and some cycles more."""
+        array = self.array
+        cycles = max(max(events, default=0) for events in self._events.values()) + array.latency + 1
+        inputs = {}
+        for port, (value, flow) in array.ports().items():
+            if flow == In:
+                bits = self._bits.get(port, 1)
+                words = self.random.integers(0, 1 << bits, (cycles, len(value) // bits))
+                if port in self.quiet:
+                    # a reset holds whatever comes with it
+                    words[~np.isin(np.arange(cycles), self._resets)] = 0
+                for cycle, word in self._events[port].items():
+                    words[cycle] = word
+                inputs[port] = words
+        expected = np.zeros((cycles, array.shape.cols), np.int64)
+        counted = np.broadcast_to(self.counted(cycles)[:, None], expected.shape).copy()
+        for cycle, sums in self._events["result"].items():
+            expected[cycle], counted[cycle] = sums, True
+        return Timetable(
+            reset=np.isin(np.arange(cycles), self._resets),
+            inputs=inputs,
+            expected={"result": expected},
+            counted={"result": counted},
+        )
+
+    def counted(self, cycles: int) -> np.ndarray:
+        """Cycles in which the result is known to be 0 unless noted otherwise."""
+        return np.zeros(cycles, bool)
+
+    @property
+    def _bits(self) -> dict[str, int]:
+        array = self.array
+        return {"act": array.pe.act.bits, "weight": array.pe.weight.bits, "base": array.accumulator.bits}
+
+
+class _OutputStationaryWriter(_Writer):
+    quiet = ("valid", "last")
+
+    def start(self, cycle: int) -> None:
+        self._next = cycle
+        self._earliest_last = cycle
+
+    def place(self, tile: Tile) -> int:
+        array, pe = self.array, self.array.pe
+        act, weight = self.steps(tile.act, pe.act.bits), self.steps(tile.weight.T, pe.weight.bits)
+        cycles = self.spread(len(act), self._next)
+        cycles[-1] = last = max(cycles[-1], self._earliest_last)
+        self._next, self._earliest_last = last + 1, last + array.shape.rows
+        self.note("act", cycles, act.reshape(len(act), -1))
+        self.note("weight", cycles, weight.reshape(len(act), -1))
+        self.note("valid", cycles, np.ones((len(act), 1), int))
+        self.note("last", [last], [1])
+        if array.masked:
+            used = np.arange(len(act) * pe.lanes) < tile.act.shape[1]
+            self.note("mask", cycles, used.reshape(-1, pe.lanes))
+        (sums,) = gemm(
+            tile.act,
+            tile.weight,
+            act=pe.act,
+            weight=pe.weight,
+            accumulator=array.accumulator,
+            step=pe.lanes,
+        )
+        self.note("result", last + array.latency + np.arange(len(sums)), sums)
+        return int(cycles[0])
+
+    def counted(self, cycles: int) -> np.ndarray:
+        counted = np.ones(cycles, bool)
+        for reset in self._resets:
+            # what was on its way may still come out
+            counted[reset : reset + self.array.latency + self.array.shape.rows] = False
+        return counted
+
+
+class _WeightStationaryWriter(_Writer):
+    quiet = ("load", "swap")
+
+    def start(self, cycle: int) -> None:
+        self._last_swap = cycle
+        self._last_row = cycle
+
+    def place(self, tile: Tile) -> int:
+        array, pe, shape = self.array, self.array.pe, self.array.shape
+        act, weight = self.steps(tile.act, pe.act.bits), self.steps(tile.weight.T, pe.weight.bits)
+        # loading begins together with the swap before, and the swap comes together with the last row before
+        loads = self.spread(len(weight), self._last_swap)
+        swap = max(loads[-1] + 1, self._last_row)
+        rows = self.spread(len(tile.act), swap + 1)
+        self._last_swap, self._last_row = swap, rows[-1]
+        order = self.random.permutation(len(weight))
+        self.note("load", loads, np.eye(shape.rows, dtype=int)[order])
+        self.note("weight", loads, weight[order].reshape(len(weight), -1))
+        self.note("swap", [swap], [1])
+        depth, words = tile.act.shape[1], np.ones((len(rows), shape.rows, pe.lanes), int)
+        padded = self.random.integers(0, 1 << pe.act.bits, words.shape)
+        padded[:, : len(act)] = act.swapaxes(0, 1)
+        self.note("act", rows, padded.reshape(len(rows), -1))
+        self.note("mask", rows, words.reshape(len(rows), -1) * (np.arange(shape.rows * pe.lanes) < depth))
+        products = exact_matmul(pe.act.to_fixed(tile.act), pe.weight.to_fixed(tile.weight))
+        base = np.zeros_like(products) if tile.base is None else tile.base
+        self.note("base", rows + array.latency - 1, base)
+        self.note("result", rows + array.latency, array.accumulator.apply(base + products))
+        return int(loads[0])
+
+
+_WRITERS: dict[type, type[_Writer]] = {
+    OutputStationaryArray: _OutputStationaryWriter,
+    WeightStationaryArray: _WeightStationaryWriter,
+}

@@ -1,0 +1,207 @@
+"""Simulates processing elements: codes through both encoders and the core, against the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Cat, Module
+from amaranth.lib.wiring import In, Out
+
+from dataflow.mesh import edge_latency
+from hw.delay import delayed
+from hw.unit import Unit, place
+from pe.base import PE
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Format
+from sw_ref.interval import Interval
+from tb.cycles import Timetable, simulate_cycles
+from tb.runner import Outcome
+
+__all__ = ["Trial", "simulate_cores", "trial_of"]
+
+# Simulations are no longer than this: what is longer goes through several copies of its core at once.
+_CYCLES = 4096
+
+_RANDOM_STEPS = 2048
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """Steps for one core to compute, each on its own.
+
+    Parameters
+    ----------
+    pe : PE
+    accumulator : Accumulator
+    act, weight : ndarray (steps, lanes)
+        Codes.
+    mask : bool array (steps, lanes)
+        Lanes that count.
+    addend : int64 array (steps,)
+    """
+
+    pe: PE
+    accumulator: Accumulator
+    act: np.ndarray
+    weight: np.ndarray
+    mask: np.ndarray
+    addend: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """That of the core, which tells everything about it."""
+        return self.pe.core(self.accumulator).name
+
+    @property
+    def sums(self) -> np.ndarray:
+        """What the model says: int64 (steps,)."""
+        act, weight = self.pe.act.to_fixed(self.act), self.pe.weight.to_fixed(self.weight)
+        return self.accumulator.apply(self.addend + (act * weight * self.mask).sum(axis=1))
+
+
+def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -> Trial:
+    """A trial of one core.
+
+    Every pair of codes if they have 16 bits together and there is one lane; else, and for the addend and the mask,
+    corners and random values. Where the accumulator refuses to overflow, addends leave room for one step.
+    """
+    corners = _corners(pe.act, pe.weight)
+    random_codes = [
+        random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (pe.act, pe.weight)
+    ]
+    act, weight = (
+        np.concatenate([np.repeat(corner[:, None], pe.lanes, axis=1), codes])
+        for corner, codes in zip(corners, random_codes, strict=True)
+    )
+    mask = random.random(act.shape) < 0.8
+    mask[: len(corners[0])] = True
+    if pe.lanes == 1 and pe.act.bits + pe.weight.bits <= 16:
+        pairs = np.arange(1 << pe.act.bits + pe.weight.bits)
+        act = np.concatenate([act, pairs[:, None] >> pe.weight.bits])
+        weight = np.concatenate([weight, pairs[:, None] & ((1 << pe.weight.bits) - 1)])
+        mask = np.concatenate([mask, np.full((len(pairs), 1), True)])
+    return Trial(
+        pe=pe,
+        accumulator=accumulator,
+        act=act,
+        weight=weight,
+        mask=mask,
+        addend=_addends(pe, accumulator, len(act), random),
+    )
+
+
+def simulate_cores(trials: Sequence[Trial], *, waves: bool = False) -> Outcome:
+    """Run trials of different cores, all in one simulation, and hold their sums against `Trial.sums`.
+
+    ``failure`` names every core that differs.
+    """
+    steps = min(_CYCLES, max(len(trial.act) for trial in trials))
+    copies = [-(-len(trial.act) // steps) for trial in trials]
+    bed = _Bed(cores=tuple((t.pe, t.accumulator, count) for t, count in zip(trials, copies, strict=True)))
+    cycles = 1 + steps + bed.latency
+    inputs, expected, counted = {}, {}, {}
+    for trial, count in zip(trials, copies, strict=True):
+        # what a shorter trial leaves free, its first steps fill again
+        order = np.resize(np.arange(len(trial.act)), (steps, count))
+        for port in ("act", "weight", "mask", "addend"):
+            words = getattr(trial, port)[order].reshape(steps, -1)
+            inputs[f"{trial.name}_{port}"] = _within(words, start=1, cycles=cycles)
+        port = f"{trial.name}_sum"
+        expected[port] = _within(trial.sums[order], start=1 + bed.latency, cycles=cycles)
+        counted[port] = _within(np.ones_like(order, bool), start=1 + bed.latency, cycles=cycles)
+    timetable = Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
+    return simulate_cycles(bed, timetable, waves=waves)
+
+
+def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:
+    """``words`` from cycle ``start`` on, and zeros in all others."""
+    return np.pad(words, ((start, cycles - start - len(words)), (0, 0)))
+
+
+def _corners(act: Format, weight: Format) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of codes at the ends of the two halves of the code space."""
+    ends = [
+        np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1])
+        for side in (act, weight)
+    ]
+    pairs = np.meshgrid(*[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)])
+    return pairs[0].ravel(), pairs[1].ravel()
+
+
+def _addends(pe: PE, accumulator: Accumulator, count: int, random: np.random.Generator) -> np.ndarray:
+    room = accumulator.interval
+    if accumulator.overflow == "refuse":
+        step = pe.term | 0
+        room = Interval(room.lo - step.lo, room.hi - step.hi)
+    addends = random.integers(room.lo, room.hi, count, endpoint=True)
+    corners = random.choice([room.lo, room.hi, 0], count)
+    return np.where(random.random(count) < 0.5, corners, addends)
+
+
+class _Bed(Unit):
+    """Cores with their encoders, side by side; each is there several times.
+
+    The sum of core ``<name>``, for each copy, belongs to its codes, mask and addend of `latency` cycles ago.
+
+    Parameters
+    ----------
+    cores : tuple of (PE, Accumulator, int)
+        The int tells how many times.
+    """
+
+    def __init__(self, *, cores: tuple[tuple[PE, Accumulator, int], ...]) -> None:
+        self.cores = cores
+        names = [pe.core(accumulator).name for pe, accumulator, _copies in cores]
+        if len(set(names)) != len(names):
+            raise ValueError(f"Trials must be of different cores, not {', '.join(names)}")
+        ports = {}
+        for name, (pe, accumulator, copies) in zip(names, cores, strict=True):
+            ports[f"{name}_act"] = In(copies * pe.lanes * pe.act.bits)
+            ports[f"{name}_mask"] = In(copies * pe.lanes)
+            ports[f"{name}_weight"] = In(copies * pe.lanes * pe.weight.bits)
+            ports[f"{name}_addend"] = In(copies * accumulator.bits)
+            ports[f"{name}_sum"] = Out(copies * accumulator.bits)
+        super().__init__(ports)
+
+    @property
+    def name(self) -> str:
+        return "core_bed"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the codes to the sum: those of the slowest core, and one register."""
+        return 1 + max(edge_latency(pe, masked=True) + pe.latency for pe, _accumulator, _copies in self.cores)
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        for pe, accumulator, copies in self.cores:
+            name = pe.core(accumulator).name
+            m.d.comb += getattr(self, f"{name}_sum").eq(
+                Cat(self._core(m, pe, accumulator, name, copy) for copy in range(copies))
+            )
+        return m
+
+    def _core(self, m: Module, pe: PE, accumulator: Accumulator, name: str, copy: int):
+        """One core's sum."""
+        edge = edge_latency(pe, masked=True)
+        row = place(m, f"{name}_row_{copy}", pe.row_encoder(masked=True))
+        column = place(m, f"{name}_column_{copy}", pe.column_encoder())
+        core = place(m, f"{name}_core_{copy}", pe.core(accumulator))
+        act, mask, weight, addend = (
+            getattr(self, f"{name}_{port}").word_select(copy, width)
+            for port, width in (
+                ("act", len(row.codes)),
+                ("mask", pe.lanes),
+                ("weight", len(column.codes)),
+                ("addend", accumulator.bits),
+            )
+        )
+        m.d.comb += [
+            row.codes.eq(act),
+            row.mask.eq(mask),
+            column.codes.eq(weight),
+            core.act.eq(delayed(m, row.operand, edge - row.latency, name="act_wait")),
+            core.weight.eq(delayed(m, column.operand, edge - column.latency, name="weight_wait")),
+            core.addend.eq(delayed(m, addend, edge + pe.latency, name="addend_wait")),
+        ]
+        return delayed(m, core.sum, self.latency - edge - pe.latency, name="sum")
