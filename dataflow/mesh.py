@@ -10,7 +10,17 @@ from hw.delay import Skew, delayed
 from hw.unit import Unit, place
 from pe.base import PE, Encoder
 
-__all__ = ["BAND", "Band", "Cells", "MeshRow", "Shape", "deskewed", "edge_latency", "place_bands", "place_edges"]
+__all__ = [
+    "BAND",
+    "Band",
+    "Cells",
+    "MeshRow",
+    "Shape",
+    "deskewed",
+    "edge_latency",
+    "place_bands",
+    "place_edges",
+]
 
 BAND = 4
 """Rows of tiles that are emitted together, once for all bands of an array."""
@@ -267,7 +277,14 @@ def deskewed(m: Module, shape: Shape, sums: Value, *, what: str) -> Value:
 
 
 def _place_edge(
-    m: Module, name: str, encoders: list[Encoder], *, codes: Value, mask: Value | None, tile: int, latency: int
+    m: Module,
+    name: str,
+    encoders: list[Encoder],
+    *,
+    codes: Value,
+    mask: Value | None,
+    tile: int,
+    latency: int,
 ) -> Value:
     width, lanes = len(encoders[0].codes), encoders[0].lanes
     delays = tuple(i // tile for i in range(len(encoders)))

@@ -87,9 +87,7 @@ class PanelBuffer(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=self.width, depth=2 << self.address_bits, init=[]
-        )
+        m.submodules.memory = memory = Memory(shape=self.width, depth=2 << self.address_bits, init=[])
         write, read = memory.write_port(), memory.read_port()
         panels = BlockWalk(span=self.rows, most=(1 << self.size_bits) - 1, name="panel")
         steps = DepthWalk(span=self.span, group_size=self.group_size, most=self.max_k, name="load")

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,9 @@ class Schedule(ABC):
 
     Beats are arrays of codes: ``(beats, slots)``, where slot 0 goes into the low bits of the stream's payload.
     """
+
+    formula: ClassVar[str]
+    """How `cycles` comes about, for people."""
 
     engine: Engine
     m: int
@@ -119,6 +123,12 @@ class Schedule(ABC):
 class OutputStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, steps of K; a tile of results after each group."""
 
+    formula: ClassVar[str] = (
+        "2 + ceil(M/rows) * ceil(N/cols) * (sum over groups of max(steps, rows)) - max(0, rows - steps) "
+        "+ array_latency + 2 + rows of the last panel; steps = ceil(group's K / lanes), that of the first group in the "
+        "subtrahend"
+    )
+
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
         beats = _pick(codes, row, k, random, self.engine.pe.act.bits)
@@ -127,9 +137,7 @@ class OutputStationarySchedule(Schedule):
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         k, col = self._steps[None, :, None, :], self._cols[:, None, :, None]
         beats = _pick(codes, k, col, random, self.engine.pe.weight.bits)
-        return np.tile(
-            beats.reshape(-1, self.engine.shape.cols * self.engine.pe.lanes), (len(self._rows), 1)
-        )
+        return np.tile(beats.reshape(-1, self.engine.shape.cols * self.engine.pe.lanes), (len(self._rows), 1))
 
     @property
     def cycles(self) -> int:
@@ -144,6 +152,11 @@ class OutputStationarySchedule(Schedule):
 
 class WeightStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, blocks of K; each row of a panel passes each block."""
+
+    formula: ClassVar[str] = (
+        "3 + load + sum over all blocks of max(panel's rows, next block's load + 1, 3) + array_latency + 2, without "
+        "waiting after the last; load = beats of weights of a block, at most rows"
+    )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]

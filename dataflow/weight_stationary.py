@@ -75,10 +75,19 @@ class WeightStationaryCells(Cells):
     Control, from the low bit: ``swap``, and one ``load`` for each row of a tile.
     """
 
+    accumulator: Accumulator
+
     @property
     def psum(self) -> Accumulator:
-        """Partial sum of one column: wide enough for every row, so that it is always exact."""
-        return Accumulator(bits_for(self.pe.term, self.shape.rows))
+        """Partial sum of one column.
+
+        Wide enough for every row; but never wider than the accumulator that it ends in, unless that saturates,
+        since the low bits of a sum depend on low bits alone.
+        """
+        bits = bits_for(self.pe.term, self.shape.rows)
+        if self.accumulator.overflow != "saturate":
+            bits = min(bits, self.accumulator.bits)
+        return Accumulator(bits, "wrap")
 
     @property
     def control_bits(self) -> int:
@@ -202,12 +211,7 @@ class WeightStationaryArray(Unit):
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
-        self.cells = WeightStationaryCells(pe=pe, shape=shape)
-        if self.cells.psum.bits > accumulator.bits and accumulator.overflow == "refuse":
-            raise ValueError(
-                f"Accumulator must have at least {self.cells.psum.bits} bits for the sum of one pass through "
-                f"{shape.rows} rows, not {accumulator.bits}"
-            )
+        self.cells = WeightStationaryCells(pe=pe, shape=shape, accumulator=accumulator)
         self._edge = edge_latency(pe, masked=True)
         super().__init__(
             {

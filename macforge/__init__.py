@@ -1,1 +1,21 @@
-"""Generator of RTL for quantized matrix multiplication."""
+"""RTL of quantized matrix products: generated, proven against a model, and measured."""
+
+from macforge.area import AreaReport, area
+from macforge.design import Design, design_names, load_design
+from macforge.product import MatmulResult, matmul
+from macforge.simulation import SimulationReport, simulate
+from macforge.verilog import VerilogFiles, generate_verilog
+
+__all__ = [
+    "AreaReport",
+    "Design",
+    "MatmulResult",
+    "SimulationReport",
+    "VerilogFiles",
+    "area",
+    "design_names",
+    "generate_verilog",
+    "load_design",
+    "matmul",
+    "simulate",
+]

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from amaranth.hdl import Module, Value
 
+from hw.delay import delayed
 from hw.narrow import keep
 from hw.number import Number, assign, total, wire
 from hw.rows import multiply
@@ -20,17 +21,19 @@ __all__ = ["IntegerMac"]
 class IntegerMac(PE):
     """``sum = addend + sum over lanes of act * weight`` with one multiplier a lane.
 
-    Both operands travel as their own codes, so the encoders are wires (and gates where lanes are masked). No
-    registers between operands and sum: latency 0.
+    Both operands travel as their own codes, so the encoders are wires (and gates where lanes are masked).
 
     Parameters
     ----------
     dsp : {"none", "auto"}
         ``none``: multipliers are rows of adders on carry chains, see `hw.rows.multiply`. ``auto``: they are left to the
         synthesis tool, as ``*``, for a DSP block if it has one.
+    pipeline : {0, 1}
+        Registers between multiplication and addition, and so the latency.
     """
 
     dsp: str = "none"
+    pipeline: int = 0
 
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
@@ -42,10 +45,17 @@ class IntegerMac(PE):
                 raise PEError(f"Family mac takes integer formats, not {side} {operand.name}")
         if self.dsp not in ("none", "auto"):
             raise PEError(f"Option dsp must be none or auto, not {self.dsp!r}")
+        if self.pipeline not in (0, 1) or isinstance(self.pipeline, bool):
+            raise PEError(f"Option pipeline must be 0 or 1, not {self.pipeline!r}")
 
     @property
     def name(self) -> str:
-        return super().name + ("_dsp" if self.dsp == "auto" else "")
+        dsp = "_dsp" if self.dsp == "auto" else ""
+        return super().name + dsp + ("_p1" if self.pipeline else "")
+
+    @property
+    def latency(self) -> int:
+        return self.pipeline
 
     @property
     def row_bits(self) -> int:
@@ -87,7 +97,9 @@ class _MultiplyAdd(Core):
             # the fewer bits the multiplier has, the fewer rows there are
             wide, narrow = (act, weight) if len(act.value) >= len(weight.value) else (weight, act)
             product = multiply(m, f"product_{lane}", wide, narrow)
-        return wire(m, f"product_{lane}", product)
+        name = f"product_{lane}"
+        product = wire(m, name, product)
+        return Number(delayed(m, product.value, self.pe.pipeline, name=name), product.interval)
 
 
 def _lane(codes: Value, lane: int, form: Int) -> Number:

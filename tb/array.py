@@ -40,9 +40,7 @@ class Tile:
     abandon_after: int | None = None
 
 
-def simulate_array(
-    array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0, waves: bool = False
-) -> Outcome:
+def simulate_array(array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0) -> Outcome:
     """Run tiles through an array in Verilator and hold the results against `sw_ref.gemm`.
 
     Parameters
@@ -54,11 +52,9 @@ def simulate_array(
         Probability, in each cycle, of nothing going in.
     seed : int
         Of the gaps, and of what is on the inputs where nothing goes in.
-    waves : bool
-        Whether to record waves.
     """
     timetable = timetable_of(array, tiles, gaps=gaps, random=np.random.default_rng(seed))
-    return simulate_cycles(array, timetable, waves=waves)
+    return simulate_cycles(array, timetable)
 
 
 def timetable_of(

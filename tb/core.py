@@ -90,7 +90,7 @@ def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -
     )
 
 
-def simulate_cores(trials: Sequence[Trial], *, waves: bool = False) -> Outcome:
+def simulate_cores(trials: Sequence[Trial]) -> Outcome:
     """Run trials of different cores, all in one simulation, and hold their sums against `Trial.sums`.
 
     ``failure`` names every core that differs.
@@ -110,7 +110,7 @@ def simulate_cores(trials: Sequence[Trial], *, waves: bool = False) -> Outcome:
         expected[port] = _within(trial.sums[order], start=1 + bed.latency, cycles=cycles)
         counted[port] = _within(np.ones_like(order, bool), start=1 + bed.latency, cycles=cycles)
     timetable = Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
-    return simulate_cycles(bed, timetable, waves=waves)
+    return simulate_cycles(bed, timetable)
 
 
 def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:

@@ -42,7 +42,7 @@ class Timetable:
         return {port: len(value) // slots[port] for port, (value, _flow) in unit.ports().items()}
 
 
-def simulate_cycles(unit: Unit, timetable: Timetable, *, waves: bool = False) -> Outcome:
+def simulate_cycles(unit: Unit, timetable: Timetable) -> Outcome:
     """Run a unit through a timetable in Verilator; ``failure`` tells whether an output that counts differs."""
     named = {"in": timetable.inputs, "expected": timetable.expected, "counted": timetable.counted}
     bench = Bench(
@@ -54,6 +54,5 @@ def simulate_cycles(unit: Unit, timetable: Timetable, *, waves: bool = False) ->
             "reset": timetable.reset,
             **{f"{kind}_{port}": words for kind, ports in named.items() for port, words in ports.items()},
         },
-        waves=waves,
     )
     return run_bench(bench)

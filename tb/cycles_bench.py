@@ -13,6 +13,8 @@ from cocotb.triggers import FallingEdge
 from tb.request import Request
 from tb.streams import pack, unpack
 
+__all__ = ["cycles"]
+
 
 @cocotb.test()
 async def cycles(dut) -> None:

@@ -56,7 +56,7 @@ def simulate_engine(
     *,
     stalls: float = 0.0,
     seed: int = 0,
-    waves: bool = False,
+    waves: str = "",
     verilog: str | None = None,
 ) -> tuple[Outcome, list[Simulation]]:
     """Run products through an engine in Verilator and hold the results against `sw_ref.gemm.gemm`.
@@ -70,8 +70,8 @@ def simulate_engine(
         Probability, in each cycle and on each stream, of nobody being ready there.
     seed : int
         Of the stalls and of the padding.
-    waves : bool
-        Whether to record waves.
+    waves : {"", "vcd", "fst"}
+        Format of the waves to record, if any.
     verilog : str, optional
         The engine's Verilog, if it is at hand.
 

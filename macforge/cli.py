@@ -1,0 +1,355 @@
+"""The command line: what is given, checked; what is asked, done; and one clear line if it cannot be."""
+
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from fpga.families import FAMILIES as FPGA_FAMILIES
+from hw.cache import write_whole
+from hw.tools import ToolError
+from macforge.area import area as measure_area
+from macforge.describe import derived
+from macforge.design import Design, design_names, load_design, to_toml
+from macforge.figures import figure
+from macforge.product import MismatchError
+from macforge.product import matmul as multiply
+from macforge.simulation import simulate
+from macforge.verilog import generate_verilog
+from pe import FAMILIES
+from sw_ref import formats
+from tb.runner import SimulationError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="RTL of quantized matrix products: generated, proven against a model, and measured.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# What Typer raises for options and arguments that are off; it exports only this kind of it.
+_UsageError = typer.BadParameter.__base__
+_out = Console()
+_err = Console(stderr=True)
+
+# What tables show of the figures that --json gives in full.
+_SIM_COLUMNS = {
+    "design": "design",
+    "m": "M",
+    "n": "N",
+    "k": "K",
+    "passed": "passed",
+    "cycles": "cycles",
+    "predicted_cycles": "predicted",
+    "utilization": "utilization",
+    "macs_per_second": "MACs/s",
+}
+_AREA_COLUMNS = {
+    "design": "design",
+    "family": "family",
+    "lut": "LUT",
+    "ff": "FF",
+    "dsp": "DSP",
+    "bram": "BRAM",
+    "lut_per_mac": "LUT/MAC",
+    "ff_per_mac": "FF/MAC",
+    "baseline_lut": "acc+a*b",
+    "lut_ratio": "ratio",
+    "fmax_mhz": "MHz",
+}
+_REPORT_COLUMNS = {
+    "design": "design",
+    "verified": "verified",
+    "sqnr_db": "SQNR dB",
+    "cycles": "cycles",
+    "xc7_lut_per_mac": "xc7 LUT/MAC",
+    "xc7_lut_ratio": "ratio",
+    "ecp5_lut_per_mac": "ECP5 LUT/MAC",
+    "ecp5_lut_ratio": "ratio",
+    "fmax_mhz": "MHz",
+}
+
+DesignName = Annotated[str, typer.Argument(metavar="DESIGN", help="Named design, or path of a .toml file.")]
+DesignNames = Annotated[
+    list[str] | None, typer.Argument(metavar="DESIGN...", help="Named designs, or paths of .toml files.")
+]
+All = Annotated[bool, typer.Option("--all", help="All named designs.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 RTL and model differ, 2 wrong request, 3 a tool failed."""
+    try:
+        code = app(standalone_mode=False)
+    except MismatchError as error:
+        code = _fail(1, f"RTL and model differ: {error}")
+    except _UsageError as error:
+        code = _fail(2, error.format_message())
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        code = _fail(2, str(error))
+    except (ToolError, SimulationError) as error:
+        code = _fail(3, str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail(130, "interrupted")
+    sys.exit(code or 0)
+
+
+@app.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(help="formats, families or designs.")] = "designs",
+    json_: Json = False,
+) -> None:
+    """List number formats, processing element families, or named designs."""
+    listings = {"formats": _formats, "families": _families, "designs": _designs}
+    if what not in listings:
+        raise ValueError(f"List what must be formats, families or designs, not {what!r}")
+    columns = {key: key for key in ("name", "family", "act", "weight", "lanes", "dataflow", "source")}
+    _print(listings[what](), json_, columns if what == "designs" else None)
+
+
+@app.command()
+def show(design: DesignName, settings: Settings = None, json_: Json = False) -> None:
+    """Show a design as TOML, with everything that follows from it."""
+    chosen = load_design(design, settings or ())
+    if json_:
+        _print({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
+        return
+    text = to_toml({**chosen.to_table(), "derived": derived(chosen)})
+    _out.print(f"# {chosen.name}\n{text}", markup=False, highlight=False, soft_wrap=True, end="")
+
+
+@app.command()
+def verilog(
+    designs: DesignNames = None,
+    all_: All = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")] = Path("."),
+    settings: Settings = None,
+) -> None:
+    """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    chosen = _chosen(designs, all_, settings)
+    for design in _progress(chosen, "writing Verilog"):
+        for path in generate_verilog(design).write(output):
+            _out.print(str(path), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def sim(
+    designs: DesignNames = None,
+    all_: All = False,
+    m: Annotated[int | None, typer.Option("-m", min=1, help="Rows of A.")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Columns of W.")] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Columns of A, rows of W.")] = None,
+    seed: Annotated[int, typer.Option(help="Of operands and stalls.")] = 0,
+    stalls: Annotated[float, typer.Option(help="Probability of a stall on each stream and cycle.")] = 0.0,
+    waves: Annotated[Path | None, typer.Option(help="Record waves to this .fst or .vcd file.")] = None,
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Simulate designs in Verilator, and compare every bit and cycle with the model."""
+    chosen = _chosen(designs, all_, settings)
+    if waves and len(chosen) > 1:
+        raise ValueError(f"Waves are recorded of one design, not of {len(chosen)}")
+    kind = "" if waves is None else waves.suffix.removeprefix(".")
+    if waves and kind not in ("fst", "vcd"):
+        raise ValueError(f"Waves must go to a file that ends in .fst or .vcd, not to {waves}")
+    rows = []
+    for design in _progress(chosen, "simulating"):
+        report = simulate(design, m=m, n=n, k=k, seed=seed, stalls=stalls, waves=kind)
+        if waves and report.waves is not None:
+            write_whole(waves, report.waves)
+        rows.append(report.to_table())
+    _print(rows, json_, _SIM_COLUMNS)
+    failures = [f"{row['design']}: {row['failure']}" for row in rows if not row["passed"]]
+    if failures:
+        raise MismatchError("; ".join(failures))
+
+
+@app.command()
+def matmul(
+    design: DesignName,
+    act: Annotated[Path, typer.Option(help="Matrix A (M, K), .npy.")],
+    weight: Annotated[Path, typer.Option(help="Matrix W (K, N), .npy.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Product C (M, N), .npy.")],
+    engine: Annotated[str, typer.Option(help="rtl (Verilator) or ref (the model).")] = "rtl",
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Multiply two matrices of yours as a design does."""
+    chosen = load_design(design, settings or ())
+    operands = [_read_matrix(path, name) for path, name in ((act, "act"), (weight, "weight"))]
+    (result,) = (
+        multiply(one, *operands, engine=engine) for one in _progress([chosen], f"multiplying ({engine})")
+    )
+    write_whole(output, _npy(result.product))
+    row = {
+        "design": chosen.name,
+        "engine": engine,
+        "output": str(output),
+        "shape": list(result.product.shape),
+        "dtype": str(result.product.dtype),
+        "cycles": result.cycles,
+        "predicted_cycles": result.predicted_cycles,
+    }
+    _print([row], json_)
+
+
+@app.command()
+def area(
+    designs: DesignNames = None,
+    all_: All = False,
+    family: Annotated[str, typer.Option(help=f"{', '.join(FPGA_FAMILIES)}, or all.")] = "all",
+    seeds: Annotated[int, typer.Option(min=0, help="Place and route this often; 0: not at all.")] = 3,
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Synthesize the arrays of designs, without their operand buffers, and count what they take."""
+    families = list(FPGA_FAMILIES) if family == "all" else [family]
+    if family != "all" and family not in FPGA_FAMILIES:
+        raise ValueError(f"Family must be one of {', '.join(FPGA_FAMILIES)} or all, not {family!r}")
+    jobs = [(design, each) for design in _chosen(designs, all_, settings) for each in families]
+    rows = [
+        measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
+        for design, each in _progress(jobs, "synthesizing")
+    ]
+    _print(rows, json_, _AREA_COLUMNS)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")] = Path("report"),
+    designs: Annotated[str, typer.Option(help="Names, separated by commas, or all.")] = "all",
+    weights: Annotated[Path | None, typer.Option(help="Your weights: .safetensors or .npy.")] = None,
+    tensor: Annotated[str | None, typer.Option(help="Tensor of a .safetensors file.")] = None,
+    layout: Annotated[str, typer.Option(help="How your file holds it: kn, or nk as torch does.")] = "kn",
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Run a real transformer layer through the RTL of all designs, and measure them."""
+    # the workload's packages are an extra, which other commands do without
+    from macforge.report import make_report, write_report
+    from macforge.workload import load_layer, load_weight
+
+    names = design_names() if designs == "all" else designs.split(",")
+    chosen = [load_design(name, settings or ()) for name in names]
+    if weights is None and tensor is not None:
+        raise ValueError(f"Tensor {tensor!r} needs --weights, the file that holds it")
+    layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
+    with _bar() as bar:
+        task = bar.add_task("measuring", total=None)
+        results = make_report(
+            chosen, layer, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    for path in write_report(results, output):
+        _err.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    _print(results.rows, json_, _REPORT_COLUMNS)
+    failures = [row["design"] for row in results.rows if not row["verified"]]
+    if failures:
+        raise MismatchError(", ".join(failures))
+
+
+def _chosen(designs: list[str] | None, all_: bool, settings: list[str] | None) -> list[Design]:
+    if all_ == bool(designs):
+        raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
+    return [load_design(name, settings or ()) for name in (design_names() if all_ else designs)]
+
+
+def _designs() -> list[dict[str, object]]:
+    fields = ("family", "act", "weight", "lanes", "dataflow", "summary", "source")
+    return [
+        {"name": name, **{key: getattr(load_design(name), key) for key in fields}} for name in design_names()
+    ]
+
+
+def _families() -> list[dict[str, object]]:
+    return [
+        {"name": name, "summary": kind.summary, "options": list(kind.options()), "source": kind.source}
+        for name, kind in FAMILIES.items()
+    ]
+
+
+def _formats() -> list[dict[str, object]]:
+    return [
+        {"name": each.spelling, "description": each.description, "examples": list(each.examples)}
+        for each in formats.FAMILIES
+    ]
+
+
+def _read_matrix(path: Path, name: str) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{name} must be a .npy file that exists, not {path}") from None
+    except ValueError as error:
+        raise ValueError(f"{name} must be a .npy file of numbers, which {path} is not: {error}") from None
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _bar() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=_err, transient=True, disable=not _err.is_terminal)
+
+
+def _progress(items: list, what: str) -> Iterable:
+    with _bar() as bar:
+        yield from bar.track(items, description=what)
+
+
+def _print(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
+    """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    columns = columns or {key: key.replace("_", " ") for key in (rows[0] if rows else ())}
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for key, title in columns.items():
+        numeric = all(row[key] is None or isinstance(row[key], int | float) for row in rows)
+        table.add_column(title, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_cell(row[key]) for key in columns))
+    _out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return figure(value)
+
+
+def _fail(code: int, message: str) -> int:
+    _err.print(f"macforge: {message.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What a design comes to: everything that follows from its fields."""
+
+from dataflow.schedule import schedule_of
+from hw.unit import Unit
+from macforge.design import Design
+
+__all__ = ["derived", "ports"]
+
+
+def derived(design: Design) -> dict[str, object]:
+    """Widths, latencies, cycles and rates that follow from a design.
+
+    ``cycles`` is the formula; ``cycles_256`` what it gives for 256 x 256 x 256, if K may be that long.
+    """
+    engine, pe = design.engine, design.pe
+    table = {
+        "module": engine.name,
+        "act_bits": pe.act.bits,
+        "weight_bits": pe.weight.bits,
+        "row_operand_bits": pe.row_bits,
+        "column_operand_bits": pe.column_bits,
+        "step_interval": [pe.term.lo, pe.term.hi],
+        "accumulator_bits": engine.accumulator.bits,
+        "accumulator_overflow": engine.accumulator.overflow,
+        "cell_latency": pe.latency,
+        "array_latency": engine.array.latency,
+        "peak_macs_per_cycle": design.array.rows * design.array.cols * pe.lanes,
+        "panel_rows": engine.panel_rows,
+        "products_per_step": engine.span,
+    }
+    small = min(256, design.tiling.max_k)
+    schedule = schedule_of(engine, m=256, n=256, k=small)
+    return {
+        **table,
+        "cycles": schedule.formula,
+        f"cycles_256x256x{small}": schedule.cycles,
+        f"utilization_256x256x{small}": round(schedule.utilization, 4),
+    }
+
+
+def ports(unit: Unit) -> list[dict[str, object]]:
+    """Name, direction and width of every port, clock and reset first."""
+    listing = [
+        {"name": "clk", "direction": "input", "bits": 1},
+        {"name": "rst", "direction": "input", "bits": 1},
+    ]
+    for name, (value, flow) in unit.ports().items():
+        direction = "input" if flow.name == "In" else "output"
+        listing.append({"name": name, "direction": direction, "bits": len(value)})
+    return listing

