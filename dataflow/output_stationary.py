@@ -63,7 +63,7 @@ class OutputStationaryCell(Unit):
         core = place(m, "core", self.pe.core(self.accumulator))
         acc = Signal(self.accumulator.bits, reset_less=True)
         result = Signal(self.accumulator.bits, reset_less=True)
-        # the clearing wave after reset comes with last, so last starts at 1
+        # after a reset, last and quiet clear sum and result until operands of a new product come
         valid = delayed(m, self.valid, self.pe.latency, name="valid", init=0)
         last = delayed(m, self.last, self.pe.latency, name="last", init=1)
         m.d.comb += [
@@ -77,7 +77,7 @@ class OutputStationaryCell(Unit):
         with m.If(last):
             m.d.sync += [acc.eq(0), result.eq(core.sum)]
         if not self.hold:
-            quiet = delayed(m, self.quiet, self.pe.latency, name="quiet", init=0)
+            quiet = delayed(m, self.quiet, self.pe.latency, name="quiet", init=1)
             with m.If(quiet):
                 m.d.sync += result.eq(0)
         return m
@@ -104,7 +104,8 @@ class OutputStationaryCells(Cells):
 
     @property
     def control_init(self) -> int:
-        return 0b10
+        # a reset clears all sums, and all results too
+        return 0b010 if self.hold else 0b110
 
     @property
     def above_bits(self) -> int:
@@ -241,26 +242,26 @@ class OutputStationaryArray(Unit):
         """Control of each mesh row, skewed as its activations are."""
         valid = delayed(m, self.valid, self._edge + 1, name="valid_edge", init=0)
         last = delayed(m, self.last, self._edge + 1, name="last_edge", init=1)
-        quiet = delayed(m, ~self.last, self._edge + 1, name="quiet_edge", init=0)
+        quiet = delayed(m, ~self.last, self._edge + 1, name="quiet_edge", init=1)
         controls = []
         for index in range(self.shape.mesh_rows):
             if index:
                 valid = delayed(m, valid, 1, name=f"valid_{index}", init=0)
                 last = delayed(m, last, 1, name=f"last_{index}", init=1)
-                quiet = delayed(m, quiet, 1, name=f"quiet_{index}", init=0)
-            end = self._selects(m, index, last) if self.cells.hold else [quiet]
+                quiet = delayed(m, quiet, 1, name=f"quiet_{index}", init=1)
+            end = self._selects(m, index, ~quiet) if self.cells.hold else [quiet]
             controls.append(Cat(valid, last, *end))
         return controls
 
-    def _selects(self, m: Module, index: int, last: Value) -> list[Value]:
+    def _selects(self, m: Module, index: int, ended: Value) -> list[Value]:
         """Turns of the rows of mesh row ``index`` to give their results.
 
         Row r of the array gives its result r + 1 cycles after row 0 has ended its sum; this tile ends its sums
-        ``index`` cycles after that.
+        ``index`` cycles after that, when ``ended`` is high.
         """
         tile_rows = self.shape.tile_rows
         wait = index * (tile_rows - 1) + self.pe.latency + 1
-        selects = [delayed(m, last, wait, name=f"select_{index}", init=0)]
+        selects = [delayed(m, ended, wait, name=f"select_{index}", init=0)]
         for row in range(1, tile_rows):
             selects.append(delayed(m, selects[-1], 1, name=f"select_{index}_{row}", init=0))
         return selects

@@ -50,9 +50,16 @@ class AccumulatorChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizerChoice:
-    """How real numbers become codes, see `sw_ref.quantize.Quantizer`; groups are those of the tiling."""
+    """How real numbers become codes, see `sw_ref.quantize.Quantizer`; groups are those of the tiling.
 
-    scheme: str = "symmetric"
+    Parameters
+    ----------
+    scheme : {"auto", "symmetric", "asymmetric"}
+        ``auto``: symmetric if the format holds values of both signs, else asymmetric.
+    granularity : {"tensor", "channel", "group"}
+    """
+
+    scheme: str = "auto"
     granularity: str = "channel"
 
 
@@ -168,7 +175,11 @@ class Design:
         if choice.granularity == "group" and not self.tiling.group_size:
             raise ValueError(f"Quantizer {side}.granularity group takes a tiling.group_size above 0, not 0")
         group_size = self.tiling.group_size if choice.granularity == "group" else 0
-        return Quantizer(getattr(self.pe, side), choice.scheme, choice.granularity, group_size)
+        form, scheme = getattr(self.pe, side), choice.scheme
+        if scheme == "auto":
+            lo, hi = form.bounds
+            scheme = "symmetric" if lo < 0 < hi else "asymmetric"
+        return Quantizer(form, scheme, choice.granularity, group_size)
 
     def with_settings(self, settings: Iterable[str]) -> "Design":
         """This design with fields replaced, each given as ``key=value``, such as ``array.rows=4``."""

@@ -1,4 +1,4 @@
-"""Simulates an array: tiles streamed in with random gaps, and each result in the cycle that the latency states."""
+"""Simulates an array: tiles streamed in with random gaps, results in the cycle that the latency states."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ Array = OutputStationaryArray | WeightStationaryArray
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tile:
-    """What an array computes in one go: ``act @ weight``, of as many rows, columns or products as it has.
+    """What an array computes in one go: ``act @ weight``.
 
     Parameters
     ----------
     act, weight : ndarray
-        Codes (M, K) and (K, N). Output-stationary: M rows and N columns, any K. Weight-stationary: N columns, any M,
-        and at most as many products K as the array takes.
+        Codes (M, K) and (K, N), where N is the array's columns. Output-stationary: M is its rows, K any.
+        Weight-stationary: M any, K at most its rows times lanes.
     base : int64 array (M, N), optional
         What the array adds its products to; only weight-stationary.
     abandon_after : int, optional

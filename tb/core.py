@@ -62,8 +62,9 @@ class Trial:
 def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -> Trial:
     """A trial of one core.
 
-    Every pair of codes if they have 16 bits together and there is one lane; else, and for the addend and the mask,
-    corners and random values. Where the accumulator refuses to overflow, addends leave room for one step.
+    Every pair of codes if they have at most 16 bits together and there is one lane; else, and for the addend
+    and the mask, corners and random values. Where the accumulator refuses to overflow, addends leave room for
+    one step.
     """
     corners = _corners(pe.act, pe.weight)
     random_codes = [
@@ -124,7 +125,9 @@ def _corners(act: Format, weight: Format) -> tuple[np.ndarray, np.ndarray]:
         np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1])
         for side in (act, weight)
     ]
-    pairs = np.meshgrid(*[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)])
+    pairs = np.meshgrid(
+        *[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)]
+    )
     return pairs[0].ravel(), pairs[1].ravel()
 
 

@@ -43,7 +43,7 @@ class Timetable:
 
 
 def simulate_cycles(unit: Unit, timetable: Timetable) -> Outcome:
-    """Run a unit through a timetable in Verilator; ``failure`` tells whether an output that counts differs."""
+    """Run a unit through a timetable in Verilator; ``failure`` tells what differs from it."""
     named = {"in": timetable.inputs, "expected": timetable.expected, "counted": timetable.counted}
     bench = Bench(
         verilog=emit_verilog(unit),

@@ -1,8 +1,9 @@
 """Bench of anything without handshakes: a word on every input each cycle, and every output against the model.
 
-The request holds, for each input port, the codes ``in_<port>`` (cycles, slots), for each output port what comes out,
-``expected_<port>`` (cycles, slots), and which of that counts, ``counted_<port>``; and the cycles of ``reset``. Its settings
-are the bits of a slot of each port. Outputs must be registered: they are looked at before the inputs change.
+The request holds, for each input port, the codes ``in_<port>`` (cycles, slots); for each output port, what
+must come out, ``expected_<port>`` (cycles, slots), and which of that counts, ``counted_<port>``; and
+``reset`` (cycles,). Its settings are the bits of a slot of each port. Outputs are looked at before the inputs
+of their cycle are driven.
 """
 
 import cocotb
@@ -34,11 +35,12 @@ async def cycles(dut) -> None:
     for cycle in range(len(arrays["reset"])):
         await FallingEdge(dut.clk)
         for handle, words in looks:
-            words.append(handle.value.to_unsigned())
+            words.append(int(handle.value))
         for handle, words in drives:
             handle.value = words[cycle]
     came = {
-        port: unpack(words, arrays[f"expected_{port}"].shape[1], bits[port]) for port, words in outputs.items()
+        port: unpack(words, arrays[f"expected_{port}"].shape[1], bits[port])
+        for port, words in outputs.items()
     }
     request.report(figures={}, arrays=came)
     wrong = [text for port, values in came.items() if (text := _difference(port, values, arrays))]

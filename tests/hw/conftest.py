@@ -15,14 +15,18 @@ Case = tuple[Callable[..., Number], tuple[Interval, ...]]
 
 @pytest.fixture(scope="session")
 def evaluate() -> Callable[[Sequence[Case]], list[tuple[Number, dict[tuple[int, ...], int]]]]:
-    """``evaluate(cases)``: for each function and the intervals of its operands, the Number that it makes of them,
-    and its value for every choice of operands."""
+    """``evaluate(cases)``: the Number that each function makes, and its value for all operands.
+
+    A function takes the module and its operands; every choice of them out of its intervals is tried.
+    """
 
     def run(cases):
         m = Module()
         inputs, outputs, choices = [], [], []
         for index, (function, intervals) in enumerate(cases):
-            signals = [Signal(shape_of(interval), name=f"x_{index}_{i}") for i, interval in enumerate(intervals)]
+            signals = [
+                Signal(shape_of(interval), name=f"x_{index}_{i}") for i, interval in enumerate(intervals)
+            ]
             operands = [Number(*pair) for pair in zip(signals, intervals, strict=True)]
             inputs.append(signals)
             outputs.append(wire(m, f"y_{index}", function(m, *operands)))

@@ -15,10 +15,22 @@ from sw_ref.interval import Interval
 # both signs, one sign, one value, and bounds off the powers of two
 INTERVALS = [
     Interval(*bounds)
-    for bounds in ((-16, 15), (0, 31), (0, 1), (-1, 0), (-13, 3), (5, 22), (-21, -6), (11, 11), (-9, -9), (-3, 30))
+    for bounds in (
+        (-16, 15),
+        (0, 31),
+        (0, 1),
+        (-1, 0),
+        (-13, 3),
+        (5, 22),
+        (-21, -6),
+        (11, 11),
+        (-9, -9),
+        (-3, 30),
+    )
 ]
 BOUNDS = [
-    Interval(*bounds) for bounds in ((-8, 7), (0, 15), (0, 0), (-3, 5), (4, 6), (-7, -2), (-1, 0), (-64, 63), (40, 50))
+    Interval(*bounds)
+    for bounds in ((-8, 7), (0, 15), (0, 0), (-3, 5), (4, 6), (-7, -2), (-1, 0), (-64, 63), (40, 50))
 ]
 
 
@@ -84,6 +96,8 @@ def test_keep_is_what_the_accumulator_does(bits, overflow, evaluate):
 @pytest.mark.parametrize("bits", range(1, 8))
 def test_keep_is_exact_where_the_accumulator_refuses_to_overflow(bits, evaluate):
     accumulator = Accumulator(bits)
-    for number, values in evaluate([(lambda m, x: keep(x, accumulator), (interval,)) for interval in INTERVALS]):
+    for number, values in evaluate(
+        [(lambda m, x: keep(x, accumulator), (interval,)) for interval in INTERVALS]
+    ):
         assert number.interval in accumulator.interval
         assert all(kept == x for (x,), kept in values.items() if x in accumulator.interval)

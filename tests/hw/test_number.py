@@ -10,7 +10,8 @@ from hw.number import Number, WidthError, assign, shape_of, total
 from sw_ref.interval import Interval
 
 INTERVALS = [
-    Interval(*bounds) for bounds in ((0, 0), (0, 1), (-1, 0), (-1, 1), (0, 7), (3, 9), (-8, 7), (-9, -4), (-3, 12))
+    Interval(*bounds)
+    for bounds in ((0, 0), (0, 1), (-1, 0), (-1, 1), (0, 7), (3, 9), (-8, 7), (-9, -4), (-3, 12))
 ]
 PAIRS = [(x, y) for x in INTERVALS for y in INTERVALS]
 
@@ -93,7 +94,12 @@ def test_shortened_value_is_exact(evaluate):
     cases = []
     for interval in INTERVALS:
         wide = Interval(-100, 100)
-        cases.append((lambda m, x, wide=wide: Number((x + Number(Const(0, signed(8)), wide)).value, x.interval), (interval,)))
+        cases.append(
+            (
+                lambda m, x, wide=wide: Number((x + Number(Const(0, signed(8)), wide)).value, x.interval),
+                (interval,),
+            )
+        )
     for _number, values in evaluate(cases):
         assert values == {(x,): x for (x,) in values}
 

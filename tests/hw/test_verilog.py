@@ -82,9 +82,9 @@ def test_equal_units_share_a_module():
 
 
 def test_different_units_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="^Two different units are both called stage$"):
+    with pytest.raises(ValueError, match=r"^Two different units are both called stage$"):
         emit_verilog(Chain(registers=((4, True, "stage"), (3, True, "stage"))))
-    with pytest.raises(ValueError, match="^Two different units are both called chain$"):
+    with pytest.raises(ValueError, match=r"^Two different units are both called chain$"):
         emit_verilog(Chain(registers=((4, True, "chain"),)))
 
 

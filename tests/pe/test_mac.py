@@ -41,14 +41,20 @@ def test_formats_other_than_integers_are_refused(act, weight, message):
         IntegerMac(act=act, weight=weight)
 
 
-@pytest.mark.parametrize("dsp", ["yes", "", True, None])
-def test_other_options_are_refused(dsp):
-    with pytest.raises(PEError, match=f"^{re.escape(f'Option dsp must be none or auto, not {dsp!r}')}$"):
-        IntegerMac(act=Int(4), weight=Int(4), dsp=dsp)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(({"dsp": dsp}, f"Option dsp must be none or auto, not {dsp!r}") for dsp in ("yes", "", True, None)),
+        *(({"pipeline": p}, f"Option pipeline must be 0 or 1, not {p!r}") for p in (-1, 2, True, None)),
+    ],
+)
+def test_other_options_are_refused(options, message):
+    with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
+        IntegerMac(act=Int(4), weight=Int(4), **options)
 
 
 def test_options_are_those_of_the_family_alone():
-    assert IntegerMac.options() == ("dsp",)
+    assert IntegerMac.options() == ("dsp", "pipeline")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +63,7 @@ def test_options_are_those_of_the_family_alone():
         (IntegerMac(act=Int(8), weight=Int(4)), "mac_int8_int4"),
         (IntegerMac(act=Int(8), weight=Int(2, signed=False), lanes=4), "mac_int8_uint2_x4"),
         (IntegerMac(act=Int(8), weight=Int(8), dsp="auto"), "mac_int8_int8_dsp"),
+        (IntegerMac(act=Int(8), weight=Int(8), pipeline=1), "mac_int8_int8_p1"),
     ],
 )
 @pytest.mark.parametrize(
@@ -85,4 +92,9 @@ def test_term_and_widths(act, weight, lanes, term):
     pe = IntegerMac(act=act, weight=weight, lanes=lanes)
     assert pe.term == term
     assert (pe.row_bits, pe.column_bits) == (lanes * act.bits, lanes * weight.bits)
-    assert pe.latency == pe.row_encoder(masked=True).latency == pe.column_encoder().latency == 0
+    assert pe.row_encoder(masked=True).latency == pe.column_encoder().latency == 0
+
+
+@pytest.mark.parametrize("pipeline", [0, 1])
+def test_pipeline_is_the_latency(pipeline):
+    assert IntegerMac(act=Int(4), weight=Int(4), pipeline=pipeline).latency == pipeline

@@ -1,0 +1,236 @@
+"""The command line as its users meet it: results, exit codes, and one clear line when a request is wrong."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+
+from macforge.design import design_names, load_design
+from pe import mac
+
+
+def one_line(error):
+    assert error.startswith("macforge: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    return error.removeprefix("macforge: ").rstrip("\n")
+
+
+class TestList:
+    def test_designs_as_json(self, macforge):
+        code, out, _ = macforge("list", "designs", "--json")
+        rows = json.loads(out)
+        assert code == 0
+        assert [row["name"] for row in rows] == design_names()
+        assert all({"name", "family", "act", "weight", "dataflow", "source"} <= set(row) for row in rows)
+
+    @pytest.mark.parametrize("what, holds", [("formats", "uint<1..16>"), ("families", "mac"), ("designs", "w2a8_ws")])
+    def test_table(self, macforge, what, holds):
+        code, out, _ = macforge("list", what)
+        assert code == 0
+        assert holds in out
+
+    def test_anything_else(self, macforge):
+        code, _, error = macforge("list", "wires")
+        assert code == 2
+        assert one_line(error) == "List what must be formats, families or designs, not 'wires'"
+
+
+class TestShow:
+    def test_is_the_design_as_toml_with_what_follows(self, macforge, tmp_path):
+        code, out, _ = macforge("show", "w4a8_ws", "--set", "array.rows=2")
+        assert code == 0
+        assert tomllib.loads(out) == load_design("w4a8_ws", ["array.rows=2"]).to_table()
+        for line in ("# accumulator_bits = 24", "# array_latency = 11", "# peak_macs_per_cycle = 16"):
+            assert line in out.splitlines()
+
+    def test_json(self, macforge):
+        code, out, _ = macforge("show", "w8a8_os", "--json")
+        assert code == 0
+        assert json.loads(out)["derived"]["accumulator_bits"] == 28
+
+
+class TestVerilog:
+    def test_writes_two_files(self, macforge, small, tmp_path):
+        code, _, _ = macforge("verilog", "w4a8_os", "-o", tmp_path, *small)
+        description = json.loads((tmp_path / "w4a8_os.json").read_text())
+        assert code == 0
+        assert f"module {description['top']}(" in (tmp_path / "w4a8_os.v").read_text()
+        widths = {port["name"]: port["bits"] for port in description["ports"]}
+        assert widths["act__payload"] == 3 * 8
+        assert widths["weight__payload"] == 2 * 4
+        assert widths["result__payload"] == 2 * 24 + 1
+        assert description["design"]["array"]["rows"] == 3
+        assert description["tools"]["yosys"] == "0.70"
+
+    def test_wants_designs(self, macforge):
+        code, _, error = macforge("verilog")
+        assert code == 2
+        assert one_line(error).startswith("Give names of designs or --all, one of both")
+
+
+class TestSim:
+    def test_passes_and_counts(self, macforge, small):
+        code, out, _ = macforge("sim", "w4a8_os", "-m", 5, "-n", 4, "-k", 9, "--json", *small)
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row["passed"] is True
+        assert row["cycles"] == row["predicted_cycles"]
+        assert row["utilization"] == pytest.approx(5 * 4 * 9 / (row["cycles"] * 6))
+        assert row["operands"] == {"act": 45, "weight": 72}
+
+    def test_stalls_take_longer(self, macforge, small):
+        code, out, _ = macforge("sim", "w4a8_os", "--stalls", 0.4, "--json", *small)
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row["cycles"] > row["predicted_cycles"]
+
+    def test_difference_is_exit_code_1(self, macforge, small, monkeypatch):
+        right = mac._MultiplyAdd._product
+
+        def broken(self, m, lane):
+            product = right(self, m, lane)
+            return type(product)(product.value & ~1, product.interval)
+
+        monkeypatch.setattr(mac._MultiplyAdd, "_product", broken)
+        code, _, error = macforge("sim", "w4a8_os", *small)
+        assert code == 1
+        assert one_line(error).startswith("RTL and model differ: w4a8_os: ")
+
+    def test_waves(self, macforge, small, tmp_path):
+        code, _, _ = macforge("sim", "w4a8_os", "-m", 1, "-n", 1, "-k", 1, "--waves", tmp_path / "x.vcd", *small)
+        assert code == 0
+        assert "$enddefinitions" in (tmp_path / "x.vcd").read_text()
+
+    @pytest.mark.parametrize(
+        "arguments, message",
+        [
+            (["w4a8_os", "--stalls", "1"], "Stalls must be a probability from 0 to below 1, not 1.0"),
+            (["w4a8_os", "--seed", "-1"], "Seed must be at least 0, not -1"),
+            (["w4a8_os", "-k", "5000"], "K must be from 1 to 4096 for this engine, not 5000"),
+            (["w4a8_os", "-m", "0"], "Invalid value for '-m': Input should be greater than or equal to 1"),
+            (["w4a8_os", "--waves", "x.png"], "Waves must go to a file that ends in .fst or .vcd, not to x.png"),
+            (["w4a8_os", "w4a8_ws", "--waves", "x.vcd"], "Waves are recorded of one design, not of 2"),
+            (["--bars"], "No such option: --bars"),
+        ],
+    )
+    def test_wrong_request(self, macforge, arguments, message):
+        code, _, error = macforge("sim", *arguments)
+        assert code == 2
+        assert one_line(error).startswith(message)
+
+
+class TestMatmul:
+    @pytest.fixture
+    def files(self, tmp_path):
+        def save(act, weight):
+            np.save(tmp_path / "a.npy", act)
+            np.save(tmp_path / "w.npy", weight)
+            return ["--act", tmp_path / "a.npy", "--weight", tmp_path / "w.npy"]
+
+        return save
+
+    def test_integers_are_the_values_themselves(self, macforge, small, files, tmp_path):
+        random = np.random.default_rng(0)
+        act, weight = random.integers(-128, 128, (5, 11), np.int8), random.integers(-8, 8, (11, 3))
+        for engine in ("rtl", "ref"):
+            output = tmp_path / f"{engine}.npy"
+            code, out, _ = macforge(
+                "matmul", "w4a8_ws", *files(act, weight), "-o", output, "--engine", engine, "--json", *small
+            )
+            (row,) = json.loads(out)
+            assert code == 0
+            assert row["shape"] == [5, 3]
+            assert row["cycles"] == (row["predicted_cycles"] if engine == "rtl" else None)
+            product = np.load(output)
+            assert product.dtype == np.int64
+            np.testing.assert_array_equal(product, act.astype(np.int64) @ weight)
+        assert (tmp_path / "rtl.npy").read_bytes() == (tmp_path / "ref.npy").read_bytes()
+
+    @pytest.mark.parametrize("extra", [[], ["--set", "tiling.group_size=4", "--set", "quantizer.weight.granularity=group"]])
+    def test_floats_are_quantized(self, macforge, small, files, tmp_path, extra):
+        random = np.random.default_rng(0)
+        act, weight = random.standard_normal((5, 11)), random.standard_normal((11, 3)).astype(np.float32)
+        for engine in ("rtl", "ref"):
+            code, _, _ = macforge(
+                "matmul", "w8a8_os", *files(act, weight), "-o", tmp_path / f"{engine}.npy", "--engine", engine, *small, *extra
+            )
+            assert code == 0
+        product = np.load(tmp_path / "rtl.npy")
+        assert product.dtype == np.float32
+        np.testing.assert_allclose(product, act @ weight, atol=0.1)
+        assert (tmp_path / "rtl.npy").read_bytes() == (tmp_path / "ref.npy").read_bytes()
+
+    @pytest.mark.parametrize(
+        "act, weight, message",
+        [
+            ([[1, 2], [3, 200]], [[1], [1]], "act[1, 1] is 200, outside int8 (-128 to 127)"),
+            ([[1, 2]], [[1], [-9]], "weight[1, 0] is -9, outside int4 (-8 to 7)"),
+            ([[1, 2, 3]], [[1], [1]], "act (M, K) and weight (K, N) must share K, not have shapes (1, 3) and (2, 1)"),
+            ([1, 2], [[1], [1]], "act must be a matrix, not of shape (2,)"),
+            ([[1.0, np.nan]], [[1], [1]], "act[0, 1] is nan"),
+            ([[True]], [[1]], "act must hold integers or floats, not bool"),
+            (np.zeros((0, 1)), [[1]], "act must be a matrix, not of shape (0, 1)"),
+        ],
+    )
+    def test_wrong_operands(self, macforge, files, tmp_path, act, weight, message):
+        output = tmp_path / "c.npy"
+        code, _, error = macforge("matmul", "w4a8_os", *files(np.array(act), np.array(weight)), "-o", output)
+        assert code == 2
+        assert one_line(error).startswith(message)
+        assert not output.exists()
+
+    def test_wrong_files(self, macforge, tmp_path):
+        text = tmp_path / "a.npy"
+        text.write_text("not an array")
+        arguments = ["--weight", text, "-o", tmp_path / "c.npy"]
+        code, _, error = macforge("matmul", "w4a8_os", "--act", text, *arguments)
+        assert code == 2
+        assert one_line(error).startswith("act must be a .npy file of numbers, which ")
+        code, _, error = macforge("matmul", "w4a8_os", "--act", tmp_path / "none.npy", *arguments)
+        assert code == 2
+        assert one_line(error).startswith("act must be a .npy file that exists, not ")
+
+    def test_wrong_engine(self, macforge, files, tmp_path):
+        arguments = [*files(np.ones((1, 1), int), np.ones((1, 1), int)), "-o", tmp_path / "c.npy", "--engine", "fast"]
+        code, _, error = macforge("matmul", "w4a8_os", *arguments)
+        assert code == 2
+        assert one_line(error) == "Engine must be rtl or ref, not 'fast'"
+
+
+class TestArea:
+    def test_counts_and_ratios(self, macforge, small):
+        code, out, _ = macforge("area", "w4a8_os", "--family", "ecp5", "--seeds", 1, "--json", *small)
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row["macs_per_cycle"] == 6
+        assert row["lut_per_mac"] == row["lut"] / 6
+        assert row["baseline_lut"] == 197
+        assert row["lut_ratio"] == row["lut_per_mac"] / 197 < 0.6
+        assert (row["dsp"], row["bram"]) == (0, 0)
+        assert row["fmax_mhz"] == row["fmax_mhz_by_seed"]["1"] > 50
+
+    def test_dsp_blocks_by_choice(self, macforge, small):
+        code, out, _ = macforge("area", "w8a8_os", "--family", "xc7", "--json", "--set", "options.dsp=auto", *small)
+        (row,) = json.loads(out)
+        assert code == 0
+        assert row["dsp"] == 6
+        assert row["fmax_mhz"] is None
+
+    def test_wrong_family(self, macforge):
+        code, _, error = macforge("area", "w4a8_os", "--family", "virtex")
+        assert code == 2
+        assert one_line(error) == "Family must be one of xc7, ecp5 or all, not 'virtex'"
+
+
+def test_help_without_arguments(macforge):
+    code, out, _ = macforge()
+    assert code == 0
+    assert all(command in out for command in ("list", "show", "verilog", "sim", "matmul", "area", "report"))
+
+
+def test_unknown_command(macforge):
+    code, _, error = macforge("simulate")
+    assert code == 2
+    assert one_line(error).startswith("No such command 'simulate'.")

@@ -1,0 +1,133 @@
+"""Designs: TOML in, TOML out, and nothing that does not fit together."""
+
+import tomllib
+
+import pytest
+
+from dataflow.mesh import Shape
+from macforge.design import AccumulatorChoice, Design, design_names, load_design, to_toml
+from sw_ref.accumulate import bits_for
+from sw_ref.interval import Interval
+
+
+@pytest.mark.parametrize("name", design_names())
+class TestNamedDesigns:
+    def test_says_what_it_is(self, name):
+        design = load_design(name)
+        assert design.name == name
+        assert design.summary and design.source
+
+    def test_comes_back_from_its_toml(self, name, tmp_path):
+        design = load_design(name, ["array.rows=2", "lanes=3"])
+        path = tmp_path / f"{name}.toml"
+        path.write_text(to_toml(design.to_table()))
+        assert load_design(path) == design
+
+
+def test_all_formats_in_both_dataflows_are_named():
+    found = {(one.act, one.weight, one.dataflow) for one in map(load_design, design_names())}
+    formats = [("int8", "int8"), ("int8", "int4"), ("int8", "int2"), ("int4", "int4")]
+    wanted = {(*each, f"{kind}_stationary") for each in formats for kind in ("output", "weight")}
+    assert wanted <= found
+
+
+@pytest.mark.parametrize("group_size, depth", [(0, 4096), (32, 32), (5000, 4096)])
+def test_accumulator_holds_the_longest_sum(group_size, depth):
+    design = load_design("w4a8_os", [f"tiling.group_size={group_size}"])
+    assert design.sums.bits == bits_for(Interval(-128 * 7, 128 * 8), depth)
+
+
+def test_lanes_round_a_sum_up_to_whole_steps():
+    design = load_design("w4a8_os", ["tiling.max_k=4", "lanes=3"])
+    assert design.sums.bits == bits_for(Interval(-127 * 8, 128 * 8), 6)
+
+
+def test_narrow_accumulator_by_name():
+    design = load_design("w8a8_os", ["accumulator.bits=12", "accumulator.overflow=wrap"])
+    assert (design.sums.bits, design.sums.overflow) == (12, "wrap")
+
+
+def test_with_settings_replaces_nested_fields():
+    design = load_design("w4a8_os").with_settings(["array.rows=2", "options.dsp=auto", "act=uint6"])
+    assert (design.array.rows, design.pe.dsp, design.pe.act.name) == (2, "auto", "uint6")
+    assert design.array.cols == load_design("w4a8_os").array.cols
+
+
+@pytest.mark.parametrize("form, scheme", [("int4", "symmetric"), ("uint4", "asymmetric"), ("int1", "asymmetric")])
+def test_quantizer_follows_the_format(form, scheme):
+    assert load_design("w4a8_os", [f"weight={form}"]).weight_quantizer.scheme == scheme
+
+
+def test_design_in_python_is_the_same_as_in_toml():
+    made = Design(
+        name="mine", family="mac", act="int8", weight="int4", array=Shape(rows=2, cols=2),
+        accumulator=AccumulatorChoice(bits=30),
+    )
+    assert made.engine.name == "mac_int8_int4_acc30_os_2x2_engine"
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ("act=int9x", r"^Format must be int<1\.\.16> or uint<1\.\.16>, not 'int9x'; did you mean int8\?$"),
+        ("act=int17", r"^Bits must be from 1 to 16, not 17$"),
+        ("act=3", r"^Design key act must be text, not 3$"),
+        ("family=mca", r"^Family must be one of mac, not 'mca'; did you mean mac\?$"),
+        (
+            "dataflow=os",
+            r"^Dataflow must be one of output_stationary, weight_stationary, not 'os'",
+        ),
+        ("lanes=0", r"^Lanes must be an integer from 1 to 64, not 0$"),
+        ("lanes=true", r"^Lanes must be an integer from 1 to 64, not True$"),
+        ("array.row=3", r"^Design key must be one of array\.rows, .*, not 'array\.row'; did you mean array\.rows\?$"),
+        ("array.rows=300", r"^Array rows must be an integer from 1 to 256, not 300$"),
+        ("array.tile_rows=3", r"^Array tile_rows must divide rows \(8\), not be 3$"),
+        ("array=3", r"^Design key array must be a table, not 3$"),
+        (
+            "accumulator.bits=12",
+            r"^Accumulator must have at least 24 bits for sums of 4096 products of int8 and int4, not 12, which are sure "
+            r"to hold 1; or its overflow must be wrap or saturate$",
+        ),
+        ("accumulator.overflow=clip", r"^Accumulator overflow must be one of refuse, wrap, saturate, not 'clip'$"),
+        ("tiling.group_size=-1", r"^Tiling group_size must be an integer from 0 to 65535, not -1$"),
+        ("options.foo=1", r"^Option of family mac must be one of dsp, pipeline, not 'foo'$"),
+        ("options.dsp=maybe", r"^Option dsp must be none or auto, not 'maybe'$"),
+        ("options.pipeline=2", r"^Option pipeline must be 0 or 1, not 2$"),
+        ("quantizer.act.scheme=sym", r"^Scheme must be one of symmetric, asymmetric, not 'sym'"),
+        (
+            "quantizer.act.granularity=group",
+            r"^Quantizer act\.granularity group takes a tiling\.group_size above 0, not 0$",
+        ),
+        ("rows", r"^Setting must be key=value, such as array\.rows=4, not 'rows'$"),
+        ("act.bits=4", r"^Setting 'act\.bits=4' goes below act, which is a single value$"),
+    ],
+)
+def test_what_does_not_fit_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        load_design("w4a8_os", [setting])
+
+
+def test_unknown_design_names_all_and_the_nearest():
+    with pytest.raises(ValueError, match=r"^Design must be one of .*w4a8_os.*, not 'w4a8os'; did you mean w4a8_os\?$"):
+        load_design("w4a8os")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("act = ", r"^Design .* is not TOML: "),
+        ('act = "int8"', r"^Design must have the key family$"),
+        ('colour = "red"', r"^Design key must be one of name, family, .*, not 'colour'"),
+    ],
+)
+def test_broken_file_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_design(path)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^Design must be a file that exists, not .*mine\.toml$"):
+        load_design(tmp_path / "mine.toml")
+    assert tomllib.loads(to_toml({"a": 1, "b": {"c": [1, 2]}})) == {"a": 1, "b": {"c": [1, 2]}}

@@ -1,0 +1,37 @@
+"""A processing element that is broken makes the suite fail."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# Loses the carry out of the lowest bit of every product, and is otherwise right.
+BROKEN = """
+from pe import mac
+
+product = mac._MultiplyAdd._product
+
+def broken(self, m, lane):
+    right = product(self, m, lane)
+    return type(right)(right.value & ~0b10, right.interval)
+
+mac._MultiplyAdd._product = broken
+"""
+
+
+def test_broken_pe_is_found(tmp_path):
+    """The tests of engines, run on a product whose second bit is stuck, end in failures, and say what differs."""
+    (tmp_path / "broken_pe.py").write_text(BROKEN)
+    command = ["-m", "pytest", "-q", "-x", "-p", "broken_pe", "-k", "plain and without_stalls"]
+    done = subprocess.run(
+        [sys.executable, *command, "tests/dataflow/test_engine.py"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "results differ, the first in row" in done.stdout
