@@ -127,9 +127,7 @@ class Engine(Unit):
         panel = place(m, "panel", self._panel())
         array = place(m, "array", self.array)
         fifo_depth = self._result_depth()
-        m.submodules.results = fifo = SyncFIFOBuffered(
-            width=len(self.result.payload.as_value()), depth=fifo_depth
-        )
+        m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=fifo_depth)
         parts = Parts(
             job=job,
             start=Signal(name="start"),
@@ -169,8 +167,8 @@ class Parts:
     """What the two halves of an engine share.
 
     ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards. Each result is
-    reserved room for when its last products are issued (``reserve``, at most ``free``), and is written when it leaves the
-    array (``push``).
+    reserved room for when its last products are issued (``reserve``, at most ``free``), and is written when it leaves
+    the array (``push``).
     """
 
     job: Value

@@ -175,8 +175,8 @@ class OutputStationaryArray(Unit):
 
     In a cycle with ``valid`` high, one step goes in: ``lanes`` activations for each row and ``lanes`` weights for
     each column. The step with ``last`` ends all sums of this tile; the next step starts new ones. Row ``r`` of the
-    results comes out, all columns together, `latency` + ``r`` cycles after that step; so two steps with ``last`` must be
-    at least ``rows`` cycles apart.
+    results comes out, all columns together, `latency` + ``r`` cycles after that step; so two steps with ``last`` must
+    be at least ``rows`` cycles apart.
 
     Ports
     -----

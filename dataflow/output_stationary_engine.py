@@ -52,9 +52,7 @@ class OutputStationaryEngine(Engine):
         job, panel, array = parts.job, parts.panel, parts.array
         rows = self.shape.rows
         most = (1 << SIZE_BITS) - 1
-        steps = DepthWalk(
-            span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="step"
-        )
+        steps = DepthWalk(span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="step")
         row_blocks = BlockWalk(span=rows, most=most, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, most=most, name="n")
         busy = Signal()

@@ -14,9 +14,9 @@ __all__ = ["PanelBuffer"]
 class PanelBuffer(Unit):
     """Two banks of words: one panel of activations is read, over and over, while the next is loaded.
 
-    A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read by their number;
-    the words of a panel can be read as soon as they have been loaded one by one. A word holds either all rows of
-    the panel at one step of K, or one row at one step of K, rows within steps.
+    A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read by their
+    number; each can be read as soon as it has been loaded. A word holds either all rows of the panel at one step of
+    K, or one row at one step of K, rows within steps.
 
     Ports
     -----

@@ -39,9 +39,7 @@ class Schedule(ABC):
         most = {"m": (1 << 20) - 1, "n": (1 << 20) - 1, "k": self.engine.tiling.max_k}
         for name, limit in most.items():
             if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(
-                    f"{name.upper()} must be from 1 to {limit} for this engine, not {getattr(self, name)}"
-                )
+                raise ValueError(f"{name.upper()} must be from 1 to {limit} for this engine, not {getattr(self, name)}")
 
     @property
     def groups(self) -> tuple[slice, ...]:

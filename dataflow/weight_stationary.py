@@ -1,6 +1,7 @@
 """Weight-stationary array: every cell keeps one weight while activations and partial sums pass through."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
@@ -110,7 +111,7 @@ class WeightStationaryCells(Cells):
         return _Tile(cells=self)
 
     def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
-        m.d.comb += [row.above.eq(over.below) for over, row in zip(rows, rows[1:], strict=False)]
+        m.d.comb += [row.above.eq(over.below) for over, row in pairwise(rows)]
         m.d.comb += [rows[0].above.eq(band.above), band.below.eq(rows[-1].below)]
 
 
@@ -239,7 +240,7 @@ class WeightStationaryArray(Unit):
         pe, shape = self.pe, self.shape
         act, weight = place_edges(m, pe, shape, act=self.act, mask=self.mask, weight=self.weight)
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
-        for over, band in zip(bands, bands[1:], strict=False):
+        for over, band in pairwise(bands):
             m.d.comb += band.above.eq(over.below)
         m.d.comb += self.result.eq(self._accumulated(m, deskewed(m, shape, bands[-1].below, what="psum")))
         return m
@@ -258,9 +259,7 @@ class WeightStationaryArray(Unit):
     def _accumulated(self, m: Module, psums: Value) -> Value:
         sums = []
         for column in range(self.shape.cols):
-            edge = place(
-                m, f"accumulate_{column}", _Accumulate(psum=self.cells.psum, accumulator=self.accumulator)
-            )
+            edge = place(m, f"accumulate_{column}", _Accumulate(psum=self.cells.psum, accumulator=self.accumulator))
             m.d.comb += [
                 edge.psum.eq(psums.word_select(column, self.cells.psum.bits)),
                 edge.base.eq(self.base.word_select(column, self.accumulator.bits)),

@@ -20,9 +20,9 @@ class WeightStationaryEngine(Engine):
     """Engine around a `WeightStationaryArray`.
 
     For each panel of `panel_rows` rows of A, for each block of ``cols`` columns of W, for each block of
-    ``rows * lanes`` along K: the block's weights, a row of the array a beat, and then the activations of the panel, a row of A
-    each cycle. The next block is loaded meanwhile. Sums of a panel are kept in a memory at the array's edge until
-    their group is complete.
+    ``rows * lanes`` along K: the block's weights, a row of the array a beat, and then the activations of the panel, a
+    row of A each cycle. The next block is loaded meanwhile. Sums of a panel are kept in a memory at the array's edge
+    until their group is complete.
     """
 
     dataflow = "weight_stationary"
@@ -63,10 +63,7 @@ class WeightStationaryEngine(Engine):
 
         m.d.comb += [
             fire.eq(
-                active
-                & panel.available
-                & (~block.ends_group | (parts.free != 0))
-                & (~first_row | (settling == 0))
+                active & panel.available & (~block.ends_group | (parts.free != 0)) & (~first_row | (settling == 0))
             ),
             last_fire.eq(fire & (rows_left == 1)),
             loader.swap.eq(loader.loaded & (~active | last_fire)),
@@ -110,9 +107,7 @@ class WeightStationaryEngine(Engine):
         """Load one block of weights ahead of the one in use."""
         lanes, most = self.pe.lanes, (1 << SIZE_BITS) - 1
         loader = _Loader(rows=self.panel_rows, span=self.span)
-        depth = DepthWalk(
-            span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="block"
-        )
+        depth = DepthWalk(span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, most=most, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, most=most, name="n")
         row = Signal(self.shape.rows, name="load_row", init=1)

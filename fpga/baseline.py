@@ -116,9 +116,7 @@ endmodule
     @property
     def _operand_ports(self) -> str:
         act, weight = ("signed " if signed else "" for signed in (self.act_signed, self.weight_signed))
-        return (
-            f"  input {act}[{self.act_bits - 1}:0] act,\n  input {weight}[{self.weight_bits - 1}:0] weight,"
-        )
+        return f"  input {act}[{self.act_bits - 1}:0] act,\n  input {weight}[{self.weight_bits - 1}:0] weight,"
 
     def _operand(self, port: str, signed: bool) -> str:
         # Verilog multiplies without sign as soon as one operand has none.

@@ -103,13 +103,9 @@ def tally(netlist: Mapping[str, Any], *, top: str) -> dict[str, dict[str, Any]]:
     ValueError
         If the netlist has no module ``top``, or a module instantiates itself.
     """
-    types = {
-        name: _cell_types(module) for name, module in netlist["modules"].items() if not _is_library(module)
-    }
+    types = {name: _cell_types(module) for name, module in netlist["modules"].items() if not _is_library(module)}
     if top not in types:
-        raise ValueError(
-            f"Top must be one of the netlist's modules ({', '.join(sorted(types))}), not {top!r}"
-        )
+        raise ValueError(f"Top must be one of the netlist's modules ({', '.join(sorted(types))}), not {top!r}")
     instances = Counter({top: 1})
     result = {}
     for name in _parents_first(types):
@@ -141,9 +137,7 @@ def count(netlist: Mapping[str, Any], family: Family, *, top: str) -> Resources:
         If the netlist has no module ``top``, or holds a primitive for which the family has no rule.
     """
     modules = tally(netlist, top=top).values()
-    return sum(
-        (Resources.of(module["cells"], family) * module["instances"] for module in modules), Resources()
-    )
+    return sum((Resources.of(module["cells"], family) * module["instances"] for module in modules), Resources())
 
 
 def _cell_types(module: Mapping[str, Any]) -> dict[str, int]:
@@ -160,6 +154,4 @@ def _parents_first(types: Mapping[str, Mapping[str, int]]) -> list[str]:
     try:
         return list(TopologicalSorter(children).static_order())[::-1]
     except CycleError as error:
-        raise ValueError(
-            f"Modules must not instantiate themselves, as {', '.join(error.args[1])} do"
-        ) from None
+        raise ValueError(f"Modules must not instantiate themselves, as {', '.join(error.args[1])} do") from None

@@ -103,9 +103,7 @@ class Family:
         try:
             return self.costs[primitive]
         except KeyError:
-            raise ValueError(
-                f"Primitive must be one with a counting rule for {self.name}, not {primitive!r}"
-            ) from None
+            raise ValueError(f"Primitive must be one with a counting rule for {self.name}, not {primitive!r}") from None
 
 
 def _each(cost: Cost, primitives: str) -> dict[str, Cost]:

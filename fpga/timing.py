@@ -128,9 +128,7 @@ def _clocks(netlist: Path, family: Family, top: str, seed: int, target_mhz: int)
 def _fmax(clocks: Mapping[str, float], top: str, clock: str) -> float:
     if clock not in clocks:
         others = f" (clocks that have one: {', '.join(sorted(clocks))})" if clocks else ""
-        raise ValueError(
-            f"Top must hold a path between two registers on clock {clock!r}, but {top} has none{others}"
-        )
+        raise ValueError(f"Top must hold a path between two registers on clock {clock!r}, but {top} has none{others}")
     return clocks[clock]
 
 

@@ -25,9 +25,7 @@ def root() -> Path:
         Absolute; it need not exist yet.
     """
     chosen = os.environ.get("MACFORGE_CACHE")
-    return (
-        Path(chosen).absolute() if chosen else Path(platformdirs.user_cache_dir("macforge", appauthor=False))
-    )
+    return Path(chosen).absolute() if chosen else Path(platformdirs.user_cache_dir("macforge", appauthor=False))
 
 
 def digest(*parts: Any) -> str:

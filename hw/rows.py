@@ -26,9 +26,7 @@ class GatedAdd(Unit):
     subtract : bool
     """
 
-    def __init__(
-        self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], subtract: bool
-    ) -> None:
+    def __init__(self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], subtract: bool) -> None:
         self.subtract = subtract
         self._formats = (x, a, sum)
         super().__init__(
@@ -108,9 +106,7 @@ def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> 
     for k in range(1, top + 1):
         low.append(running.value[0])
         negative = multiplier.interval.signed and k == top
-        running = _gated_add(
-            m, f"{name}_row_{k}", _halved(running), multiplicand, multiplier.value[k], negative
-        )
+        running = _gated_add(m, f"{name}_row_{k}", _halved(running), multiplicand, multiplier.value[k], negative)
     joined = Cat(*low, running.value)
     interval = multiplicand.interval * multiplier.interval
     return Number(joined.as_signed() if running.interval.signed else joined, interval)
@@ -118,9 +114,8 @@ def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> 
 
 def _halved(number: Number) -> Number:
     """``floor(number / 2)``."""
-    rest = number.value[1:]
     interval = Interval(number.interval.lo >> 1, number.interval.hi >> 1)
-    return Number(rest.as_signed() if number.interval.signed else rest, interval)
+    return Number(number.value.shift_right(1), interval)
 
 
 def _gated_add(m: Module, name: str, x: Number, a: Number, gate: Value, subtract: bool) -> Number:

@@ -22,9 +22,9 @@ class Unit(wiring.Component):
 
     def __new__(cls, **parameters: Hashable) -> "Unit":
         unit = super().__new__(cls)
-        unit._identity = (cls, frozenset(parameters.items()))
         # units are also made only to be asked for widths and latencies, which is no oversight to warn of
         unit._MustUse__silence = True
+        unit._identity = (cls, frozenset(parameters.items()))
         return unit
 
     @property

@@ -1,8 +1,10 @@
 """Verilog emission: every distinct unit is elaborated and written once."""
 
+import contextlib
+import gc
 import re
 import tempfile
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -14,8 +16,8 @@ from hw.unit import Sharing, Unit
 
 __all__ = ["emit_rtlil", "emit_verilog"]
 
-# Processes become plain always blocks and widths those that are used; nothing is mapped or merged. Registers have
-# no initial value: `rst` sets those that matter.
+# Processes become plain always blocks and widths those that are used; nothing is mapped or merged. Registers, and
+# memories that are not tables, have no initial value: `rst` sets what matters.
 _WRITE = """
 read_rtlil -legalize design.il
 hierarchy -top {top}
@@ -36,6 +38,9 @@ _HEADER = """\
 """
 
 _UNUSED_RESET = re.compile(r"^  wire width 1 input \d+ +\\rst\n", re.MULTILINE)
+_ZERO_MEMORY = re.compile(
+    r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*?  end\n", re.MULTILINE
+)
 _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\(\S+))$", re.MULTILINE)
 
 
@@ -61,8 +66,21 @@ def emit_verilog(top: Unit) -> str:
 def emit_rtlil(top: Unit) -> str:
     """RTLIL of ``top`` and of every unit below it, one module for each distinct unit."""
     emitter = _Emitter()
-    emitter.module_of(top)
+    with _collector_off():
+        emitter.module_of(top)
     return "\n".join(emitter.texts)
+
+
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    """Netlists are millions of small tuples that all stay: looking for garbage among them takes half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Emitter(Sharing):
@@ -75,9 +93,7 @@ class _Emitter(Sharing):
 
     def share(self, unit: Unit) -> Fragment:
         name, controls = self.module_of(unit)
-        arguments = [
-            ("i" if flow == In else "o", port, value) for port, (value, flow) in unit.ports().items()
-        ]
+        arguments = [("i" if flow == In else "o", port, value) for port, (value, flow) in unit.ports().items()]
         if "clk" in controls:
             arguments.append(("i", "clk", ClockSignal()))
         if "rst" in controls:
@@ -99,6 +115,7 @@ class _Emitter(Sharing):
 
     def _elaborate(self, unit: Unit) -> str:
         text = rtlil.convert(_Circuit(unit), name=unit.name, platform=self, emit_src=False)
+        text = _ZERO_MEMORY.sub("", text)
         if text.count("\\rst") == 1:
             text = _UNUSED_RESET.sub("", text)
         # which module is the top is said once, for the whole design

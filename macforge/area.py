@@ -70,10 +70,7 @@ class AreaReport:
             "cols": self.cols,
             "macs_per_cycle": self.macs,
             **{name: getattr(self.resources, name) for name in ("lut", "ff", "dsp", "bram")},
-            **{
-                f"{name}_per_mac": getattr(self.resources, name) / self.macs
-                for name in ("lut", "ff", "dsp", "bram")
-            },
+            **{f"{name}_per_mac": getattr(self.resources, name) / self.macs for name in ("lut", "ff", "dsp", "bram")},
             "baseline_lut": self.baseline.lut,
             "baseline_ff": self.baseline.ff,
             "lut_ratio": self.ratio,

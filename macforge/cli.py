@@ -203,9 +203,7 @@ def matmul(
     """Multiply two matrices of yours as a design does."""
     chosen = load_design(design, settings or ())
     operands = [_read_matrix(path, name) for path, name in ((act, "act"), (weight, "weight"))]
-    (result,) = (
-        multiply(one, *operands, engine=engine) for one in _progress([chosen], f"multiplying ({engine})")
-    )
+    (result,) = (multiply(one, *operands, engine=engine) for one in _progress([chosen], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     row = {
         "design": chosen.name,
@@ -262,9 +260,7 @@ def report(
     layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
-        results = make_report(
-            chosen, layer, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+        results = make_report(chosen, layer, lambda done, total: bar.update(task, completed=done, total=total))
     for path in write_report(results, output):
         _err.print(f"wrote {path}", highlight=False, soft_wrap=True)
     _print(results.rows, json_, _REPORT_COLUMNS)
@@ -281,9 +277,7 @@ def _chosen(designs: list[str] | None, all_: bool, settings: list[str] | None) -
 
 def _designs() -> list[dict[str, object]]:
     fields = ("family", "act", "weight", "lanes", "dataflow", "summary", "source")
-    return [
-        {"name": name, **{key: getattr(load_design(name), key) for key in fields}} for name in design_names()
-    ]
+    return [{"name": name, **{key: getattr(load_design(name), key) for key in fields}} for name in design_names()]
 
 
 def _families() -> list[dict[str, object]]:

@@ -43,9 +43,7 @@ class AccumulatorChoice:
         if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= 63:
             raise ValueError(f"Accumulator bits must be from 1 to 63, or 0 to derive them, not {self.bits!r}")
         if self.overflow not in OVERFLOWS:
-            raise ValueError(
-                f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}"
-            )
+            raise ValueError(f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +231,7 @@ def to_toml(table: Mapping[str, object]) -> str:
 def _toml_lines(table: Mapping[str, object], section: str) -> Iterator[str]:
     # what JSON writes for text, numbers, booleans and lists of these is TOML too
     values = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    if section and values:
+    if section and (values or not table):
         yield f"\n[{section}]\n"
     for key, value in values.items():
         yield f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
@@ -263,9 +261,7 @@ def _build(kind: type, table: object, where: str) -> object:
             raise ValueError(f"Design key {where}{key} must be a table, not {value!r}")
         values[key] = value
     for member in members.values():
-        optional = (
-            member.default is not dataclasses.MISSING or member.default_factory is not dataclasses.MISSING
-        )
+        optional = member.default is not dataclasses.MISSING or member.default_factory is not dataclasses.MISSING
         if member.name not in values and not optional:
             raise ValueError(f"Design must have the key {where}{member.name}")
     return kind(**values)

@@ -90,18 +90,14 @@ def quantize_operands(design: Design, act: np.ndarray, weight: np.ndarray) -> tu
         if operand.dtype.kind not in "iuf":
             raise ValueError(f"{name} must hold integers or floats, not {operand.dtype}")
     if act.shape[1] != weight.shape[0]:
-        raise ValueError(
-            f"act (M, K) and weight (K, N) must share K, not have shapes {act.shape} and {weight.shape}"
-        )
+        raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {act.shape} and {weight.shape}")
     return (
         _quantize(act, design.pe.act, design.act_quantizer, k_axis=1, what="act"),
         _quantize(weight, design.pe.weight, design.weight_quantizer, k_axis=0, what="weight"),
     )
 
 
-def _quantize(
-    operand: np.ndarray, form: Format, quantizer: Quantizer, *, k_axis: int, what: str
-) -> Quantized:
+def _quantize(operand: np.ndarray, form: Format, quantizer: Quantizer, *, k_axis: int, what: str) -> Quantized:
     if operand.dtype.kind == "f":
         return quantizer.quantize(operand, k_axis=k_axis, what=what)
     return Quantized(

@@ -97,8 +97,7 @@ def make_report(
         for index in range(len(designs))
     ]
     rows: list[dict[str, object]] = [
-        {"design": one.name, "act": one.act, "weight": one.weight, "dataflow": one.dataflow}
-        for one in designs
+        {"design": one.name, "act": one.act, "weight": one.weight, "dataflow": one.dataflow} for one in designs
     ]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         started = {pool.submit(step, designs[index], argument): index for index, step, argument in steps}
@@ -143,15 +142,11 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     verilog = emit_verilog(engine)
 
     def run() -> dict[str, object]:
-        outcome, done = simulate_engine(
-            engine, [Product(act=act.codes, weight=weight.codes)], verilog=verilog
-        )
+        outcome, done = simulate_engine(engine, [Product(act=act.codes, weight=weight.codes)], verilog=verilog)
         return {"failure": outcome.failure, "cycles": done[0].cycles if done else None}
 
     versions = tool_versions()
-    key = digest(
-        verilog, act.codes.tobytes(), weight.codes.tobytes(), versions["verilator"], versions["cocotb"]
-    )
+    key = digest(verilog, act.codes.tobytes(), weight.codes.tobytes(), versions["verilator"], versions["cocotb"])
     found = cached_json("layer", key, run)
     schedule = schedule_of(engine, m=len(layer.act), n=layer.weight.shape[1], k=layer.act.shape[1])
     exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64)

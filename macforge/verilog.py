@@ -65,9 +65,7 @@ def generate_verilog(design: Design) -> VerilogFiles:
         "derived": derived(design),
         "tools": tool_versions(),
     }
-    return VerilogFiles(
-        name=design.name, top=engine.name, verilog=emit_verilog(engine), description=description
-    )
+    return VerilogFiles(name=design.name, top=engine.name, verilog=emit_verilog(engine), description=description)
 
 
 def tool_versions() -> dict[str, str]:

@@ -136,8 +136,7 @@ class MiniLM:
 
     def _encoder_layer(self, name: str, x: np.ndarray, matmul: Matmul) -> np.ndarray:
         query, key, value = (
-            self._heads(self._linear(f"{name}.attention.self.{part}", x, matmul))
-            for part in ("query", "key", "value")
+            self._heads(self._linear(f"{name}.attention.self.{part}", x, matmul)) for part in ("query", "key", "value")
         )
         scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(query.shape[-1]))
         powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -187,9 +186,7 @@ def load_layer(name: str = DEFAULT_LAYER, *, tokens: int = 16) -> Layer:
     """
     model = MiniLM.load()
     if name not in model.linear_layers:
-        raise ValueError(
-            f"Layer must be a linear layer of the encoder, such as {DEFAULT_LAYER}, not {name!r}"
-        )
+        raise ValueError(f"Layer must be a linear layer of the encoder, such as {DEFAULT_LAYER}, not {name!r}")
     most = sum(len(model.token_ids(sentence)) for sentence in SENTENCES)
     if not 1 <= tokens <= most:
         raise ValueError(f"Tokens must be from 1 to {most}, not {tokens}")
@@ -260,7 +257,8 @@ def load_tensor(path: str | Path, tensor: str | None = None, *, layout: Layout =
 def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
     try:
         with safe_open(path, framework="np") as file:
-            matrices = [name for name in file.keys() if len(file.get_slice(name).get_shape()) == 2]
+            names = file.keys()  # the file itself is no mapping
+            matrices = [name for name in names if len(file.get_slice(name).get_shape()) == 2]
             if tensor is None and len(matrices) == 1:
                 tensor = matrices[0]
             if tensor not in matrices:

@@ -45,7 +45,7 @@ class IntegerMac(PE):
                 raise PEError(f"Family mac takes integer formats, not {side} {operand.name}")
         if self.dsp not in ("none", "auto"):
             raise PEError(f"Option dsp must be none or auto, not {self.dsp!r}")
-        if self.pipeline not in (0, 1) or isinstance(self.pipeline, bool):
+        if not isinstance(self.pipeline, int) or isinstance(self.pipeline, bool) or self.pipeline not in (0, 1):
             raise PEError(f"Option pipeline must be 0 or 1, not {self.pipeline!r}")
 
     @property

@@ -59,12 +59,8 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
 
 def _check_operands(act: Quantized, weight: Quantized) -> None:
     if act.k_axis != 1 or weight.k_axis != 0:
-        raise ValueError(
-            f"K must be axis 1 of act and axis 0 of weight, not {act.k_axis} and {weight.k_axis}"
-        )
+        raise ValueError(f"K must be axis 1 of act and axis 0 of weight, not {act.k_axis} and {weight.k_axis}")
     if act.codes.shape[1] != weight.codes.shape[0]:
-        raise ValueError(
-            f"act must be (M, K) and weight (K, N), not {act.codes.shape} and {weight.codes.shape}"
-        )
+        raise ValueError(f"act must be (M, K) and weight (K, N), not {act.codes.shape} and {weight.codes.shape}")
     if act.group_size and weight.group_size and act.group_size != weight.group_size:
         raise ValueError(f"Group sizes must be equal, not {act.group_size} and {weight.group_size}")

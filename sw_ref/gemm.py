@@ -106,9 +106,7 @@ def _accumulate(a: np.ndarray, w: np.ndarray, accumulator: Accumulator, step: in
     sums = np.zeros((a.shape[0], w.shape[1]), dtype=np.int64)
     for k in group_slices(a.shape[1], step):
         if _partial_sums(a[:, k], w[k]) + accumulator.interval not in _INT64:
-            raise ValueError(
-                f"Accumulator bits must leave room for a step's sum in 64, not {accumulator.bits}"
-            )
+            raise ValueError(f"Accumulator bits must leave room for a step's sum in 64, not {accumulator.bits}")
         sums = accumulator.apply(sums + _matmul(a[:, k], w[k]))
     return sums
 

@@ -90,17 +90,13 @@ class Quantizer:
         if self.scheme not in SCHEMES:
             raise ValueError(f"Scheme must be one of {', '.join(SCHEMES)}, not {self.scheme!r}")
         if self.granularity not in GRANULARITIES:
-            raise ValueError(
-                f"Granularity must be one of {', '.join(GRANULARITIES)}, not {self.granularity!r}"
-            )
+            raise ValueError(f"Granularity must be one of {', '.join(GRANULARITIES)}, not {self.granularity!r}")
         if self.granularity == "group" and self.group_size < 1:
             raise ValueError(f"Group size must be at least 1, not {self.group_size}")
         if self.granularity != "group" and self.group_size != 0:
             raise ValueError(f"Group size must be 0 per {self.granularity}, not {self.group_size}")
         if self.scheme == "symmetric" and self._symmetric_bound <= 0:
-            raise ValueError(
-                f"Symmetric format must hold values of both signs, which {self.format.name} does not"
-            )
+            raise ValueError(f"Symmetric format must hold values of both signs, which {self.format.name} does not")
         if self.scheme == "asymmetric" and not isinstance(self.format, Int):
             raise ValueError(f"Asymmetric format must be an integer format, not {self.format.name}")
 
@@ -160,9 +156,7 @@ class Quantizer:
         with np.errstate(over="ignore"):
             extent = high - low
         if not np.isfinite(extent).all():
-            raise ValueError(
-                f"{what} must have a range that a float32 holds, not {low.min()!s} to {high.max()!s}"
-            )
+            raise ValueError(f"{what} must have a range that a float32 holds, not {low.min()!s} to {high.max()!s}")
         scale = _nonzero(extent / np.float32(hi - lo))
         zero_point = np.clip(np.rint(np.float32(lo) - low / scale), lo, hi).astype(np.int64)
         return scale, zero_point
@@ -181,9 +175,7 @@ def sqnr_db(reference: ArrayLike, approximate: ArrayLike) -> float:
     reference = np.asarray(reference, dtype=np.float64)
     approximate = np.asarray(approximate, dtype=np.float64)
     if reference.shape != approximate.shape:
-        raise ValueError(
-            f"Approximate must have the reference's shape {reference.shape}, not {approximate.shape}"
-        )
+        raise ValueError(f"Approximate must have the reference's shape {reference.shape}, not {approximate.shape}")
     signal, noise = np.sum(reference**2), np.sum((reference - approximate) ** 2)
     if noise == 0:
         return float("inf")

@@ -57,9 +57,7 @@ def simulate_array(array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, se
     return simulate_cycles(array, timetable)
 
 
-def timetable_of(
-    array: Array, tiles: Sequence[Tile], *, gaps: float, random: np.random.Generator
-) -> Timetable:
+def timetable_of(array: Array, tiles: Sequence[Tile], *, gaps: float, random: np.random.Generator) -> Timetable:
     """When what goes into ``array`` and comes out of it, starting with one cycle of reset."""
     kind = next(writer for base, writer in _WRITERS.items() if isinstance(array, base))
     writer = kind(array, gaps, random)

@@ -67,9 +67,7 @@ def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -
     one step.
     """
     corners = _corners(pe.act, pe.weight)
-    random_codes = [
-        random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (pe.act, pe.weight)
-    ]
+    random_codes = [random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (pe.act, pe.weight)]
     act, weight = (
         np.concatenate([np.repeat(corner[:, None], pe.lanes, axis=1), codes])
         for corner, codes in zip(corners, random_codes, strict=True)
@@ -122,12 +120,9 @@ def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:
 def _corners(act: Format, weight: Format) -> tuple[np.ndarray, np.ndarray]:
     """All pairs of codes at the ends of the two halves of the code space."""
     ends = [
-        np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1])
-        for side in (act, weight)
+        np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1]) for side in (act, weight)
     ]
-    pairs = np.meshgrid(
-        *[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)]
-    )
+    pairs = np.meshgrid(*[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)])
     return pairs[0].ravel(), pairs[1].ravel()
 
 

@@ -38,10 +38,7 @@ async def cycles(dut) -> None:
             words.append(int(handle.value))
         for handle, words in drives:
             handle.value = words[cycle]
-    came = {
-        port: unpack(words, arrays[f"expected_{port}"].shape[1], bits[port])
-        for port, words in outputs.items()
-    }
+    came = {port: unpack(words, arrays[f"expected_{port}"].shape[1], bits[port]) for port, words in outputs.items()}
     request.report(figures={}, arrays=came)
     wrong = [text for port, values in came.items() if (text := _difference(port, values, arrays))]
     if wrong:

@@ -83,19 +83,10 @@ def simulate_engine(
         One for each product that was not abandoned; empty if the bench ended early.
     """
     random = np.random.default_rng(seed)
-    arrays, descriptions, schedules = {}, [], []
-    for index, product in enumerate(products):
-        (m, k), n = product.act.shape, product.weight.shape[1]
-        schedule = schedule_of(engine, m=m, n=n, k=k)
-        arrays[f"act_{index}"] = schedule.act_beats(product.act, random=random)
-        arrays[f"weight_{index}"] = schedule.weight_beats(product.weight, random=random)
-        expected, counted = schedule.result_beats(expected_sums(engine, product.act, product.weight))
-        arrays[f"expected_{index}"], arrays[f"counted_{index}"] = expected, counted
-        description = {"m": m, "n": n, "k": k, "rows": len(expected), "cycles": schedule.cycles}
-        if product.abandon_after is not None:
-            description["abandon_after"] = product.abandon_after
-        descriptions.append(description)
-        schedules.append((index, schedule))
+    stimuli = [_stimulus(engine, product, random) for product in products]
+    arrays = {
+        f"{name}_{index}": array for index, stimulus in enumerate(stimuli) for name, array in stimulus.arrays.items()
+    }
     bench = Bench(
         verilog=verilog or emit_verilog(engine),
         top=engine.name,
@@ -107,18 +98,43 @@ def simulate_engine(
             "cols": engine.shape.cols,
             "stalls": stalls,
             "seed": seed,
-            "products": descriptions,
+            "products": [stimulus.description for stimulus in stimuli],
         },
         arrays=arrays,
         waves=waves,
     )
     outcome = run_bench(bench)
-    kept = [(i, schedule) for i, schedule in schedules if f"result_{i}" in outcome.arrays]
+    kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]
     simulations = [
         Simulation(sums=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
         for (i, schedule), cycles in zip(kept, outcome.figures.get("cycles", []), strict=True)
     ]
     return outcome, simulations
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stimulus:
+    """What the bench is given of one product."""
+
+    schedule: Schedule
+    arrays: dict[str, np.ndarray]
+    description: dict[str, int]
+
+
+def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> _Stimulus:
+    (m, k), n = product.act.shape, product.weight.shape[1]
+    schedule = schedule_of(engine, m=m, n=n, k=k)
+    expected, counted = schedule.result_beats(expected_sums(engine, product.act, product.weight))
+    description = {"m": m, "n": n, "k": k, "rows": len(expected), "cycles": schedule.cycles}
+    if product.abandon_after is not None:
+        description["abandon_after"] = product.abandon_after
+    arrays = {
+        "act": schedule.act_beats(product.act, random=random),
+        "weight": schedule.weight_beats(product.weight, random=random),
+        "expected": expected,
+        "counted": counted,
+    }
+    return _Stimulus(schedule=schedule, arrays=arrays, description=description)
 
 
 def expected_sums(engine: Engine, act: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Bench of an engine: products of any size through its streams, against the model, bit for bit.
 
 The request holds, for each product ``i``, the beats ``act_i`` and ``weight_i`` (codes) and the ``expected_i`` beats of
-results with the slots of them that count, ``counted_i``; its settings are the widths of the streams, the stalls, and the cycles that each product must take.
+results with the slots of them that count, ``counted_i``; its settings are the widths of the streams, the stalls, and
+the cycles that each product must take.
 """
 
 import cocotb
@@ -11,6 +12,8 @@ from cocotb.triggers import FallingEdge, ReadOnly
 
 from tb.request import Request
 from tb.streams import Sink, Source, pack, reset, unpack
+
+__all__ = ["products"]
 
 # Without a stall nothing in an engine waits longer than for a panel or a tile.
 _PATIENCE = 100_000

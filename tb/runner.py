@@ -96,20 +96,20 @@ def run_bench(bench: Bench) -> Outcome:
         (folder / "settings.json").write_text(json.dumps(dict(bench.settings)))
         results = folder / "results.xml"
         started = time.monotonic()
-        with _simulator_environment():
-            with contextlib.suppress(SystemExit):  # the outcome tells more than the runner's exit does
-                get_runner("verilator").test(
-                    test_module=bench.module,
-                    hdl_toplevel=bench.top,
-                    hdl_toplevel_lang="verilog",
-                    build_dir=build,
-                    test_dir=folder,
-                    results_xml=str(results),
-                    test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
-                    extra_env={"MACFORGE_BENCH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
-                    waves=bool(bench.waves),
-                    log_file=folder / "log.txt",
-                )
+        # the outcome tells more than the runner's exit does
+        with _simulator_environment(), contextlib.suppress(SystemExit):
+            get_runner("verilator").test(
+                test_module=bench.module,
+                hdl_toplevel=bench.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=build,
+                test_dir=folder,
+                results_xml=str(results),
+                test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
+                extra_env={"MACFORGE_BENCH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+                waves=bool(bench.waves),
+                log_file=folder / "log.txt",
+            )
         if not results.exists():
             raise SimulationError(f"Simulation of {bench.top} broke off: {_tail(folder / 'log.txt')}")
         return _outcome(folder, results, bench, time.monotonic() - started)
@@ -193,9 +193,7 @@ def _require_lz4() -> None:
         ["c++", "-x", "c++", "-E", "-include", "lz4.h", os.devnull], capture_output=True, check=False
     )
     if found.returncode:
-        raise SimulationError(
-            "Waves as .fst need the headers of lz4 (apt-get install liblz4-dev); .vcd needs nothing"
-        )
+        raise SimulationError("Waves as .fst need the headers of lz4 (apt-get install liblz4-dev); .vcd needs nothing")
 
 
 @contextlib.contextmanager

@@ -122,9 +122,7 @@ class Sink:
 
     def check(self) -> None:
         """Before the same edge, when all has settled: `step` must not have been deceived."""
-        assert self._seen == bool(self._valid.value), (
-            f"{self.name}.valid changed in the cycle in which an input did"
-        )
+        assert self._seen == bool(self._valid.value), f"{self.name}.valid changed in the cycle in which an input did"
 
 
 async def reset(dut: SimHandleBase) -> None:

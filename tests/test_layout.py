@@ -24,6 +24,7 @@ THIRD_PARTY = {
     "amaranth": set(LAYERS) - {"sw_ref"},
     "cocotb": {"tb"},
     "cocotb_tools": {"tb"},
+    "jinja2": {"macforge"},
     "numpy": set(LAYERS),
     "platformdirs": {"hw"},
     "rich": {"macforge"},
@@ -73,8 +74,7 @@ def is_too_broad(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     return any(
-        isinstance(node, ast.Name) and node.id in ("Exception", "BaseException")
-        for node in ast.walk(handler.type)
+        isinstance(node, ast.Name) and node.id in ("Exception", "BaseException") for node in ast.walk(handler.type)
     )
 
 

@@ -70,8 +70,7 @@ class _SlowCore(Core):
         m = Module()
         pe = self.pe
         lanes = [
-            (self.act.word_select(i, pe.act.bits), self.weight.word_select(i, pe.weight.bits))
-            for i in range(pe.lanes)
+            (self.act.word_select(i, pe.act.bits), self.weight.word_select(i, pe.weight.bits)) for i in range(pe.lanes)
         ]
         dot = total(Number(a.as_signed()) * Number(w.as_signed()) for a, w in lanes)
         late = Number(delayed(m, dot.value, 1, name="dot"), dot.interval)
@@ -180,9 +179,7 @@ class LateWeightStationary(WeightStationaryArray):
 def test_wrong_latency_is_found(kind):
     array = kind(pe=SMALL, shape=Shape(rows=4, cols=4), accumulator=Accumulator(5, "saturate"))
     failure = simulate_array(array, tiles_for(array, 10, np.random.default_rng(0))).failure
-    assert re.match(
-        r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure
-    )
+    assert re.match(r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure)
 
 
 def simulate_in_amaranth(array, table):

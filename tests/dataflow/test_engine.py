@@ -30,7 +30,9 @@ CASES = {
 }
 
 
-def make_engine(dataflow, *, act="int8", weight="int4", lanes=1, options=None, shape=None, tiling=None, accumulator=None):
+def make_engine(
+    dataflow, *, act="int8", weight="int4", lanes=1, options=None, shape=None, tiling=None, accumulator=None
+):
     pe = FAMILIES["mac"](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **(options or {}))
     return ENGINES[dataflow](
         pe=pe,
@@ -57,7 +59,9 @@ def sizes(engine):
     ms, ns = around(engine.panel_rows, 14), around(engine.shape.cols, 12)
     ks = sorted({*around(engine.span, most), *around(engine.tiling.group_size or 1, most), most})
     longest = max(len(ms), len(ns), len(ks))
-    turns = [itertools.islice(itertools.cycle(values), start, start + longest) for start, values in enumerate((ms, ns, ks))]
+    turns = [
+        itertools.islice(itertools.cycle(values), start, start + longest) for start, values in enumerate((ms, ns, ks))
+    ]
     return [*zip(*turns, strict=True), (1, 1, 1), (2, 1, most), (ms[-1], ns[-1], 1)]
 
 

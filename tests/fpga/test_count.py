@@ -94,9 +94,7 @@ def test_recursion_is_refused():
 def test_resources_add_and_multiply():
     one = Resources(lut=2, ff=1, bram=0.5, cells={"LUT4": 2, "RAMB18E1": 1})
     other = Resources(dsp=1, cells={"DSP48E1": 1})
-    assert one + other == Resources(
-        lut=2, ff=1, dsp=1, bram=0.5, cells={"DSP48E1": 1, "LUT4": 2, "RAMB18E1": 1}
-    )
+    assert one + other == Resources(lut=2, ff=1, dsp=1, bram=0.5, cells={"DSP48E1": 1, "LUT4": 2, "RAMB18E1": 1})
     assert 3 * one == one * 3 == one + one + one
     assert sum([one, other], Resources()) == one + other
 

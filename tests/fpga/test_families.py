@@ -49,9 +49,7 @@ def test_cost(name, primitive, cost):
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("primitive", ["$_AND_", "DSP58", "lut4", ""])
 def test_unknown_primitive_is_refused(name, primitive):
-    message = (
-        rf"^Primitive must be one with a counting rule for {name}, not '{primitive.replace('$', '[$]')}'$"
-    )
+    message = rf"^Primitive must be one with a counting rule for {name}, not '{primitive.replace('$', '[$]')}'$"
     with pytest.raises(ValueError, match=message):
         families.find(name).cost(primitive)
 

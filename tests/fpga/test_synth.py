@@ -129,9 +129,7 @@ def test_results_are_cached_by_content(tmp_path, monkeypatch):
 
 def test_simulation_only_cells_are_refused():
     verilog = 'module talk(input clk); always @(posedge clk) $display("tick"); endmodule'
-    with pytest.raises(
-        ValueError, match=r"^Primitive must be one with a counting rule for ecp5, not '[$]print'$"
-    ):
+    with pytest.raises(ValueError, match=r"^Primitive must be one with a counting rule for ecp5, not '[$]print'$"):
         synthesize(verilog, top="talk", family="ecp5")
 
 

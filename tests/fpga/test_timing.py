@@ -50,9 +50,7 @@ def test_a_seed_gives_the_same_frequency_again_and_is_run_once(tmp_path, monkeyp
     ],
 )
 def test_a_design_without_registers_on_the_clock_is_refused(verilog, top, message):
-    with pytest.raises(
-        ValueError, match=r"^Top must hold a path between two registers on clock 'clk', " + message
-    ):
+    with pytest.raises(ValueError, match=r"^Top must hold a path between two registers on clock 'clk', " + message):
         place_and_route(verilog, top=top)
 
 
@@ -62,9 +60,7 @@ def test_the_clock_may_have_another_name():
 
 
 def test_a_family_without_open_place_and_route_is_refused():
-    with pytest.raises(
-        ValueError, match=r"^Family must be one with open place and route \(ecp5\), not 'xc7'$"
-    ):
+    with pytest.raises(ValueError, match=r"^Family must be one with open place and route \(ecp5\), not 'xc7'$"):
         place_and_route(ADDER, top="adder", family="xc7")
 
 

@@ -24,9 +24,7 @@ def evaluate() -> Callable[[Sequence[Case]], list[tuple[Number, dict[tuple[int, 
         m = Module()
         inputs, outputs, choices = [], [], []
         for index, (function, intervals) in enumerate(cases):
-            signals = [
-                Signal(shape_of(interval), name=f"x_{index}_{i}") for i, interval in enumerate(intervals)
-            ]
+            signals = [Signal(shape_of(interval), name=f"x_{index}_{i}") for i, interval in enumerate(intervals)]
             operands = [Number(*pair) for pair in zip(signals, intervals, strict=True)]
             inputs.append(signals)
             outputs.append(wire(m, f"y_{index}", function(m, *operands)))

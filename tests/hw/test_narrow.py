@@ -29,8 +29,7 @@ INTERVALS = [
     )
 ]
 BOUNDS = [
-    Interval(*bounds)
-    for bounds in ((-8, 7), (0, 15), (0, 0), (-3, 5), (4, 6), (-7, -2), (-1, 0), (-64, 63), (40, 50))
+    Interval(*bounds) for bounds in ((-8, 7), (0, 15), (0, 0), (-3, 5), (4, 6), (-7, -2), (-1, 0), (-64, 63), (40, 50))
 ]
 
 
@@ -45,18 +44,14 @@ def check(evaluate, function, intervals, expected):
 @pytest.mark.parametrize("bits", range(1, 8))
 def test_wrap(bits, evaluate):
     kept = Interval.of_bits(bits, signed=True)
-    results = check(
-        evaluate, lambda x: wrap(x, bits), INTERVALS, lambda x: (x - kept.lo) % (1 << bits) + kept.lo
-    )
+    results = check(evaluate, lambda x: wrap(x, bits), INTERVALS, lambda x: (x - kept.lo) % (1 << bits) + kept.lo)
     for number, _values in results:
         assert number.interval in kept
 
 
 @pytest.mark.parametrize("bounds", BOUNDS, ids=str)
 def test_saturate(bounds, evaluate):
-    results = check(
-        evaluate, lambda x: saturate(x, bounds), INTERVALS, lambda x: min(max(x, bounds.lo), bounds.hi)
-    )
+    results = check(evaluate, lambda x: saturate(x, bounds), INTERVALS, lambda x: min(max(x, bounds.lo), bounds.hi))
     for number, values in results:
         assert number.interval == Interval(min(values.values()), max(values.values()))
         assert number.value.shape() == shape_of(number.interval)
@@ -96,8 +91,6 @@ def test_keep_is_what_the_accumulator_does(bits, overflow, evaluate):
 @pytest.mark.parametrize("bits", range(1, 8))
 def test_keep_is_exact_where_the_accumulator_refuses_to_overflow(bits, evaluate):
     accumulator = Accumulator(bits)
-    for number, values in evaluate(
-        [(lambda m, x: keep(x, accumulator), (interval,)) for interval in INTERVALS]
-    ):
+    for number, values in evaluate([(lambda m, x: keep(x, accumulator), (interval,)) for interval in INTERVALS]):
         assert number.interval in accumulator.interval
         assert all(kept == x for (x,), kept in values.items() if x in accumulator.interval)

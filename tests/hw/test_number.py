@@ -10,8 +10,7 @@ from hw.number import Number, WidthError, assign, shape_of, total
 from sw_ref.interval import Interval
 
 INTERVALS = [
-    Interval(*bounds)
-    for bounds in ((0, 0), (0, 1), (-1, 0), (-1, 1), (0, 7), (3, 9), (-8, 7), (-9, -4), (-3, 12))
+    Interval(*bounds) for bounds in ((0, 0), (0, 1), (-1, 0), (-1, 1), (0, 7), (3, 9), (-8, 7), (-9, -4), (-3, 12))
 ]
 PAIRS = [(x, y) for x in INTERVALS for y in INTERVALS]
 

@@ -43,9 +43,7 @@ def test_error_carries_yosys_own_line_and_its_log(tmp_path, script, message):
     assert "ERROR: " in Path(kept).read_text()
 
 
-@pytest.mark.parametrize(
-    ("native", "wins"), [("0.70", True), ("0.70+12", False), ("0.69", False), ("0.7", False)]
-)
+@pytest.mark.parametrize(("native", "wins"), [("0.70", True), ("0.70+12", False), ("0.69", False), ("0.7", False)])
 def test_native_yosys_wins_at_the_pinned_version_only(tmp_path, monkeypatch, native, wins):
     program = tmp_path / "yosys"
     program.write_text(f"#!/bin/sh\necho 'Yosys {native} (git sha1 0)'\n")

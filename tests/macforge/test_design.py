@@ -60,7 +60,11 @@ def test_quantizer_follows_the_format(form, scheme):
 
 def test_design_in_python_is_the_same_as_in_toml():
     made = Design(
-        name="mine", family="mac", act="int8", weight="int4", array=Shape(rows=2, cols=2),
+        name="mine",
+        family="mac",
+        act="int8",
+        weight="int4",
+        array=Shape(rows=2, cols=2),
         accumulator=AccumulatorChoice(bits=30),
     )
     assert made.engine.name == "mac_int8_int4_acc30_os_2x2_engine"
@@ -85,8 +89,8 @@ def test_design_in_python_is_the_same_as_in_toml():
         ("array=3", r"^Design key array must be a table, not 3$"),
         (
             "accumulator.bits=12",
-            r"^Accumulator must have at least 24 bits for sums of 4096 products of int8 and int4, not 12, which are sure "
-            r"to hold 1; or its overflow must be wrap or saturate$",
+            r"^Accumulator must have at least 24 bits for sums of 4096 products of int8 and int4, not 12, which are "
+            r"sure to hold 1; or its overflow must be wrap or saturate$",
         ),
         ("accumulator.overflow=clip", r"^Accumulator overflow must be one of refuse, wrap, saturate, not 'clip'$"),
         ("tiling.group_size=-1", r"^Tiling group_size must be an integer from 0 to 65535, not -1$"),
@@ -108,7 +112,8 @@ def test_what_does_not_fit_is_refused(setting, message):
 
 
 def test_unknown_design_names_all_and_the_nearest():
-    with pytest.raises(ValueError, match=r"^Design must be one of .*w4a8_os.*, not 'w4a8os'; did you mean w4a8_os\?$"):
+    message = r"^Design must be one of .*w4a8_os.*, not 'w4a8os'; did you mean w4a8_os\?$"
+    with pytest.raises(ValueError, match=message):
         load_design("w4a8os")
 
 

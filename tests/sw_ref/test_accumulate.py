@@ -36,9 +36,7 @@ def test_wrap_is_congruent_and_saturate_is_nearest(bits, sums):
 def test_refuse_keeps_what_fits_and_names_what_does_not():
     accumulator = Accumulator(8)
     np.testing.assert_array_equal(accumulator.apply([[-128, 127]]), [[-128, 127]])
-    with pytest.raises(
-        ValueError, match=r"^sum\[1, 0\] is -129, outside the 8-bit accumulator \(-128 to 127\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^sum\[1, 0\] is -129, outside the 8-bit accumulator \(-128 to 127\)$"):
         accumulator.apply([[0, 1], [-129, 128]])
     with pytest.raises(ValueError, match=r"^sum is 128, outside the 8-bit accumulator \(-128 to 127\)$"):
         accumulator.apply(128)

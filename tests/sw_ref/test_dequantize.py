@@ -116,9 +116,7 @@ GROUPED_WEIGHT = operand("group", 8, k_axis=0, seed=0)
             "K must be axis 1 of act and axis 0 of weight, not 0 and 1",
         ),
         (
-            lambda: dequantize_gemm(
-                np.zeros((3, M, N), int), operand("group", 7, k_axis=1, seed=0), GROUPED_WEIGHT
-            ),
+            lambda: dequantize_gemm(np.zeros((3, M, N), int), operand("group", 7, k_axis=1, seed=0), GROUPED_WEIGHT),
             "Group sizes must be equal, not 7 and 8",
         ),
         (

@@ -73,9 +73,7 @@ def test_a_format_with_fractions_and_nan_fits_the_base(halves):
     np.testing.assert_array_equal(halves.from_values([0.5, -0.5]), [1, 3])
     with pytest.raises(ValueError, match=r"^decoded value\[1\] is nan, which has no fixed-point form$"):
         halves.to_fixed([0, 2])
-    with pytest.raises(
-        ValueError, match=r"^act\[0\] is 0\.3, between two values of halves \(-0\.5 to 0\.5\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^act\[0\] is 0\.3, between two values of halves \(-0\.5 to 0\.5\)$"):
         halves.from_values([0.3], what="act")
 
 

@@ -129,9 +129,7 @@ def test_saturation_depends_on_order_and_step():
     weight = fmt.from_values([[1], [1], [1]])
 
     def total(values, step):
-        return gemm(
-            fmt.from_values([values]), weight, act=fmt, weight=fmt, accumulator=saturate, step=step
-        ).item()
+        return gemm(fmt.from_values([values]), weight, act=fmt, weight=fmt, accumulator=saturate, step=step).item()
 
     assert total([100, 100, -100], 1) == 27
     assert total([100, -100, 100], 1) == 100
@@ -143,9 +141,7 @@ def test_refuse_is_exact_or_an_error():
     a, w = fmt.from_values([[127, 127, -127]]), fmt.from_values([[1], [1], [1]])
     # the first two alone would pass 8 bits, their total with the third does not
     assert gemm(a, w, act=fmt, weight=fmt, accumulator=Accumulator(8)).item() == 127
-    with pytest.raises(
-        ValueError, match=r"^sum\[0, 0\] is 254, outside the 8-bit accumulator \(-128 to 127\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^sum\[0, 0\] is 254, outside the 8-bit accumulator \(-128 to 127\)$"):
         gemm(a, w, act=fmt, weight=fmt, accumulator=Accumulator(8), group_size=2)
 
 

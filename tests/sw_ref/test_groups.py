@@ -9,7 +9,7 @@ from sw_ref.groups import group_of, group_slices
 @pytest.mark.parametrize("group_size", [0, 1, 3, 8, 100])
 def test_every_k_is_in_its_group(depth, group_size):
     groups = [list(range(depth))[group] for group in group_slices(depth, group_size)]
-    assert sum(groups, []) == list(range(depth))
+    assert [k for group in groups for k in group] == list(range(depth))
     assert all(len(group) == (group_size or depth) for group in groups[:-1])
     assert group_of(depth, group_size).tolist() == [g for g, group in enumerate(groups) for _ in group]
 
