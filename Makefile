@@ -19,14 +19,15 @@ report: .venv/.stamp ## compare the named designs in build/report (DESIGNS=a,b t
 test: .venv/.stamp ## run the tests
 	$(run) pytest -n auto --maxprocesses 8 --dist worksteal
 
-sim: .venv/.stamp ## simulate every named design against the model
-	$(run) macforge sim --all
+sim: .venv/.stamp ## simulate a 4 x 4 array of every named design against the model, with stalls
+	$(run) macforge sim --all --set array.rows=4 --set array.cols=4
+	$(run) macforge sim --all --set array.rows=4 --set array.cols=4 --stalls 0.3
 
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
 
-area: .venv/.stamp ## synthesize every named design and count its resources
-	$(run) macforge area --all
+area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count its resources
+	$(run) macforge area --all --seeds 1 --set array.rows=4 --set array.cols=4
 
 lint: .venv/.stamp ## check the style of the Python code
 	$(run) ruff check

@@ -139,9 +139,8 @@ def show(design: DesignName, settings: Settings = None, json_: Json = False) -> 
     if json_:
         _print({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
         return
-    follows = "".join(f"# {line}\n" for line in to_toml(derived(chosen)).splitlines())
-    text = f"# {chosen.name}\n{to_toml(chosen.to_table())}\n# What follows from it:\n{follows}"
-    _out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+    text = to_toml({**chosen.to_table(), "derived": derived(chosen)})
+    _out.print(f"# {chosen.name}\n{text}", markup=False, highlight=False, soft_wrap=True, end="")
 
 
 @app.command()

@@ -201,6 +201,8 @@ def design_names() -> list[str]:
 def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
     """A named design, or the one of a TOML file, with ``settings`` as in `Design.with_settings`.
 
+    A table ``derived``, as `macforge show` adds it, is passed over: it follows from the rest.
+
     Raises
     ------
     ValueError
@@ -218,6 +220,7 @@ def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"Design {design} is not TOML: {error}") from error
+    table.pop("derived", None)
     for setting in settings:
         _set(table, setting)
     return _from_table(name, table)
