@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import Skew, delayed
+from hw.delay import delayed
 from hw.unit import Unit, place
-from pe.base import PE, Encoder
+from pe.base import PE
 
 __all__ = [
     "BAND",
@@ -78,9 +79,9 @@ class Shape:
 class Cells(ABC):
     """What a mesh is made of: the cells of one dataflow, in tiles.
 
-    A tile is a unit with the ports ``act`` (tile_rows * row_bits), ``weight`` (tile_cols * column_bits),
-    ``control`` (`control_bits`), ``above`` (tile_cols * `above_bits`, if that is not 0) and
-    ``below`` (tile_cols * `below_bits`).
+    A cell is a unit with the ports ``act`` (row_bits), ``weight`` (column_bits), ``control``, ``above``
+    (`above_bits`, if that is not 0) and ``below`` (`below_bits`); a tile has the same ports for all its rows and columns, where
+    ``control`` has `control_bits`. A tile of one cell is that cell.
 
     Parameters
     ----------
@@ -112,12 +113,65 @@ class Cells(ABC):
         """Bits that a column of cells gives to the tile below, or to the array's edge."""
 
     @abstractmethod
-    def tile(self) -> Unit:
-        """One tile."""
+    def cell(self, row: int) -> Unit:
+        """A cell of this row of a tile."""
 
     @abstractmethod
-    def join(self, m: Module, band: "Band", rows: list["MeshRow"]) -> None:
+    def cell_control(self, control: Value, row: int) -> Value:
+        """What a cell of this row sees of the tile's control."""
+
+    @abstractmethod
+    def join_cells(self, m: Module, tile: "Tile", column: int, cells: list[Unit]) -> Value:
+        """Connect the ports ``above`` and ``below`` of a tile's column of cells; return what is below it."""
+
+    @abstractmethod
+    def join_rows(self, m: Module, band: "Band", rows: list["MeshRow"]) -> None:
         """Connect the ports ``above`` and ``below`` of a band and its rows."""
+
+    def tile(self) -> Unit:
+        """One tile."""
+        return self.cell(0) if (self.shape.tile_rows, self.shape.tile_cols) == (1, 1) else Tile(cells=self)
+
+    def ports(self, *, rows: int, cols: int, control_bits: int) -> dict[str, wiring.Member]:
+        """Ports of so many rows and columns of cells."""
+        above = {"above": In(cols * self.above_bits)} if self.above_bits else {}
+        return {
+            "act": In(rows * self.pe.row_bits),
+            "control": In(control_bits),
+            "weight": In(cols * self.pe.column_bits),
+            **above,
+            "below": Out(cols * self.below_bits),
+        }
+
+
+class Tile(Unit):
+    """Cells that see their operands in the same cycle."""
+
+    def __init__(self, *, cells: Cells) -> None:
+        self.cells = cells
+        shape = cells.shape
+        super().__init__(cells.ports(rows=shape.tile_rows, cols=shape.tile_cols, control_bits=cells.control_bits))
+
+    @property
+    def name(self) -> str:
+        shape = self.cells.shape
+        return f"{self.cells.cell(shape.tile_rows - 1).name}_tile_{shape.tile_rows}x{shape.tile_cols}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        cells, pe, shape = self.cells, self.cells.pe, self.cells.shape
+        columns = []
+        for column in range(shape.tile_cols):
+            members = [place(m, f"cell_{row}_{column}", cells.cell(row)) for row in range(shape.tile_rows)]
+            for row, cell in enumerate(members):
+                m.d.comb += [
+                    cell.act.eq(self.act.word_select(row, pe.row_bits)),
+                    cell.weight.eq(self.weight.word_select(column, pe.column_bits)),
+                    cell.control.eq(cells.cell_control(self.control, row)),
+                ]
+            columns.append(cells.join_cells(m, self, column, members))
+        m.d.comb += self.below.eq(Cat(columns))
+        return m
 
 
 class MeshRow(Unit):
@@ -128,17 +182,8 @@ class MeshRow(Unit):
 
     def __init__(self, *, cells: Cells) -> None:
         self.cells = cells
-        pe, shape = cells.pe, cells.shape
-        above = {"above": In(shape.cols * cells.above_bits)} if cells.above_bits else {}
-        super().__init__(
-            {
-                "act": In(shape.tile_rows * pe.row_bits),
-                "control": In(cells.control_bits),
-                "weight": In(shape.cols * pe.column_bits),
-                **above,
-                "below": Out(shape.cols * cells.below_bits),
-            }
-        )
+        shape = cells.shape
+        super().__init__(cells.ports(rows=shape.tile_rows, cols=shape.cols, control_bits=cells.control_bits))
 
     @property
     def name(self) -> str:
@@ -171,25 +216,20 @@ class Band(Unit):
 
     Ports as those of a tile, for all its rows and columns. Row ``i`` sees ``weight`` as it was ``i`` cycles ago, and
     ``weight_below`` is what its last row sees, for another band below. How the rows' vertical ports are joined is
-    up to the cells, see `Cells.join`.
+    up to the cells, see `Cells.join_rows`.
     """
 
     def __init__(self, *, cells: Cells, mesh_rows: int, lowest: bool) -> None:
         self.cells = cells
         self.mesh_rows = mesh_rows
         self.lowest = lowest
-        pe, shape = cells.pe, cells.shape
-        above = {"above": In(shape.cols * cells.above_bits)} if cells.above_bits else {}
-        super().__init__(
-            {
-                "act": In(mesh_rows * shape.tile_rows * pe.row_bits),
-                "control": In(mesh_rows * cells.control_bits),
-                "weight": In(shape.cols * pe.column_bits),
-                **above,
-                **({} if lowest else {"weight_below": Out(shape.cols * pe.column_bits)}),
-                "below": Out(shape.cols * cells.below_bits),
-            }
+        shape = cells.shape
+        ports = cells.ports(
+            rows=mesh_rows * shape.tile_rows, cols=shape.cols, control_bits=mesh_rows * cells.control_bits
         )
+        if not lowest:
+            ports["weight_below"] = Out(shape.cols * cells.pe.column_bits)
+        super().__init__(ports)
 
     @property
     def name(self) -> str:
@@ -213,7 +253,7 @@ class Band(Unit):
             rows.append(row)
         if not self.lowest:
             m.d.comb += self.weight_below.eq(weight)
-        cells.join(m, self, rows)
+        cells.join_rows(m, self, rows)
         return m
 
 
@@ -238,72 +278,3 @@ def place_bands(m: Module, cells: Cells, *, act: Value, controls: list[Value], w
         ]
         bands.append(band)
     return bands
-
-
-def edge_latency(pe: PE, *, masked: bool) -> int:
-    """Cycles that the encoders of both edges take; the quicker side waits for the other."""
-    return max(pe.row_encoder(masked=masked).latency, pe.column_encoder().latency)
-
-
-def place_edges(
-    m: Module, pe: PE, shape: Shape, *, act: Value, mask: Value | None, weight: Value
-) -> tuple[Value, Value]:
-    """Add both edges of an array and return the operands of all rows and of all columns.
-
-    Row (column) ``i`` of the codes is skewed by the index of its tile, encoded, and held in a register: its operand
-    belongs to the codes of ``index + edge_latency + 1`` cycles ago.
-
-    Parameters
-    ----------
-    act, weight : Value
-        Codes of all rows, and of all columns.
-    mask : Value or None
-        Lanes of all rows that count; None if all do, always.
-    """
-    masked = mask is not None
-    latency = edge_latency(pe, masked=masked)
-    rows = [pe.row_encoder(masked=masked) for _ in range(shape.rows)]
-    columns = [pe.column_encoder() for _ in range(shape.cols)]
-    return (
-        _place_edge(m, "act", rows, codes=act, mask=mask, tile=shape.tile_rows, latency=latency),
-        _place_edge(m, "weight", columns, codes=weight, mask=None, tile=shape.tile_cols, latency=latency),
-    )
-
-
-def deskewed(m: Module, shape: Shape, sums: Value, *, what: str) -> Value:
-    """One sum for each column, in step with each other: each tile was a cycle behind its left neighbour."""
-    delays = tuple(shape.mesh_cols - 1 - column // shape.tile_cols for column in range(shape.cols))
-    return _skewed(m, what, sums, len(sums) // shape.cols, delays)
-
-
-def _place_edge(
-    m: Module,
-    name: str,
-    encoders: list[Encoder],
-    *,
-    codes: Value,
-    mask: Value | None,
-    tile: int,
-    latency: int,
-) -> Value:
-    width, lanes = len(encoders[0].codes), encoders[0].lanes
-    delays = tuple(i // tile for i in range(len(encoders)))
-    codes = _skewed(m, f"{name}_codes", codes, width, delays)
-    if mask is not None:
-        mask = _skewed(m, f"{name}_mask", mask, lanes, delays)
-    operands = []
-    for index, encoder in enumerate(encoders):
-        place(m, f"{name}_encoder_{index}", encoder)
-        m.d.comb += encoder.codes.eq(codes.word_select(index, width))
-        if mask is not None:
-            m.d.comb += encoder.mask.eq(mask.word_select(index, lanes))
-        operands.append(delayed(m, encoder.operand, latency - encoder.latency, name=f"{name}_{index}_wait"))
-    return delayed(m, Cat(operands), 1, name=f"{name}_operand")
-
-
-def _skewed(m: Module, name: str, value: Value, width: int, delays: tuple[int, ...]) -> Value:
-    if not any(delays):
-        return value
-    skew = place(m, f"{name}_skew", Skew(width=width, delays=delays))
-    m.d.comb += skew.early.eq(value)
-    return skew.late

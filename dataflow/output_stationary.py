@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from dataflow.mesh import Band, Cells, MeshRow, Shape, deskewed, edge_latency, place_bands, place_edges
+from dataflow.edge import deskewed, edge_latency, place_edges
+from dataflow.mesh import Band, Cells, MeshRow, Shape, Tile, place_bands
 from hw.delay import delayed
 from hw.rows import any_of
 from hw.unit import Unit, place
@@ -19,24 +20,24 @@ class OutputStationaryCell(Unit):
     """One cell: adds the products of a step to its sum, and hands the sum over after the last.
 
     The register of the sum is cleared by its own reset input, so that neither starting nor keeping a sum costs logic;
-    so is ``result``, which is 0 except in the one cycle after the last step unless ``hold`` is set.
+    so is the result, which is 0 except in the one cycle after the last step unless ``hold`` is set.
 
     Ports
     -----
     act, weight : In
         Operands of this cycle.
-    valid, last, quiet : In(1)
-        The operands count; they are the last of their sum (which implies ``valid``); they are not the last. That
-        last and quiet are two signals spares every cell an inverter.
-    result : Out(accumulator bits)
-        The sum, in the cycle after the step marked ``last`` (`PE.latency` cycles later still).
+    control : In(2 with ``hold``, else 3)
+        From the low bit: valid, the operands count; last, they are the last of their sum (which implies valid); quiet,
+        they are not. That last and quiet are two signals spares every cell an inverter.
+    below : Out(accumulator bits)
+        The result: the sum, in the cycle after the last step (`PE.latency` cycles later still).
 
     Parameters
     ----------
     pe, accumulator
         What is added, and what is kept of it.
     hold : bool
-        Keep ``result`` until the next one.
+        Keep the result until the next one, where it is 0 otherwise.
     """
 
     def __init__(self, *, pe: PE, accumulator: Accumulator, hold: bool) -> None:
@@ -47,10 +48,8 @@ class OutputStationaryCell(Unit):
             {
                 "act": In(pe.row_bits),
                 "weight": In(pe.column_bits),
-                "valid": In(1),
-                "last": In(1),
-                **({} if hold else {"quiet": In(1)}),
-                "result": Out(accumulator.bits),
+                "control": In(2 if hold else 3),
+                "below": Out(accumulator.bits),
             }
         )
 
@@ -64,20 +63,20 @@ class OutputStationaryCell(Unit):
         acc = Signal(self.accumulator.bits, reset_less=True)
         result = Signal(self.accumulator.bits, reset_less=True)
         # after a reset, last and quiet clear sum and result until operands of a new product come
-        valid = delayed(m, self.valid, self.pe.latency, name="valid", init=0)
-        last = delayed(m, self.last, self.pe.latency, name="last", init=1)
+        valid = delayed(m, self.control[0], self.pe.latency, name="valid", init=0)
+        last = delayed(m, self.control[1], self.pe.latency, name="last", init=1)
         m.d.comb += [
             core.act.eq(self.act),
             core.weight.eq(self.weight),
             core.addend.eq(acc),
-            self.result.eq(result),
+            self.below.eq(result),
         ]
         with m.If(valid):
             m.d.sync += acc.eq(core.sum)
         with m.If(last):
             m.d.sync += [acc.eq(0), result.eq(core.sum)]
         if not self.hold:
-            quiet = delayed(m, self.quiet, self.pe.latency, name="quiet", init=1)
+            quiet = delayed(m, self.control[2], self.pe.latency, name="quiet", init=1)
             with m.If(quiet):
                 m.d.sync += result.eq(0)
         return m
@@ -115,59 +114,21 @@ class OutputStationaryCells(Cells):
     def below_bits(self) -> int:
         return self.accumulator.bits
 
-    def tile(self) -> Unit:
-        return _Tile(cells=self)
+    def cell(self, row: int) -> OutputStationaryCell:
+        return OutputStationaryCell(pe=self.pe, accumulator=self.accumulator, hold=self.hold)
 
-    def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
+    def cell_control(self, control: Value, row: int) -> Value:
+        return control[:2] if self.hold else control
+
+    def join_cells(self, m: Module, tile: Tile, column: int, cells: list[Unit]) -> Value:
+        results = [cell.below for cell in cells]
+        if self.hold:
+            selects = tile.control[2:]
+            results = [result & select.replicate(len(result)) for result, select in zip(results, selects, strict=True)]
+        return any_of(m, f"gather_{column}", results)
+
+    def join_rows(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
         m.d.comb += band.below.eq(any_of(m, "gather", [row.below for row in rows]))
-
-
-class _Tile(Unit):
-    """Cells that see their operands in the same cycle."""
-
-    def __init__(self, *, cells: OutputStationaryCells) -> None:
-        self.cells = cells
-        pe, shape = cells.pe, cells.shape
-        super().__init__(
-            {
-                "act": In(shape.tile_rows * pe.row_bits),
-                "control": In(cells.control_bits),
-                "weight": In(shape.tile_cols * pe.column_bits),
-                "below": Out(shape.tile_cols * cells.below_bits),
-            }
-        )
-
-    @property
-    def name(self) -> str:
-        shape = self.cells.shape
-        return f"{self._cell().name}_tile_{shape.tile_rows}x{shape.tile_cols}"
-
-    def _cell(self) -> OutputStationaryCell:
-        cells = self.cells
-        return OutputStationaryCell(pe=cells.pe, accumulator=cells.accumulator, hold=cells.hold)
-
-    def circuit(self, platform: object) -> Module:
-        m = Module()
-        cells, shape = self.cells, self.cells.shape
-        columns = []
-        for column in range(shape.tile_cols):
-            results = []
-            for row in range(shape.tile_rows):
-                cell = place(m, f"cell_{row}_{column}", self._cell())
-                m.d.comb += [
-                    cell.act.eq(self.act.word_select(row, cells.pe.row_bits)),
-                    cell.weight.eq(self.weight.word_select(column, cells.pe.column_bits)),
-                    Cat(cell.valid, cell.last).eq(self.control[:2]),
-                ]
-                if cells.hold:
-                    select = self.control[2 + row]
-                    results.append(cell.result & select.replicate(len(cell.result)))
-                else:
-                    m.d.comb += cell.quiet.eq(self.control[2])
-                    results.append(cell.result)
-            columns.append(any_of(m, f"gather_{column}", results))
-        m.d.comb += self.below.eq(Cat(columns))
-        return m
 
 
 class OutputStationaryArray(Unit):

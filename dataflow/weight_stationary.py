@@ -6,7 +6,8 @@ from itertools import pairwise
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from dataflow.mesh import Band, Cells, MeshRow, Shape, deskewed, edge_latency, place_bands, place_edges
+from dataflow.edge import deskewed, edge_latency, place_edges
+from dataflow.mesh import Band, Cells, MeshRow, Shape, Tile, place_bands
 from hw.delay import delayed
 from hw.narrow import keep
 from hw.number import Number, assign
@@ -24,24 +25,30 @@ class WeightStationaryCell(Unit):
     -----
     act : In
         Operand of this cycle.
-    weight, load : In
-        The next weight, taken when ``load`` is 1.
-    swap : In(1)
-        From the next cycle on, the next weight is the one in use.
+    weight : In
+        The next weight.
+    control : In(2)
+        From the low bit: swap, from the next cycle on, the next weight is the one in use; load, take the next weight.
     above, below : In, Out(accumulator bits)
-        ``below = above + act * weight in use``, in the same cycle (``above`` of `PE.latency` cycles later than
-        ``act``).
+        ``below = above + act * weight in use``, where ``above`` belongs to the ``act`` of `PE.latency` cycles ago.
+
+    Parameters
+    ----------
+    pe, accumulator
+        What is added, and what is kept of it.
+    registered : bool
+        Hold ``below`` in a register, as the last row of a tile does; else it follows ``above`` in the same cycle.
     """
 
-    def __init__(self, *, pe: PE, accumulator: Accumulator) -> None:
+    def __init__(self, *, pe: PE, accumulator: Accumulator, registered: bool) -> None:
         self.pe = pe
         self.accumulator = accumulator
+        self.registered = registered
         super().__init__(
             {
                 "act": In(pe.row_bits),
                 "weight": In(pe.column_bits),
-                "load": In(1),
-                "swap": In(1),
+                "control": In(2),
                 "above": In(accumulator.bits),
                 "below": Out(accumulator.bits),
             }
@@ -49,22 +56,23 @@ class WeightStationaryCell(Unit):
 
     @property
     def name(self) -> str:
-        return f"{self.pe.core(self.accumulator).name}_ws_cell"
+        return f"{self.pe.core(self.accumulator).name}_ws_cell{'' if self.registered else '_through'}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         core = place(m, "core", self.pe.core(self.accumulator))
         following = Signal(self.pe.column_bits, reset_less=True)
         in_use = Signal(self.pe.column_bits, reset_less=True)
-        with m.If(self.load):
+        swap, load = self.control
+        with m.If(load):
             m.d.sync += following.eq(self.weight)
-        with m.If(self.swap):
+        with m.If(swap):
             m.d.sync += in_use.eq(following)
         m.d.comb += [
             core.act.eq(self.act),
             core.weight.eq(in_use),
             core.addend.eq(self.above),
-            self.below.eq(core.sum),
+            self.below.eq(delayed(m, core.sum, int(self.registered), name="psum")),
         ]
         return m
 
@@ -107,57 +115,20 @@ class WeightStationaryCells(Cells):
     def below_bits(self) -> int:
         return self.psum.bits
 
-    def tile(self) -> Unit:
-        return _Tile(cells=self)
+    def cell(self, row: int) -> WeightStationaryCell:
+        return WeightStationaryCell(pe=self.pe, accumulator=self.psum, registered=row == self.shape.tile_rows - 1)
 
-    def join(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
+    def cell_control(self, control: Value, row: int) -> Value:
+        return Cat(control[0], control[1 + row])
+
+    def join_cells(self, m: Module, tile: Tile, column: int, cells: list[Unit]) -> Value:
+        m.d.comb += [cell.above.eq(over.below) for over, cell in pairwise(cells)]
+        m.d.comb += cells[0].above.eq(tile.above.word_select(column, self.above_bits))
+        return cells[-1].below
+
+    def join_rows(self, m: Module, band: Band, rows: list[MeshRow]) -> None:
         m.d.comb += [row.above.eq(over.below) for over, row in pairwise(rows)]
         m.d.comb += [rows[0].above.eq(band.above), band.below.eq(rows[-1].below)]
-
-
-class _Tile(Unit):
-    """Cells that see their operands in the same cycle; partial sums pass through its rows and end in a register."""
-
-    def __init__(self, *, cells: WeightStationaryCells) -> None:
-        self.cells = cells
-        pe, shape = cells.pe, cells.shape
-        super().__init__(
-            {
-                "act": In(shape.tile_rows * pe.row_bits),
-                "control": In(cells.control_bits),
-                "weight": In(shape.tile_cols * pe.column_bits),
-                "above": In(shape.tile_cols * cells.above_bits),
-                "below": Out(shape.tile_cols * cells.below_bits),
-            }
-        )
-
-    @property
-    def name(self) -> str:
-        shape = self.cells.shape
-        return f"{self._cell().name}_tile_{shape.tile_rows}x{shape.tile_cols}"
-
-    def _cell(self) -> WeightStationaryCell:
-        return WeightStationaryCell(pe=self.cells.pe, accumulator=self.cells.psum)
-
-    def circuit(self, platform: object) -> Module:
-        m = Module()
-        pe, shape, bits = self.cells.pe, self.cells.shape, self.cells.psum.bits
-        columns = []
-        for column in range(shape.tile_cols):
-            psum = self.above.word_select(column, bits)
-            for row in range(shape.tile_rows):
-                cell = place(m, f"cell_{row}_{column}", self._cell())
-                m.d.comb += [
-                    cell.act.eq(self.act.word_select(row, pe.row_bits)),
-                    cell.weight.eq(self.weight.word_select(column, pe.column_bits)),
-                    cell.load.eq(self.control[1 + row]),
-                    cell.swap.eq(self.control[0]),
-                    cell.above.eq(psum),
-                ]
-                psum = cell.below
-            columns.append(psum)
-        m.d.comb += self.below.eq(delayed(m, Cat(columns), 1, name="psum"))
-        return m
 
 
 class _Accumulate(Unit):

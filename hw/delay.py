@@ -48,13 +48,22 @@ class Skew(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        lanes = [self.early.word_select(i, self.width) for i in range(len(self.delays))]
-        for stage in range(1, max(self.delays) + 1):
-            # one register a stage, for all lanes that go on from here
-            travelling = [i for i, delay in enumerate(self.delays) if delay >= stage]
-            rank = Signal(self.width * len(travelling), name=f"rank_{stage}", reset_less=True)
-            m.d.sync += rank.eq(Cat(lanes[i] for i in travelling))
-            for place, lane in enumerate(travelling):
-                lanes[lane] = rank.word_select(place, self.width)
-        m.d.comb += self.late.eq(Cat(lanes))
+        rank, members = self.early, list(range(len(self.delays)))
+        late = {}
+        for stage in range(max(self.delays) + 1):
+            arrived = [lane for lane in members if self.delays[lane] == stage]
+            late.update({lane: rank.word_select(members.index(lane), self.width) for lane in arrived})
+            onward = [lane for lane in members if self.delays[lane] > stage]
+            if onward:
+                # one register a stage, for all lanes that go on from here
+                following = Signal(self.width * len(onward), name=f"rank_{stage + 1}", reset_less=True)
+                m.d.sync += following.eq(self._words(rank, [members.index(lane) for lane in onward]))
+                rank, members = following, onward
+        m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(self.delays))))
         return m
+
+    def _words(self, rank: Value, places: list[int]) -> Value:
+        """Some words of ``rank``, neighbours as one slice."""
+        starts = [place for place in places if place - 1 not in places]
+        stops = [place + 1 for place in places if place + 1 not in places]
+        return Cat(rank[start * self.width : stop * self.width] for start, stop in zip(starts, stops, strict=True))

@@ -37,11 +37,11 @@ def keep(number: Number, accumulator: Accumulator) -> Number:
 
 def round_half_even(number: Number, places: int) -> Number:
     """``number / 2**places`` rounded to the nearest integer, ties to the even one."""
+    value = number.value
+    if not 0 <= places < len(value):
+        raise ValueError(f"Places must be from 0 to {len(value) - 1} for a value of {len(value)} bits, not {places}")
     if places == 0:
         return number
-    value = number.value
-    if len(value) <= places:
-        raise ValueError(f"Places must be below the width of {len(value)} bits, not {places}")
     below_tie = value[: places - 1].any() if places > 1 else 0
     up = value[places - 1] & (value[places] | below_tie)
     bounds = (_half_even(bound, places) for bound in (number.interval.lo, number.interval.hi))

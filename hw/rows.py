@@ -5,6 +5,8 @@ in a module of its own stays one carry chain.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib.wiring import In, Out
@@ -50,23 +52,26 @@ class GatedAdd(Unit):
 
 
 class AnyOf(Unit):
-    """``word = words[0] | words[1] | ...``: one small look-up table a bit."""
+    """``word = word_0 | word_1 | ...``: one small look-up table a bit."""
 
     def __init__(self, *, width: int, inputs: int) -> None:
         self.width = width
         self.inputs = inputs
-        super().__init__({"words": In(width * inputs), "word": Out(width)})
+        words = {f"word_{index}": In(width) for index in range(inputs)}
+        super().__init__({**words, "word": Out(width)})
 
     @property
     def name(self) -> str:
         return f"any_of_{self.inputs}x{self.width}"
 
+    @property
+    def words(self) -> list[Value]:
+        """All inputs."""
+        return [getattr(self, f"word_{index}") for index in range(self.inputs)]
+
     def circuit(self, platform: object) -> Module:
         m = Module()
-        word = self.words[: self.width]
-        for index in range(1, self.inputs):
-            word = word | self.words.word_select(index, self.width)
-        m.d.comb += self.word.eq(word)
+        m.d.comb += self.word.eq(reduce(or_, self.words))
         return m
 
 
@@ -82,7 +87,7 @@ def any_of(m: Module, name: str, words: Sequence[Value]) -> Value:
                 words.append(group[0])
                 continue
             gate = place(m, f"{name}_{level}_{index}", AnyOf(width=len(group[0]), inputs=len(group)))
-            m.d.comb += gate.words.eq(Cat(group))
+            m.d.comb += [port.eq(word) for port, word in zip(gate.words, group, strict=True)]
             words.append(gate.word)
     return words[0]
 

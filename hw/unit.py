@@ -16,8 +16,8 @@ class Unit(wiring.Component):
     for both (see `hw.verilog`). Everywhere else, in the simulator or inside somebody's own Amaranth design, a unit
     is an ordinary `amaranth.lib.wiring.Component`.
 
-    Subclasses take keyword-only hashable arguments, end their ``__init__`` with the signature, and describe
-    themselves in `circuit`, where other components have `elaborate`.
+    Subclasses take keyword-only hashable arguments without defaults, end their ``__init__`` with the signature, and
+    describe themselves in `circuit`, where other components have `elaborate`.
     """
 
     def __new__(cls, **parameters: Hashable) -> "Unit":

@@ -131,6 +131,9 @@ class PE(ABC):
     source: ClassVar[str]
 
     def __post_init__(self) -> None:
+        for side in ("act", "weight"):
+            if not isinstance(getattr(self, side), Format):
+                raise TypeError(f"{side} must be a Format, such as Int(8), not {getattr(self, side)!r}")
         if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= 64:
             raise PEError(f"Lanes must be an integer from 1 to 64, not {self.lanes!r}")
         self.check()

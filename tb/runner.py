@@ -118,7 +118,8 @@ def run_bench(bench: Bench) -> Outcome:
 def _outcome(folder: Path, results: Path, bench: Bench, seconds: float) -> Outcome:
     failure = None
     for element in ElementTree.parse(results).iter("failure"):
-        failure = element.get("error_msg") or element.get("message") or element.text or "failed"
+        message = element.get("error_msg") or element.get("message") or element.text or "failed"
+        failure = message.splitlines()[0]
         break
     figures = folder / "figures.json"
     arrays = folder / "outcome.npz"

@@ -70,9 +70,9 @@ def test_round_half_even(places, evaluate):
         assert number.interval == Interval(min(values.values()), max(values.values()))
 
 
-@pytest.mark.parametrize(("bits", "places"), [(1, 1), (3, 3), (3, 9)])
+@pytest.mark.parametrize(("bits", "places"), [(1, 1), (3, 3), (3, 9), (3, -1)])
 def test_rounding_away_every_bit_is_refused(bits, places):
-    message = f"Places must be below the width of {bits} bits, not {places}"
+    message = f"Places must be from 0 to {bits - 1} for a value of {bits} bits, not {places}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         round_half_even(Number(Signal(bits)), places)
 

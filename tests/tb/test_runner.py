@@ -1,0 +1,45 @@
+"""The runner: what a bench asserts, and what becomes of designs and benches that are broken."""
+
+import numpy as np
+import pytest
+
+from tb.runner import Bench, SimulationError, run_bench
+
+COUNTER = """
+module counter(input clk, input rst, input [3:0] step, output reg [7:0] count);
+  always @(posedge clk) count <= rst ? 8'd0 : count + {4'd0, step};
+endmodule
+"""
+
+
+def count(steps, expected, **changes):
+    """A bench of the counter: after a reset, ``step`` is added up."""
+    cycles = len(steps) + 1
+    arrays = {
+        "reset": np.arange(cycles) == 0,
+        "in_step": np.array([[0], *([step] for step in steps)]),
+        "expected_count": np.array([[0], [0], *([value] for value in expected)])[:cycles],
+        "counted_count": np.arange(cycles)[:, None] > 0,
+    }
+    settings = {"bits": {"step": 4, "count": 8}}
+    fields = {"verilog": COUNTER, "top": "counter", "module": "tb.cycles_bench", "settings": settings, "arrays": arrays}
+    return run_bench(Bench(**{**fields, **changes}))
+
+
+def test_right_and_wrong_expectation():
+    right = count([1, 2, 3, 0], [1, 3, 6])
+    assert right.failure is None
+    assert right.arrays["count"][1:].ravel().tolist() == [0, 1, 3, 6]
+    wrong = count([1, 2, 3, 0], [1, 4, 6])
+    assert "count" in wrong.failure
+    assert "\n" not in wrong.failure
+
+
+def test_broken_verilog_is_told_with_its_top():
+    with pytest.raises(SimulationError, match=r"^Verilator could not build counter: "):
+        count([0], [], verilog=COUNTER.replace("endmodule", ""))
+
+
+def test_bench_that_does_not_exist():
+    with pytest.raises(SimulationError, match=r"counter"):
+        count([0], [], module="tb.no_such_bench")
