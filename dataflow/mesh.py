@@ -17,10 +17,7 @@ __all__ = [
     "Cells",
     "MeshRow",
     "Shape",
-    "deskewed",
-    "edge_latency",
     "place_bands",
-    "place_edges",
 ]
 
 BAND = 4
@@ -80,8 +77,8 @@ class Cells(ABC):
     """What a mesh is made of: the cells of one dataflow, in tiles.
 
     A cell is a unit with the ports ``act`` (row_bits), ``weight`` (column_bits), ``control``, ``above``
-    (`above_bits`, if that is not 0) and ``below`` (`below_bits`); a tile has the same ports for all its rows and columns, where
-    ``control`` has `control_bits`. A tile of one cell is that cell.
+    (`above_bits`, if that is not 0) and ``below`` (`below_bits`); a tile has the same ports for all its rows and
+    columns, where ``control`` has `control_bits`. A tile of one cell is that cell.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from dataflow.mesh import edge_latency
+from dataflow.edge import edge_latency
 from hw.delay import delayed
 from hw.unit import Unit, place
 from pe.base import PE
