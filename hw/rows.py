@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, shape_of, wire
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
-__all__ = ["AnyOf", "GatedAdd", "any_of", "multiply"]
+__all__ = ["AnyOf", "DigitAdd", "GatedAdd", "any_of", "multiply", "multiply_digits"]
 
 
 class GatedAdd(Unit):
@@ -49,6 +49,53 @@ class GatedAdd(Unit):
         result = self.x - gated if self.subtract else self.x + gated
         m.d.comb += self.sum.eq(result[: len(self.sum)])
         return m
+
+
+class DigitAdd(Unit):
+    """``sum = x + digit * a`` for a signed digit: one carry chain.
+
+    A digit is two or three bits, from the low one: one (``a`` counts), negative, two (``2a`` counts). A negative digit
+    adds the complement, and the missing 1 through a bit below the lowest.
+
+    Parameters
+    ----------
+    x, a, sum : tuple of int and bool
+        Width and signedness of the ports. ``sum`` must hold every result that occurs.
+    digit_bits : {2, 3}
+    """
+
+    def __init__(self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], digit_bits: int) -> None:
+        self._formats = (x, a, sum)
+        super().__init__(
+            {"x": In(Shape(*x)), "a": In(Shape(*a)), "digit": In(digit_bits), "sum": Out(Shape(*sum))},
+        )
+
+    @property
+    def name(self) -> str:
+        widths = "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
+        return f"add_digit{len(self.digit)}_{widths}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        # as in GatedAdd, the carry chain takes x as it is, and the look-up tables choose the multiple
+        below = Cat(1, self.x).as_signed() if self.x.shape().signed else Cat(1, self.x)
+        multiple = digit_multiple(m, "multiple", self.a, self.digit)
+        chosen = Signal(signed(len(multiple) + 1), name="chosen")
+        m.d.comb += chosen.eq(Cat(self.digit[1], multiple))
+        m.d.comb += self.sum.eq((below + chosen)[1 : 1 + len(self.sum)])
+        return m
+
+
+def digit_multiple(m: Module, name: str, a: Value, digit: Value) -> Value:
+    """``digit * a``, and 1 less where the digit is negative, which takes no carry; for digits see `DigitAdd`."""
+    doubles = len(digit) > 2
+    chosen = Mux(digit[0], a, 0)
+    if doubles:
+        chosen = chosen | Mux(digit[2], a << 1, 0)
+    # a bit more for the sign of a negative multiple
+    extended = Signal(signed(len(a) + 1 + doubles), name=name)
+    m.d.comb += extended.eq(chosen)
+    return (extended.as_unsigned() ^ digit[1].replicate(len(extended))).as_signed()
 
 
 class AnyOf(Unit):
@@ -117,10 +164,54 @@ def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> 
     return Number(joined.as_signed() if running.interval.signed else joined, interval)
 
 
+def multiply_digits(
+    m: Module, name: str, multiplicand: Number, digits: Sequence[Value], *, places: int, product: Interval
+) -> tuple[Number, Value]:
+    """A product as a chain of rows, one for each signed digit of the multiplier.
+
+    Parameters
+    ----------
+    digits : sequence of Value
+        Lowest first, as `DigitAdd` takes them; neighbours are ``places`` bits apart.
+    product : Interval
+        What the product can be.
+
+    Returns
+    -------
+    Number, Value
+        The product is the sum of the two: the lowest row leaves its carry to whoever adds next.
+    """
+    largest = 2 if len(digits[0]) > 2 else 1
+    spread = multiplicand.interval * Interval(-largest, largest)
+    first = digit_multiple(m, f"{name}_row_0", multiplicand.value, digits[0])
+    running = wire(m, f"{name}_row_0_multiple", Number(first, Interval(spread.lo - 1, spread.hi)))
+    low: list[Value] = []
+    a_shape = multiplicand.value.shape()
+    for index, digit in enumerate(digits[1:], start=1):
+        low.append(running.value[:places])
+        rest = Number(running.value.shift_right(places), _shifted(running.interval, places))
+        interval = rest.interval + spread
+        x_shape, sum_shape = rest.value.shape(), shape_of(interval)
+        row = DigitAdd(
+            x=(x_shape.width, x_shape.signed),
+            a=(a_shape.width, a_shape.signed),
+            sum=(sum_shape.width, sum_shape.signed),
+            digit_bits=len(digit),
+        )
+        place(m, f"{name}_row_{index}", row)
+        m.d.comb += [row.x.eq(rest.value), row.a.eq(multiplicand.value), row.digit.eq(digit)]
+        running = Number(row.sum, interval)
+    joined = Cat(*low, running.value).as_signed()
+    return Number(joined, Interval(product.lo - 1, product.hi)), digits[0][1]
+
+
 def _halved(number: Number) -> Number:
     """``floor(number / 2)``."""
-    interval = Interval(number.interval.lo >> 1, number.interval.hi >> 1)
-    return Number(number.value.shift_right(1), interval)
+    return Number(number.value.shift_right(1), _shifted(number.interval, 1))
+
+
+def _shifted(interval: Interval, places: int) -> Interval:
+    return Interval(interval.lo >> places, interval.hi >> places)
 
 
 def _gated_add(m: Module, name: str, x: Number, a: Number, gate: Value, subtract: bool) -> Number:

@@ -50,13 +50,13 @@ _err = Console(stderr=True)
 # What tables show of the figures that --json gives in full.
 _SIM_COLUMNS = {
     "design": "design",
-    "m": "M",
-    "n": "N",
-    "k": "K",
+    "size": "M x N x K",
     "passed": "passed",
     "cycles": "cycles",
     "predicted_cycles": "predicted",
-    "utilization": "utilization",
+    "utilization": "use",
+    "act_in": "A in",
+    "weight_in": "W in",
     "macs_per_second": "MACs/s",
 }
 _AREA_COLUMNS = {
@@ -183,7 +183,16 @@ def sim(
         if waves and report.waves is not None:
             write_whole(waves, report.waves)
         rows.append(report.to_table())
-    _print(rows, json_, _SIM_COLUMNS)
+    table = [
+        {
+            **row,
+            "size": "{m} x {n} x {k}".format(**row),
+            "act_in": row["operands"]["act"],
+            "weight_in": row["operands"]["weight"],
+        }
+        for row in rows
+    ]
+    _print(rows if json_ else table, json_, _SIM_COLUMNS)
     failures = [f"{row['design']}: {row['failure']}" for row in rows if not row["passed"]]
     if failures:
         raise MismatchError("; ".join(failures))

@@ -2,8 +2,9 @@
 
 from pe.base import PE
 from pe.mac import IntegerMac
+from pe.shift_add import ShiftAdd
 
 __all__ = ["FAMILIES"]
 
-FAMILIES: dict[str, type[PE]] = {family.family: family for family in (IntegerMac,)}
+FAMILIES: dict[str, type[PE]] = {family.family: family for family in (IntegerMac, ShiftAdd)}
 """Every family by its name; a new one is its module and its entry here."""

@@ -39,5 +39,4 @@ def test_per_mac_figures_count_lanes():
     )
     assert (one.macs, two.macs) == (4, 8)
     assert two.lut_per_mac == two.resources.lut / 8
-    assert two.resources.lut > one.resources.lut
-    assert two.lut_per_mac < one.lut_per_mac
+    assert one.resources.lut < two.resources.lut < 3 * one.resources.lut

@@ -76,7 +76,7 @@ def test_design_in_python_is_the_same_as_in_toml():
         ("act=int9x", r"^Format must be int<1\.\.16> or uint<1\.\.16>, not 'int9x'; did you mean int8\?$"),
         ("act=int17", r"^Bits must be from 1 to 16, not 17$"),
         ("act=3", r"^Design key act must be text, not 3$"),
-        ("family=mca", r"^Family must be one of mac, not 'mca'; did you mean mac\?$"),
+        ("family=mca", r"^Family must be one of mac, shift_add, not 'mca'; did you mean mac\?$"),
         (
             "dataflow=os",
             r"^Dataflow must be one of output_stationary, weight_stationary, not 'os'",

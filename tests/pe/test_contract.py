@@ -44,7 +44,7 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 
 
 # Further choices of each family's options, tried on fewer operands.
-OPTIONS = {"mac": [{"dsp": "auto"}, {"pipeline": 1}]}
+OPTIONS = {"mac": [{"dsp": "auto"}, {"pipeline": 1}], "shift_add": [{"recoding": "csd"}]}
 
 
 def accepted(family, operands=OPERANDS, **options):
