@@ -25,15 +25,25 @@ CASES = {
         "shape": Shape(rows=2, cols=5),
         "tiling": Tiling(group_size=6, max_k=40, panel_rows=3),
     },
+    "shift-add": {"family": "shift_add", "lanes": 2, "weight": "uint5", "shape": Shape(rows=3, cols=3)},
     "saturate-tall": {"shape": Shape(rows=9, cols=1), "accumulator": Accumulator(10, "saturate")},
     "wrap-single": {"shape": Shape(rows=1, cols=1), "accumulator": Accumulator(9, "wrap"), "weight": "uint2"},
 }
 
 
 def make_engine(
-    dataflow, *, act="int8", weight="int4", lanes=1, options=None, shape=None, tiling=None, accumulator=None
+    dataflow,
+    *,
+    family="mac",
+    act="int8",
+    weight="int4",
+    lanes=1,
+    options=None,
+    shape=None,
+    tiling=None,
+    accumulator=None,
 ):
-    pe = FAMILIES["mac"](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **(options or {}))
+    pe = FAMILIES[family](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **(options or {}))
     return ENGINES[dataflow](
         pe=pe,
         shape=shape or Shape(rows=4, cols=3),
