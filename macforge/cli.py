@@ -1,9 +1,8 @@
 """The command line: what is given, checked; what is asked, done; and one clear line if it cannot be."""
 
 import io
-import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
 
 from fpga.families import FAMILIES as FPGA_FAMILIES
 from hw.cache import write_whole
@@ -26,10 +24,10 @@ from hw.tools import ToolError
 from macforge.area import area as measure_area
 from macforge.describe import derived
 from macforge.design import Design, design_names, load_design, to_toml
-from macforge.figures import figure
 from macforge.product import MismatchError
 from macforge.product import matmul as multiply
 from macforge.simulation import simulate
+from macforge.tables import AREA_COLUMNS, REPORT_COLUMNS, SIM_COLUMNS, print_rows
 from macforge.verilog import generate_verilog
 from pe import FAMILIES
 from sw_ref import formats
@@ -46,43 +44,6 @@ app = typer.Typer(
 _UsageError = typer.BadParameter.__base__
 _out = Console()
 _err = Console(stderr=True)
-
-# What tables show of the figures that --json gives in full.
-_SIM_COLUMNS = {
-    "design": "design",
-    "size": "M x N x K",
-    "passed": "passed",
-    "cycles": "cycles",
-    "predicted_cycles": "predicted",
-    "utilization": "use",
-    "act_in": "A in",
-    "weight_in": "W in",
-    "macs_per_second": "MACs/s",
-}
-_AREA_COLUMNS = {
-    "design": "design",
-    "family": "family",
-    "lut": "LUT",
-    "ff": "FF",
-    "dsp": "DSP",
-    "bram": "BRAM",
-    "lut_per_mac": "LUT/MAC",
-    "ff_per_mac": "FF/MAC",
-    "baseline_lut": "acc+a*b",
-    "lut_ratio": "ratio",
-    "fmax_mhz": "MHz",
-}
-_REPORT_COLUMNS = {
-    "design": "design",
-    "verified": "verified",
-    "sqnr_db": "SQNR dB",
-    "cycles": "cycles",
-    "xc7_lut_per_mac": "xc7 LUT/MAC",
-    "xc7_lut_ratio": "ratio",
-    "ecp5_lut_per_mac": "ECP5 LUT/MAC",
-    "ecp5_lut_ratio": "ratio",
-    "fmax_mhz": "MHz",
-}
 
 DesignName = Annotated[str, typer.Argument(metavar="DESIGN", help="Named design, or path of a .toml file.")]
 DesignNames = Annotated[
@@ -129,7 +90,7 @@ def list_(
     if what not in listings:
         raise ValueError(f"List what must be formats, families or designs, not {what!r}")
     columns = {key: key for key in ("name", "family", "act", "weight", "lanes", "dataflow", "source")}
-    _print(listings[what](), json_, columns if what == "designs" else None)
+    print_rows(listings[what](), json_, columns if what == "designs" else None)
 
 
 @app.command()
@@ -137,7 +98,7 @@ def show(design: DesignName, settings: Settings = None, json_: Json = False) -> 
     """Show a design as TOML, with everything that follows from it."""
     chosen = load_design(design, settings or ())
     if json_:
-        _print({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
+        print_rows({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
         return
     text = to_toml({**chosen.to_table(), "derived": derived(chosen)})
     _out.print(f"# {chosen.name}\n{text}", markup=False, highlight=False, soft_wrap=True, end="")
@@ -192,7 +153,7 @@ def sim(
         }
         for row in rows
     ]
-    _print(rows if json_ else table, json_, _SIM_COLUMNS)
+    print_rows(rows if json_ else table, json_, SIM_COLUMNS)
     failures = [f"{row['design']}: {row['failure']}" for row in rows if not row["passed"]]
     if failures:
         raise MismatchError("; ".join(failures))
@@ -222,7 +183,7 @@ def matmul(
         "cycles": result.cycles,
         "predicted_cycles": result.predicted_cycles,
     }
-    _print([row], json_)
+    print_rows([row], json_)
 
 
 @app.command()
@@ -243,7 +204,7 @@ def area(
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
         for design, each in _progress(jobs, "synthesizing")
     ]
-    _print(rows, json_, _AREA_COLUMNS)
+    print_rows(rows, json_, AREA_COLUMNS)
 
 
 @app.command()
@@ -271,7 +232,7 @@ def report(
         results = make_report(chosen, layer, lambda done, total: bar.update(task, completed=done, total=total))
     for path in write_report(results, output):
         _err.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    _print(results.rows, json_, _REPORT_COLUMNS)
+    print_rows(results.rows, json_, REPORT_COLUMNS)
     failures = [row["design"] for row in results.rows if not row["verified"]]
     if failures:
         raise MismatchError(", ".join(failures))
@@ -328,31 +289,6 @@ def _progress(items: list, what: str) -> Iterable:
         yield from bar.track(items, description=what)
 
 
-def _print(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
-    """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
-    if json_:
-        print(json.dumps(rows, indent=2))
-        return
-    columns = columns or {key: key.replace("_", " ") for key in (rows[0] if rows else ())}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for key, title in columns.items():
-        numeric = all(row[key] is None or isinstance(row[key], int | float) for row in rows)
-        table.add_column(title, justify="right" if numeric else "left")
-    for row in rows:
-        table.add_row(*(_cell(row[key]) for key in columns))
-    _out.print(table)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return figure(value)
-
-
 def _fail(code: int, message: str) -> int:
     _err.print(f"macforge: {message.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True)
     return code
-
-
-if __name__ == "__main__":
-    main()

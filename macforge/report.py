@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from importlib import resources
+from multiprocessing import get_context
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,8 +18,8 @@ from hw.cache import cached_json, digest, write_whole
 from hw.verilog import emit_verilog
 from macforge.area import area
 from macforge.design import Design
-from macforge.figures import figure
 from macforge.product import quantize_operands
+from macforge.tables import figure
 from macforge.verilog import tool_versions
 from macforge.workload import Layer
 from sw_ref.dequantize import dequantize_gemm
@@ -99,7 +101,8 @@ def make_report(
     rows: list[dict[str, object]] = [
         {"design": one.name, "act": one.act, "weight": one.weight, "dataflow": one.dataflow} for one in designs
     ]
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # fresh processes: a fork would copy the threads' locks, of the progress bar for one
+    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
         started = {pool.submit(step, designs[index], argument): index for index, step, argument in steps}
         for count, future in enumerate(as_completed(started), start=1):
             rows[started[future]].update(future.result())
@@ -146,7 +149,14 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
         return {"failure": outcome.failure, "cycles": done[0].cycles if done else None}
 
     versions = tool_versions()
-    key = digest(verilog, act.codes.tobytes(), weight.codes.tobytes(), versions["verilator"], versions["cocotb"])
+    key = digest(
+        verilog,
+        act.codes.tobytes(),
+        weight.codes.tobytes(),
+        versions["verilator"],
+        versions["cocotb"],
+        _bench_sources(),
+    )
     found = cached_json("layer", key, run)
     schedule = schedule_of(engine, m=len(layer.act), n=layer.weight.shape[1], k=layer.act.shape[1])
     exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64)
@@ -161,6 +171,12 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
         "utilization": schedule.macs / (found["cycles"] * schedule.peak_macs) if found["cycles"] else None,
         "sqnr_db": sqnr_db(exact, product),
     }
+
+
+def _bench_sources() -> list[str]:
+    """The text of the bench: what it says holds for the bench that said it."""
+    files = sorted(resources.files("tb").iterdir(), key=lambda file: file.name)
+    return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
 
 
 def _area(design: Design, family: str) -> dict[str, object]:

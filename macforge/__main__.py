@@ -1,0 +1,6 @@
+"""``python -m macforge``: the command line."""
+
+from macforge.cli import main
+
+if __name__ == "__main__":
+    main()

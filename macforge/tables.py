@@ -1,0 +1,77 @@
+"""How figures are written for people: as tables on the terminal, or as JSON for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["AREA_COLUMNS", "REPORT_COLUMNS", "SIM_COLUMNS", "figure", "print_rows"]
+
+# What tables show of the figures that --json gives in full.
+SIM_COLUMNS = {
+    "design": "design",
+    "size": "M x N x K",
+    "passed": "passed",
+    "cycles": "cycles",
+    "predicted_cycles": "predicted",
+    "utilization": "use",
+    "act_in": "A in",
+    "weight_in": "W in",
+    "macs_per_second": "MACs/s",
+}
+AREA_COLUMNS = {
+    "design": "design",
+    "family": "family",
+    "lut": "LUT",
+    "ff": "FF",
+    "dsp": "DSP",
+    "bram": "BRAM",
+    "lut_per_mac": "LUT/MAC",
+    "ff_per_mac": "FF/MAC",
+    "baseline_lut": "acc+a*b",
+    "lut_ratio": "ratio",
+    "fmax_mhz": "MHz",
+}
+REPORT_COLUMNS = {
+    "design": "design",
+    "verified": "verified",
+    "sqnr_db": "SQNR dB",
+    "cycles": "cycles",
+    "xc7_lut_per_mac": "xc7 LUT/MAC",
+    "xc7_lut_ratio": "ratio",
+    "ecp5_lut_per_mac": "ECP5 LUT/MAC",
+    "ecp5_lut_ratio": "ratio",
+    "fmax_mhz": "MHz",
+}
+
+
+def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
+    """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    columns = columns or {key: key.replace("_", " ") for key in (rows[0] if rows else ())}
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for key, title in columns.items():
+        table.add_column(title, justify="right" if _numeric(rows, key) else "left")
+    for row in rows:
+        table.add_row(*(figure(row[key]) for key in columns))
+    Console().print(table)
+
+
+def _numeric(rows: Sequence[Mapping[str, object]], key: str) -> bool:
+    return all(row[key] is None or isinstance(row[key], int | float) for row in rows)
+
+
+def figure(value: object) -> str:
+    """A figure as a table shows it: enough digits to compare, none to look at."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, float):
+        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
