@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from dataflow.engine import SIZE_BITS
 from hw import yosys
 from hw.cache import write_whole
 from hw.verilog import emit_verilog
@@ -54,7 +55,7 @@ def generate_verilog(design: Design) -> VerilogFiles:
         "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
         "ports": ports(engine),
         "payloads": {
-            "command": ["m: 20 bits", "n: 20 bits", f"k: {design.tiling.max_k.bit_length()} bits"],
+            "command": [f"m: {SIZE_BITS} bits", f"n: {SIZE_BITS} bits", f"k: {design.tiling.max_k.bit_length()} bits"],
             "act": f"codes of {design.pe.act.name}, lane 0 of row 0 in the low bits",
             "weight": f"codes of {design.pe.weight.name}, lane 0 of column 0 in the low bits",
             "result": [

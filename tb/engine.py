@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.engine import Engine
+from dataflow.engine import SIZE_BITS, Engine
 from dataflow.schedule import Schedule, schedule_of
 from hw.verilog import emit_verilog
 from sw_ref.gemm import gemm
@@ -125,7 +125,14 @@ def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> 
     (m, k), n = product.act.shape, product.weight.shape[1]
     schedule = schedule_of(engine, m=m, n=n, k=k)
     expected, counted = schedule.result_beats(expected_sums(engine, product.act, product.weight))
-    description = {"m": m, "n": n, "k": k, "rows": len(expected), "cycles": schedule.cycles}
+    description = {
+        "m": m,
+        "n": n,
+        "k": k,
+        "command": m | n << SIZE_BITS | k << 2 * SIZE_BITS,
+        "rows": len(expected),
+        "cycles": schedule.cycles,
+    }
     if product.abandon_after is not None:
         description["abandon_after"] = product.abandon_after
     arrays = {

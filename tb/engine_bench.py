@@ -76,10 +76,8 @@ async def _run(dut, product, act, weight, random, stalls, most=None) -> tuple[in
 
     With ``most``, give up after that many cycles.
     """
-    bits = len(dut.command__payload)
-    size_bits = 20
-    command = product["m"] | product["n"] << size_bits | product["k"] << 2 * size_bits
-    assert command >> bits == 0, f"sizes of {product} do not fit the command"
+    command = product["command"]
+    assert command >> len(dut.command__payload) == 0, f"sizes of {product} do not fit the command"
     control = Source(dut, "command", [command], stalls=stalls, random=random)
     sources = [control] + [
         Source(dut, name, payloads, stalls=stalls, random=random)
