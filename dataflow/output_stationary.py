@@ -181,7 +181,7 @@ class OutputStationaryArray(Unit):
 
     @property
     def name(self) -> str:
-        return f"{self.pe.core(self.accumulator).name}_os_{self.shape.name}"
+        return f"{self.pe.name_with(self.accumulator)}_os_{self.shape.name}"
 
     @property
     def latency(self) -> int:

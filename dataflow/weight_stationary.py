@@ -199,7 +199,7 @@ class WeightStationaryArray(Unit):
 
     @property
     def name(self) -> str:
-        return f"{self.pe.core(self.accumulator).name}_ws_{self.shape.name}"
+        return f"{self.pe.name_with(self.accumulator)}_ws_{self.shape.name}"
 
     @property
     def latency(self) -> int:

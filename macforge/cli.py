@@ -30,7 +30,7 @@ from macforge.simulation import simulate
 from macforge.tables import AREA_COLUMNS, REPORT_COLUMNS, SIM_COLUMNS, print_rows
 from macforge.verilog import generate_verilog
 from pe import FAMILIES
-from sw_ref import formats
+from sw_ref import catalog
 from tb.runner import SimulationError
 
 __all__ = ["app", "main"]
@@ -259,7 +259,7 @@ def _families() -> list[dict[str, object]]:
 def _formats() -> list[dict[str, object]]:
     return [
         {"name": each.spelling, "description": each.description, "examples": list(each.examples)}
-        for each in formats.FAMILIES
+        for each in catalog.FAMILIES
     ]
 
 

@@ -16,7 +16,7 @@ from dataflow.mesh import Shape
 from pe import FAMILIES
 from pe.base import PE
 from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow, bits_for, capacity
-from sw_ref.formats import parse_format
+from sw_ref.catalog import parse_format
 from sw_ref.quantize import Quantizer
 
 __all__ = ["AccumulatorChoice", "Design", "QuantizerChoice", "design_names", "load_design", "to_toml"]
@@ -83,7 +83,7 @@ class Design:
     family : str
         A key of `pe.FAMILIES`.
     act, weight : str
-        Formats, see `sw_ref.formats.parse_format`.
+        Formats, see `sw_ref.catalog.parse_format`.
     array : Shape
         Cells and tiles.
     lanes : int

@@ -101,10 +101,7 @@ class Core(Unit):
 
     @property
     def name(self) -> str:
-        return f"{self.pe.name}_acc{self.accumulator.bits}{_OVERFLOW_SUFFIX[self.accumulator.overflow]}"
-
-
-_OVERFLOW_SUFFIX = {"refuse": "", "wrap": "_wrap", "saturate": "_sat"}
+        return self.pe.name_with(self.accumulator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +145,11 @@ class PE(ABC):
         """What it is, as part of module names: ``mac_int8_int4``, ``mac_int8_uint2_x4`` with four lanes."""
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
         return f"{self.family}_{self.act.name}_{self.weight.name}{lanes}"
+
+    def name_with(self, accumulator: Accumulator) -> str:
+        """What it is and how it sums: ``mac_int8_int4_acc24``, ``mac_int8_int4_acc16_sat``."""
+        suffix = {"refuse": "", "wrap": "_wrap", "saturate": "_sat"}[accumulator.overflow]
+        return f"{self.name}_acc{accumulator.bits}{suffix}"
 
     @property
     @abstractmethod

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +12,7 @@ from numpy.typing import ArrayLike
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
 
-__all__ = ["FAMILIES", "FixedPoint", "Format", "FormatFamily", "Int", "parse_format"]
+__all__ = ["FixedPoint", "Format", "Int"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Format(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The name that :func:`parse_format` reads back, such as ``int8``."""
+        """The name that :func:`sw_ref.catalog.parse_format` reads back, such as ``int8``."""
 
     @property
     @abstractmethod
@@ -198,63 +195,3 @@ class Int(Format):
             unused = 64 - self.bits
             values = (values << unused) >> unused
         return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class FormatFamily:
-    """One way of writing formats, as :func:`parse_format` reads it and ``macforge list formats`` shows it.
-
-    Parameters
-    ----------
-    spelling : str
-        How a name is written, for people: ``int<bits>``.
-    pattern : str
-        Regular expression of a whole name; its groups are the arguments of ``build``.
-    build : callable
-        Makes the format out of the matched groups.
-    description : str
-        One line.
-    examples : tuple of str
-        Names that parse.
-    """
-
-    spelling: str
-    pattern: str
-    build: Callable[..., Format]
-    description: str
-    examples: tuple[str, ...]
-
-
-FAMILIES: tuple[FormatFamily, ...] = (
-    FormatFamily(
-        spelling="int<1..16>",
-        pattern=r"int([0-9]{1,4})",
-        build=lambda bits: Int(int(bits), signed=True),
-        description="two's complement integer",
-        examples=("int2", "int4", "int8", "int16"),
-    ),
-    FormatFamily(
-        spelling="uint<1..16>",
-        pattern=r"uint([0-9]{1,4})",
-        build=lambda bits: Int(int(bits), signed=False),
-        description="unsigned integer",
-        examples=("uint1", "uint2", "uint4", "uint8"),
-    ),
-)
-
-
-def parse_format(text: str) -> Format:
-    """The format of a name, such as ``int8`` or ``uint4``.
-
-    Raises
-    ------
-    ValueError
-        If no family of :data:`FAMILIES` reads ``text``; lists what is accepted, with the closest example.
-    """
-    for family in FAMILIES:
-        if match := re.fullmatch(family.pattern, text):
-            return family.build(*match.groups())
-    examples = [example for family in FAMILIES for example in family.examples]
-    close = difflib.get_close_matches(text.lower(), examples, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"Format must be {' or '.join(f.spelling for f in FAMILIES)}, not {text!r}{hint}")

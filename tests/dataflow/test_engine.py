@@ -11,7 +11,7 @@ from dataflow.mesh import Shape
 from dataflow.schedule import schedule_of
 from pe import FAMILIES
 from sw_ref.accumulate import Accumulator
-from sw_ref.formats import parse_format
+from sw_ref.catalog import parse_format
 from tb.engine import Product, simulate_engine
 
 CASES = {
@@ -26,6 +26,7 @@ CASES = {
         "tiling": Tiling(group_size=6, max_k=40, panel_rows=3),
     },
     "shift-add": {"family": "shift_add", "lanes": 2, "weight": "uint5", "shape": Shape(rows=3, cols=3)},
+    "codebook": {"family": "codebook", "weight": "nf4", "shape": Shape(rows=2, cols=3)},
     "saturate-tall": {"shape": Shape(rows=9, cols=1), "accumulator": Accumulator(10, "saturate")},
     "wrap-single": {"shape": Shape(rows=1, cols=1), "accumulator": Accumulator(9, "wrap"), "weight": "uint2"},
 }

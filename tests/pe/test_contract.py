@@ -12,7 +12,8 @@ from pe import FAMILIES
 from pe.base import Codes, Core, PEError
 from pe.mac import IntegerMac
 from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Int, parse_format
+from sw_ref.catalog import parse_format
+from sw_ref.formats import Int
 from tb.core import simulate_cores, trial_of
 
 # Formats of both sides and lanes; with one lane and 16 bits at most, every pair of codes is tried.
@@ -36,6 +37,9 @@ OPERANDS = [
     ("int8", "uint2", 4),
     ("int16", "int8", 2),
     ("int1", "int7", 3),
+    ("int8", "nf4", 1),
+    ("uint5", "codebook[-300,7]", 1),
+    ("int8", "codebook[-8,-3,0,5]", 3),
 ]
 # Some hold every sum; some are narrower than a single product.
 ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accumulator(17, "saturate")] + [
@@ -44,7 +48,7 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 
 
 # Further choices of each family's options, tried on fewer operands.
-OPTIONS = {"mac": [{"dsp": "auto"}, {"pipeline": 1}], "shift_add": [{"recoding": "csd"}]}
+OPTIONS = {"mac": [{"dsp": "auto"}, {"pipeline": 1}], "shift_add": [{"recoding": "csd"}], "codebook": [{"cell": "mac"}]}
 
 
 def accepted(family, operands=OPERANDS, **options):
@@ -84,7 +88,10 @@ def test_family_describes_itself(family):
     assert family.summary and family.source
     pe = accepted(family)[0]
     assert re.fullmatch(r"[a-z][a-z0-9_]*", pe.name)
-    assert pe.core(Accumulator(40)).name.startswith(pe.name)
+    # a family may put the core of another behind its encoders
+    core = pe.core(Accumulator(40))
+    assert core.name == f"{core.pe.name}_acc40"
+    assert pe.name.endswith(core.pe.name)
     assert hash(pe) == hash(type(pe)(act=pe.act, weight=pe.weight, lanes=pe.lanes))
 
 

@@ -9,7 +9,8 @@ from amaranth.sim import Simulator
 from pe.base import PEError
 from pe.shift_add import ShiftAdd
 from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Int, parse_format
+from sw_ref.catalog import parse_format
+from sw_ref.formats import Int
 
 WEIGHTS = [f"{kind}{bits}" for kind in ("int", "uint") for bits in range(2, 9)]
 

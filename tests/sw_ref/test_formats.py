@@ -7,7 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from sw_ref.formats import FAMILIES, FixedPoint, Int, parse_format
+from sw_ref.catalog import FAMILIES, parse_format
+from sw_ref.formats import FixedPoint, Int
 from sw_ref.interval import Interval
 
 INTS = [Int(bits, signed) for bits in range(1, 17) for signed in (True, False)]
@@ -103,6 +104,9 @@ def test_examples_of_every_family_parse():
             assert parse_format(example).name == example
 
 
+ACCEPTED = "Format must be int<1..16> or uint<1..16> or nf4 or codebook[<2**bits integers>]"
+
+
 @pytest.mark.parametrize(
     ("attempt", "error", "message"),
     [
@@ -114,9 +118,9 @@ def test_examples_of_every_family_parse():
         (
             lambda: parse_format("INT8"),
             ValueError,
-            "Format must be int<1..16> or uint<1..16>, not 'INT8'; did you mean int8?",
+            f"{ACCEPTED}, not 'INT8'; did you mean int8?",
         ),
-        (lambda: parse_format("?"), ValueError, "Format must be int<1..16> or uint<1..16>, not '?'"),
+        (lambda: parse_format("?"), ValueError, f"{ACCEPTED}, not '?'"),
         (
             lambda: Int(8).from_values(np.pad([[200]], ((3, 0), (17, 0))), what="act"),
             ValueError,
