@@ -3,22 +3,21 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module
 
 from hw.delay import delayed
 from hw.narrow import keep
 from hw.number import Number, assign, total, wire
 from hw.rows import multiply
-from pe.base import PE, Codes, Core, Encoder, PEError
+from pe.base import Codes, Core, Encoder, PEError
+from pe.integer import IntegerPE, integer_lane
 from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Int
-from sw_ref.interval import Interval
 
 __all__ = ["IntegerMac"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class IntegerMac(PE):
+class IntegerMac(IntegerPE):
     """``sum = addend + sum over lanes of act * weight`` with one multiplier a lane.
 
     Both operands travel as their own codes, so the encoders are wires (and gates where lanes are masked).
@@ -40,9 +39,7 @@ class IntegerMac(PE):
     source: ClassVar[str] = "textbook"
 
     def check(self) -> None:
-        for side, operand in (("act", self.act), ("weight", self.weight)):
-            if not isinstance(operand, Int):
-                raise PEError(f"Family mac takes integer formats, not {side} {operand.name}")
+        super().check()
         if self.dsp not in ("none", "auto"):
             raise PEError(f"Option dsp must be none or auto, not {self.dsp!r}")
         if not isinstance(self.pipeline, int) or isinstance(self.pipeline, bool) or self.pipeline not in (0, 1):
@@ -58,19 +55,8 @@ class IntegerMac(PE):
         return self.pipeline
 
     @property
-    def row_bits(self) -> int:
-        return self.lanes * self.act.bits
-
-    @property
     def column_bits(self) -> int:
         return self.lanes * self.weight.bits
-
-    @property
-    def term(self) -> Interval:
-        return (self.act.interval * self.weight.interval).sum_of(self.lanes)
-
-    def row_encoder(self, *, masked: bool) -> Encoder:
-        return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)
 
     def column_encoder(self) -> Encoder:
         return Codes(bits=self.weight.bits, lanes=self.lanes, masked=False)
@@ -90,7 +76,7 @@ class _MultiplyAdd(Core):
         return m
 
     def _product(self, m: Module, lane: int) -> Number:
-        act, weight = _lane(self.act, lane, self.pe.act), _lane(self.weight, lane, self.pe.weight)
+        act, weight = integer_lane(self.act, lane, self.pe.act), integer_lane(self.weight, lane, self.pe.weight)
         if self.pe.dsp == "auto":
             product = act * weight
         else:
@@ -100,8 +86,3 @@ class _MultiplyAdd(Core):
         name = f"product_{lane}"
         product = wire(m, name, product)
         return Number(delayed(m, product.value, self.pe.pipeline, name=name), product.interval)
-
-
-def _lane(codes: Value, lane: int, form: Int) -> Number:
-    code = codes.word_select(lane, form.bits)
-    return Number(code.as_signed() if form.signed else code)

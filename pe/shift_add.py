@@ -8,7 +8,8 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from hw.narrow import keep
 from hw.number import Number, assign, wire
 from hw.rows import multiply_digits
-from pe.base import PE, Codes, Core, Encoder, PEError
+from pe.base import Core, Encoder, PEError
+from pe.integer import IntegerPE, integer_lane
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
@@ -21,7 +22,7 @@ _DIGIT_PLACES = {"csd": 1, "booth4": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftAdd(PE):
+class ShiftAdd(IntegerPE):
     """``sum = addend + sum over lanes and digits i of digit_i(weight) * act * 2**(i * places)``.
 
     A cell holds one row of adders for each digit, and no more logic than fits into the row's look-up tables.
@@ -40,9 +41,7 @@ class ShiftAdd(PE):
     source: ClassVar[str] = "MixPE (arXiv 2411.16158); Booth 1951, MacSorley 1961; Reitwiesner 1960"
 
     def check(self) -> None:
-        for side, operand in (("act", self.act), ("weight", self.weight)):
-            if not isinstance(operand, Int):
-                raise PEError(f"Family shift_add takes integer formats, not {side} {operand.name}")
+        super().check()
         if not 2 <= self.weight.bits <= 8:
             raise PEError(f"Family shift_add takes weights of 2 to 8 bits, not {self.weight.name}")
         if self.recoding not in _DIGIT_BITS:
@@ -60,19 +59,8 @@ class ShiftAdd(PE):
         return -(-bits // _DIGIT_PLACES[self.recoding])
 
     @property
-    def row_bits(self) -> int:
-        return self.lanes * self.act.bits
-
-    @property
     def column_bits(self) -> int:
         return self.lanes * self.digits * _DIGIT_BITS[self.recoding]
-
-    @property
-    def term(self) -> Interval:
-        return (self.act.interval * self.weight.interval).sum_of(self.lanes)
-
-    def row_encoder(self, *, masked: bool) -> Encoder:
-        return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)
 
     def column_encoder(self) -> Encoder:
         return _Recoder(weight=self.weight, lanes=self.lanes, recoding=self.recoding, digits=self.digits)
@@ -144,8 +132,7 @@ class _ShiftAdd(Core):
         running, accumulator = Number(self.addend.as_signed()), self.accumulator
         digit_bits = _DIGIT_BITS[pe.recoding]
         for lane in range(pe.lanes):
-            code = self.act.word_select(lane, pe.act.bits)
-            act = Number(code.as_signed() if pe.act.signed else code)
+            act = integer_lane(self.act, lane, pe.act)
             column = self.weight.word_select(lane, pe.digits * digit_bits)
             product, carry = multiply_digits(
                 m,
