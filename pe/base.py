@@ -11,8 +11,9 @@ from hw.unit import Unit
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
+from sw_ref.rules import EXACT, Rule
 
-__all__ = ["PE", "Codes", "Core", "Encoder", "PEError"]
+__all__ = ["PE", "Codes", "Core", "Encoder", "Mode", "PEError"]
 
 
 class PEError(ValueError):
@@ -28,6 +29,9 @@ class Encoder(Unit):
         One code a lane, lane 0 in the low bits.
     mask : In(lanes), only if ``masked``
         A lane whose bit is 0 contributes exactly nothing to any sum, whatever its code and its weight.
+    mode : In(mode_bits), only if that is not 0
+        Which of `PE.modes` the codes are of. A product of a mode with fewer lanes takes several neighbouring ones, all
+        masked alike; its codes are packed from the low bits on.
     operand : Out(bits)
         In such form as the family's core takes it.
 
@@ -41,17 +45,21 @@ class Encoder(Unit):
     operand_bits : int
     masked : bool
         Whether it has the port ``mask``; only activations are ever masked.
+    mode_bits : int
+        Width of the port ``mode``; 0 if there is one mode.
     """
 
     latency: int = 0
     """``operand`` belongs to the ``codes`` of this many cycles ago."""
 
-    def __init__(self, *, bits: int, lanes: int, operand_bits: int, masked: bool) -> None:
+    def __init__(self, *, bits: int, lanes: int, operand_bits: int, masked: bool, mode_bits: int = 0) -> None:
         self.bits = bits
         self.lanes = lanes
         self.masked = masked
+        self.mode_bits = mode_bits
         mask = {"mask": In(lanes)} if masked else {}
-        super().__init__({"codes": In(lanes * bits), **mask, "operand": Out(operand_bits)})
+        mode = {"mode": In(mode_bits)} if mode_bits else {}
+        super().__init__({"codes": In(lanes * bits), **mask, **mode, "operand": Out(operand_bits)})
 
 
 class Codes(Encoder):
@@ -76,7 +84,7 @@ class Codes(Encoder):
 class Core(Unit):
     """Adds the products of one step to a running sum: the arithmetic of a cell.
 
-    ``sum = addend + sum over lanes of act * weight``, kept as the accumulator says.
+    ``sum = addend + sum over lanes of act * weight``, kept as the accumulator says; or what `PE.rule` says the step is.
 
     Ports
     -----
@@ -102,6 +110,20 @@ class Core(Unit):
     @property
     def name(self) -> str:
         return self.pe.name_with(self.accumulator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mode:
+    """What the operands of one product are: ``lanes`` products a step, of codes of these formats."""
+
+    act: Format
+    weight: Format
+    lanes: int
+
+    @property
+    def name(self) -> str:
+        """``int8_int4_x2``."""
+        return f"{self.act.name}_{self.weight.name}" + (f"_x{self.lanes}" if self.lanes > 1 else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +192,31 @@ class PE(ABC):
     def latency(self) -> int:
         """Cycles from the operands to the addition inside a core."""
         return 0
+
+    @property
+    def rule(self) -> Rule:
+        """What one step computes; anything but exact products is an option that says so by its name."""
+        return EXACT
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """What can be chosen at run time, product by product; `lanes` is that of the mode with the most."""
+        return (Mode(act=self.act, weight=self.weight, lanes=self.lanes),)
+
+    @property
+    def mode_bits(self) -> int:
+        """Width of what chooses a mode; 0 if there is one."""
+        return (len(self.modes) - 1).bit_length()
+
+    @property
+    def row_code_bits(self) -> int:
+        """Width of the codes of a row and step: those of the mode that has the most."""
+        return max(mode.lanes * mode.act.bits for mode in self.modes)
+
+    @property
+    def column_code_bits(self) -> int:
+        """Width of the codes of a column and step: those of the mode that has the most."""
+        return max(mode.lanes * mode.weight.bits for mode in self.modes)
 
     @abstractmethod
     def check(self) -> None:

@@ -10,7 +10,8 @@ from amaranth.lib.wiring import In
 
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.weight_stationary import WeightStationaryArray
-from sw_ref.gemm import exact_matmul, gemm
+from sw_ref.gemm import gemm
+from sw_ref.matmul import exact_matmul
 from tb.cycles import Timetable, simulate_cycles
 from tb.runner import Outcome
 

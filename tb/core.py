@@ -56,7 +56,7 @@ class Trial:
     def sums(self) -> np.ndarray:
         """What the model says: int64 (steps,)."""
         act, weight = self.pe.act.to_fixed(self.act), self.pe.weight.to_fixed(self.weight)
-        return self.accumulator.apply(self.addend + (act * weight * self.mask).sum(axis=1))
+        return self.accumulator.apply(self.addend + self.pe.rule.dots(act * self.mask, weight))
 
 
 def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -> Trial:

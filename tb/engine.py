@@ -154,4 +154,5 @@ def expected_sums(engine: Engine, act: np.ndarray, weight: np.ndarray) -> np.nda
         accumulator=engine.accumulator,
         group_size=engine.tiling.group_size,
         step=engine.span,
+        rule=engine.pe.rule,
     )

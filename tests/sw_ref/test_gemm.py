@@ -10,8 +10,9 @@ from onnx import helper
 
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import FixedPoint, Format, Int
-from sw_ref.gemm import exact_matmul, gemm
+from sw_ref.gemm import gemm
 from sw_ref.interval import Interval
+from sw_ref.matmul import exact_matmul
 
 
 def python_matmul(a, w):

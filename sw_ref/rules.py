@@ -1,0 +1,54 @@
+"""What one step of a processing element adds to a sum, where that is not simply the exact products."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from sw_ref.matmul import exact_matmul
+
+__all__ = ["EXACT", "Exact", "Rule"]
+
+
+class Rule(ABC):
+    """How the products of a step are formed; a frozen dataclass, so that it can be part of a key."""
+
+    lsb: int = 0
+    """Exponent of the unit of the sums, in the unit of exact products."""
+
+    @abstractmethod
+    def matmul(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """What the steps of one group add up to.
+
+        Parameters
+        ----------
+        act : int64 array (M, K)
+        weight : int64 array (K, N)
+            Integers that the codes stand for; the first step begins at k = 0.
+
+        Returns
+        -------
+        int64 array (M, N)
+        """
+
+    @abstractmethod
+    def dots(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """What single steps add: int64 (steps,), of integers ``act`` and ``weight`` (steps, lanes)."""
+
+
+class Exact(Rule):
+    """``act @ weight``, no matter what a step is."""
+
+    def matmul(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return exact_matmul(act, weight)
+
+    def dots(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return (act * weight).sum(axis=1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exact)
+
+    def __hash__(self) -> int:
+        return hash(Exact)
+
+
+EXACT = Exact()
