@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sw_ref.codebook import NF4, Codebook
 from sw_ref.formats import Format, Int
+from sw_ref.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
 
 __all__ = ["FAMILIES", "FormatFamily", "parse_format"]
 
@@ -52,6 +53,34 @@ FAMILIES: tuple[FormatFamily, ...] = (
         build=lambda bits: Int(int(bits), signed=False),
         description="unsigned integer",
         examples=("uint1", "uint2", "uint4", "uint8"),
+    ),
+    FormatFamily(
+        spelling="bipolar<1..8>",
+        pattern=r"bipolar([0-9]{1,4})",
+        build=lambda bits: Bipolar(int(bits)),
+        description="odd integer, each bit of which is a sign (bipolar-INT, LUT Tensor Core)",
+        examples=("bipolar1", "bipolar2", "bipolar4"),
+    ),
+    FormatFamily(
+        spelling="ternary",
+        pattern=r"ternary",
+        build=Ternary,
+        description="-1, 0 and 1 in two bits (BitNet b1.58)",
+        examples=("ternary",),
+    ),
+    FormatFamily(
+        spelling="pot<3..5>",
+        pattern=r"pot([0-9]{1,4})",
+        build=lambda bits: PowerOfTwo(int(bits)),
+        description="0 or a signed power of two",
+        examples=("pot3", "pot4", "pot5"),
+    ),
+    FormatFamily(
+        spelling="apot<5|7>",
+        pattern=r"apot([0-9]{1,4})",
+        build=lambda bits: SumOfPowers(int(bits)),
+        description="signed sum of two or three powers of two (APoT)",
+        examples=("apot5", "apot7"),
     ),
     FormatFamily(
         spelling="nf4",

@@ -2,12 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from sw_ref.formats import FixedPoint, Format
-from sw_ref.interval import Interval
-from sw_ref.locate import first_where
+from sw_ref.tabulated import Tabulated
 
 __all__ = ["NF4", "NF4_REALS", "Codebook"]
 
@@ -33,7 +28,7 @@ NF4_REALS = (
 
 
 @dataclass(frozen=True)
-class Codebook(Format):
+class Codebook(Tabulated):
     """Integers of any choice: code ``i`` stands for ``values[i]``.
 
     Parameters
@@ -67,26 +62,8 @@ class Codebook(Format):
         return self.label or f"codebook[{','.join(map(str, self.values))}]"
 
     @property
-    def bounds(self) -> tuple[float, float]:
-        return self.values[0], self.values[-1]
-
-    @property
-    def fixed(self) -> FixedPoint:
-        return FixedPoint(Interval(self.values[0], self.values[-1]), lsb=0)
-
-    def encode(self, real: ArrayLike) -> np.ndarray:
-        """Codes of the nearest values; halfway between two, the lower one, as FLUTE's search of midpoints does."""
-        real = np.asarray(real, dtype=np.float64)
-        if np.isnan(real).any():
-            raise ValueError(f"{first_where(np.isnan(real), real, what='value')}, which {self.name} lacks")
-        values = np.array(self.values, dtype=np.float64)
-        return np.searchsorted((values[1:] + values[:-1]) / 2, real).astype(np.uint32)
-
-    def decode(self, codes: ArrayLike) -> np.ndarray:
-        return self.to_fixed(codes).astype(np.float64)
-
-    def to_fixed(self, codes: ArrayLike) -> np.ndarray:
-        return np.array(self.values, dtype=np.int64)[self.check_codes(codes)]
+    def integers(self) -> tuple[int, ...]:
+        return self.values
 
 
 NF4 = Codebook(tuple(round(127 * real) for real in NF4_REALS), label="nf4")

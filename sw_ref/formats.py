@@ -127,6 +127,13 @@ class Format(ABC):
             raise ValueError(f"{first_where(rounded, values, what=what)}, between two values of {bounds}")
         return codes
 
+    def check_reals(self, real: ArrayLike) -> np.ndarray:
+        """``real`` as float64; ValueError if it holds a NaN."""
+        real = np.asarray(real, dtype=np.float64)
+        if np.isnan(real).any():
+            raise ValueError(f"{first_where(np.isnan(real), real, what='value')}, which {self.name} lacks")
+        return real
+
     def check_codes(self, codes: ArrayLike, *, what: str = "code") -> np.ndarray:
         """``codes`` as uint32; TypeError or ValueError if one is not a bit pattern of this format."""
         codes = np.asarray(codes)
@@ -180,10 +187,7 @@ class Int(Format):
         return FixedPoint(self.interval, lsb=0)
 
     def encode(self, real: ArrayLike) -> np.ndarray:
-        real = np.asarray(real, dtype=np.float64)
-        if np.isnan(real).any():
-            raise ValueError(f"{first_where(np.isnan(real), real, what='value')}, which {self.name} lacks")
-        values = np.clip(np.rint(real), *self.bounds).astype(np.int64)
+        values = np.clip(np.rint(self.check_reals(real)), *self.bounds).astype(np.int64)
         return (values & ((1 << self.bits) - 1)).astype(np.uint32)
 
     def decode(self, codes: ArrayLike) -> np.ndarray:

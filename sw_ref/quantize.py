@@ -1,6 +1,8 @@
 """Quantizers: real tensors to codes, scales and zero points, and back."""
 
-from dataclasses import dataclass
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,12 +11,13 @@ from numpy.typing import ArrayLike
 from sw_ref.formats import Format, Int
 from sw_ref.groups import group_of, group_slices
 from sw_ref.locate import first_where
+from sw_ref.signs import Bipolar
 
-__all__ = ["GRANULARITIES", "SCHEMES", "Granularity", "Quantized", "Quantizer", "Scheme", "sqnr_db"]
+__all__ = ["GRANULARITIES", "SCHEMES", "Granularity", "Quantized", "Quantizer", "Scheme", "finite_matrix", "sqnr_db"]
 
-Scheme = Literal["symmetric", "asymmetric"]
+Scheme = Literal["symmetric", "asymmetric", "absmean"]
 Granularity = Literal["tensor", "channel", "group"]
-SCHEMES: tuple[Scheme, ...] = ("symmetric", "asymmetric")
+SCHEMES: tuple[Scheme, ...] = ("symmetric", "asymmetric", "absmean")
 GRANULARITIES: tuple[Granularity, ...] = ("tensor", "channel", "group")
 
 
@@ -44,12 +47,17 @@ class Quantized:
     k_axis: int
     group_size: int = 0
 
+    def reals(self) -> np.ndarray:
+        """The real tensor that the codes stand for, in float64."""
+        values = self.format.decode(self.codes) - self.along_k(self.zero_point)
+        return values * self.along_k(self.scale)
+
     def dequantize(self) -> np.ndarray:
         """The real tensor that the codes stand for: float32, each element rounded once."""
-        values = self.format.decode(self.codes) - self._along_k(self.zero_point)
-        return (values * self._along_k(self.scale)).astype(np.float32)
+        return self.reals().astype(np.float32)
 
-    def _along_k(self, parameter: np.ndarray) -> np.ndarray:
+    def along_k(self, parameter: np.ndarray) -> np.ndarray:
+        """What is shaped as the scales as it broadcasts over the codes: each group's repeated for its elements."""
         return _along_k(parameter, self.codes.shape, self.k_axis, self.group_size)
 
 
@@ -64,27 +72,37 @@ class Quantizer:
 
     ``asymmetric``: with the range of x widened to hold 0, ``scale = (max - min) / (2**bits - 1)``,
     ``zero_point = clip(round(lo - min / scale))``, ``value = clip(round(x / scale) + zero_point)``. Needs an
-    integer format, signed or not. 0 is always exact; one bit holds 0 and one other value.
+    integer format, signed or not, or a bipolar one. 0 is always exact; one bit holds 0 and one other value. A
+    bipolar format has the codes of the unsigned one, read as ``2*value + 1 - 2**bits``: its zero point is odd, and
+    its scale half (LUT Tensor Core, arXiv 2408.06003).
 
-    Arithmetic is float32 throughout and rounds half to even, as the ONNX operators DynamicQuantizeLinear and
-    QuantizeLinear do, so results are reproducible bit for bit. A scale that is 0 in float32, as that of zeros
-    is, becomes 1.
+    ``absmean``: as symmetric, but ``scale = mean|x|``. Needs a format with q = 1: ternary, as of BitNet b1.58
+    (arXiv 2402.17764) and MatMul-free LM (arXiv 2406.02528), or bipolar1, as of XNOR-Net (arXiv 1603.05279).
+
+    Arithmetic is float32 throughout (but for the sum of a mean, which is rounded to it) and rounds half to even, as
+    the ONNX operators DynamicQuantizeLinear and QuantizeLinear do, so results are reproducible bit for bit. A scale
+    that is 0 in float32, as that of zeros is, becomes 1.
 
     Parameters
     ----------
     format : Format
-    scheme : {"symmetric", "asymmetric"}
+    scheme : {"symmetric", "asymmetric", "absmean"}
     granularity : {"tensor", "channel", "group"}
         What shares a scale: everything; one index of the axis other than K (a weight's output column, an
         activation's token); ``group_size`` neighbours along K in one such channel.
     group_size : int
         At least 1 if ``granularity`` is ``group``, else 0. The last group may be shorter.
+    clip_search : int
+        n, how many narrower ranges are tried: of the evenly spaced ratios 1, n/(n+1), ... 1/(n+1) by which min and
+        max are multiplied first, each scale takes the one of least squared error, the largest of several. Not for
+        absmean.
     """
 
     format: Format
     scheme: Scheme = "symmetric"
     granularity: Granularity = "tensor"
     group_size: int = 0
+    clip_search: int = 0
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -97,8 +115,14 @@ class Quantizer:
             raise ValueError(f"Group size must be 0 per {self.granularity}, not {self.group_size}")
         if self.scheme == "symmetric" and self._symmetric_bound <= 0:
             raise ValueError(f"Symmetric format must hold values of both signs, which {self.format.name} does not")
-        if self.scheme == "asymmetric" and not isinstance(self.format, Int):
-            raise ValueError(f"Asymmetric format must be an integer format, not {self.format.name}")
+        if self.scheme == "asymmetric" and not isinstance(self.format, Int | Bipolar):
+            raise ValueError(f"Asymmetric format must be an integer or bipolar format, not {self.format.name}")
+        if self.scheme == "absmean" and self._symmetric_bound != 1:
+            raise ValueError(f"Absmean format must be ternary or bipolar1, not {self.format.name}")
+        if operator.index(self.clip_search) < 0:
+            raise ValueError(f"Clip search must be at least 0, not {self.clip_search}")
+        if self.scheme == "absmean" and self.clip_search:
+            raise ValueError(f"Clip search must be 0 with absmean, not {self.clip_search}")
 
     def quantize(self, x: ArrayLike, *, k_axis: int, what: str = "x") -> Quantized:
         """Quantize ``x``, which is taken as float32.
@@ -115,21 +139,60 @@ class Quantizer:
         ValueError
             If ``x`` is not a matrix, is empty, or has an element or a range that is no finite float32.
         """
-        x = _finite_matrix(x, what)
+        x = finite_matrix(x, what)
         if k_axis not in (0, 1):
             raise ValueError(f"K axis must be 0 or 1, not {k_axis!r}")
-        low, high = self._ranges(x, k_axis)
+        if self.scheme == "absmean":
+            scale = self._reduce(np.add, np.abs(x, dtype=np.float64), k_axis)
+            scale /= self._reduce(np.add, np.ones(x.shape), k_axis)
+            return self._symmetric(x, scale.astype(np.float32), k_axis)
+        ratios = 1 - np.arange(self.clip_search + 1, dtype=np.float32) / np.float32(self.clip_search + 1)
+        low, high = self._reduce(np.minimum, x, k_axis), self._reduce(np.maximum, x, k_axis)
         if self.scheme == "symmetric":
-            scale = _nonzero(np.maximum(-low, high) / np.float32(self._symmetric_bound))
-            zero_point = np.zeros(scale.shape, dtype=np.int64)
-            bound = self._symmetric_bound
-            values = np.clip(x / _along_k(scale, x.shape, k_axis, self.group_size), -bound, bound)
+            scale = np.maximum(-low, high) / np.float32(self._symmetric_bound)
+            tries = (self._symmetric(x, ratio * scale, k_axis) for ratio in ratios)
         else:
-            scale, zero_point = self._affine(low, high, what)
-            values = np.rint(x / _along_k(scale, x.shape, k_axis, self.group_size)).astype(np.float64)
-            values += _along_k(zero_point, x.shape, k_axis, self.group_size)
+            low, high = np.minimum(low, np.float32(0)), np.maximum(high, np.float32(0))
+            with np.errstate(over="ignore"):
+                if not np.isfinite(high - low).all():
+                    held = f"not {low.min()!s} to {high.max()!s}"
+                    raise ValueError(f"{what} must have a range that a float32 holds, {held}")
+            tries = (self._asymmetric(x, ratio * low, ratio * high, k_axis) for ratio in ratios)
+        return self._best(x, tries)
+
+    @property
+    def _symmetric_bound(self) -> float:
+        lo, hi = self.format.bounds
+        return min(hi, -lo)
+
+    def _reduce(self, reduction: np.ufunc, x: np.ndarray, k_axis: int) -> np.ndarray:
+        """``reduction`` over all that shares a scale, shaped as the scales."""
+        if self.granularity == "tensor":
+            return reduction.reduce(x, axis=None, keepdims=True)
+        starts = [group.start for group in group_slices(x.shape[k_axis], self.group_size)]
+        return reduction.reduceat(x, starts, axis=k_axis)
+
+    def _symmetric(self, x: np.ndarray, scale: np.ndarray, k_axis: int) -> Quantized:
+        scale = _nonzero(scale)
+        bound = self._symmetric_bound
+        values = np.clip(x / _along_k(scale, x.shape, k_axis, self.group_size), -bound, bound)
+        zero_point = np.zeros(scale.shape, dtype=np.int64)
+        return self._quantized(self.format.encode(values), scale, zero_point, k_axis)
+
+    def _asymmetric(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, k_axis: int) -> Quantized:
+        # a bipolar format's step is 2, and its codes are the integers that count steps
+        lo, hi = self.format.bounds
+        steps, step = (Int(self.format.bits, signed=False), 2) if isinstance(self.format, Bipolar) else (self.format, 1)
+        scale = _nonzero((high - low) / np.float32(hi - lo))
+        step_scale = step * scale
+        zero_point = np.clip(np.rint(np.float32(steps.interval.lo) - low / step_scale), *steps.bounds)
+        values = np.rint(x / _along_k(step_scale, x.shape, k_axis, self.group_size)).astype(np.float64)
+        values += _along_k(zero_point, x.shape, k_axis, self.group_size)
+        return self._quantized(steps.encode(values), scale, self.format.to_fixed(steps.encode(zero_point)), k_axis)
+
+    def _quantized(self, codes: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, k_axis: int) -> Quantized:
         return Quantized(
-            codes=self.format.encode(values),
+            codes=codes,
             scale=scale,
             zero_point=zero_point,
             format=self.format,
@@ -137,29 +200,26 @@ class Quantizer:
             group_size=self.group_size,
         )
 
-    @property
-    def _symmetric_bound(self) -> float:
-        lo, hi = self.format.bounds
-        return min(hi, -lo)
+    def _best(self, x: np.ndarray, tries: Iterator[Quantized]) -> Quantized:
+        """For each scale the first of the tries with the least squared error."""
+        best = next(tries)
+        if not self.clip_search:
+            return best
+        least = self._squared_error(x, best)
+        for other in tries:
+            error = self._squared_error(x, other)
+            better = error < least
+            least = np.where(better, error, least)
+            best = replace(
+                best,
+                codes=np.where(best.along_k(better), other.codes, best.codes),
+                scale=np.where(better, other.scale, best.scale),
+                zero_point=np.where(better, other.zero_point, best.zero_point),
+            )
+        return best
 
-    def _ranges(self, x: np.ndarray, k_axis: int) -> tuple[np.ndarray, np.ndarray]:
-        """Minimum and maximum of what shares a scale, shaped as the scales."""
-        if self.granularity == "tensor":
-            return x.min(keepdims=True), x.max(keepdims=True)
-        starts = [group.start for group in group_slices(x.shape[k_axis], self.group_size)]
-        return np.minimum.reduceat(x, starts, axis=k_axis), np.maximum.reduceat(x, starts, axis=k_axis)
-
-    def _affine(self, low: np.ndarray, high: np.ndarray, what: str) -> tuple[np.ndarray, np.ndarray]:
-        """Scale and zero point of the asymmetric scheme."""
-        lo, hi = self.format.bounds
-        low, high = np.minimum(low, np.float32(0)), np.maximum(high, np.float32(0))
-        with np.errstate(over="ignore"):
-            extent = high - low
-        if not np.isfinite(extent).all():
-            raise ValueError(f"{what} must have a range that a float32 holds, not {low.min()!s} to {high.max()!s}")
-        scale = _nonzero(extent / np.float32(hi - lo))
-        zero_point = np.clip(np.rint(np.float32(lo) - low / scale), lo, hi).astype(np.int64)
-        return scale, zero_point
+    def _squared_error(self, x: np.ndarray, quantized: Quantized) -> np.ndarray:
+        return self._reduce(np.add, (x - quantized.reals()) ** 2, quantized.k_axis)
 
 
 def sqnr_db(reference: ArrayLike, approximate: ArrayLike) -> float:
@@ -189,7 +249,8 @@ def _along_k(parameter: np.ndarray, shape: tuple[int, ...], k_axis: int, group_s
     return np.take(parameter, group_of(shape[k_axis], group_size), axis=k_axis)
 
 
-def _finite_matrix(x: ArrayLike, what: str) -> np.ndarray:
+def finite_matrix(x: ArrayLike, what: str) -> np.ndarray:
+    """``x`` as a float32 matrix; ValueError if it is none, is empty or has an element that is not finite."""
     with np.errstate(over="ignore"):
         matrix = np.asarray(x).astype(np.float32)
     if matrix.ndim != 2 or not matrix.size:

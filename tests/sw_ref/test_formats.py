@@ -104,7 +104,7 @@ def test_examples_of_every_family_parse():
             assert parse_format(example).name == example
 
 
-ACCEPTED = "Format must be int<1..16> or uint<1..16> or nf4 or codebook[<2**bits integers>]"
+ACCEPTED = f"Format must be {' or '.join(family.spelling for family in FAMILIES)}"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 
 from sw_ref.formats import Int
 from sw_ref.quantize import Quantized, Quantizer, sqnr_db
+from sw_ref.signs import Ternary
 
 ONNX_TYPES = {
     "int4": TensorProto.INT4,
@@ -188,7 +189,7 @@ def test_symmetric_takes_any_format_with_both_signs(halves):
     assert quantized.scale == 6
     assert quantized.codes.tolist() == [[3, 0, 1], [0, 3, 1]]
     assert quantized.dequantize().tolist() == [[-3, 0, 3], [0, -3, 3]]
-    with pytest.raises(ValueError, match=r"^Asymmetric format must be an integer format, not halves$"):
+    with pytest.raises(ValueError, match=r"^Asymmetric format must be an integer or bipolar format, not halves$"):
         Quantizer(halves, "asymmetric")
 
 
@@ -217,7 +218,7 @@ HOLED = np.array([[1, 2], [np.inf, np.nan]])
     [
         (
             lambda: Quantizer(Int(8), "affine"),
-            "Scheme must be one of symmetric, asymmetric, not 'affine'",
+            "Scheme must be one of symmetric, asymmetric, absmean, not 'affine'",
         ),
         (
             lambda: Quantizer(Int(8), granularity="row"),
@@ -231,6 +232,15 @@ HOLED = np.array([[1, 2], [np.inf, np.nan]])
         (
             lambda: Quantizer(Int(4, False)),
             "Symmetric format must hold values of both signs, which uint4 does not",
+        ),
+        (
+            lambda: Quantizer(Int(3), "absmean"),
+            "Absmean format must be ternary or bipolar1, not int3",
+        ),
+        (lambda: Quantizer(Int(8), clip_search=-1), "Clip search must be at least 0, not -1"),
+        (
+            lambda: Quantizer(Ternary(), "absmean", clip_search=1),
+            "Clip search must be 0 with absmean, not 1",
         ),
         (
             lambda: Quantizer(Int(1)),
