@@ -45,7 +45,7 @@ def round_half_even(number: Number, places: int) -> Number:
     below_tie = value[: places - 1].any() if places > 1 else 0
     up = value[places - 1] & (value[places] | below_tie)
     bounds = (_half_even(bound, places) for bound in (number.interval.lo, number.interval.hi))
-    return Number((value >> places) + up, Interval(*bounds))
+    return Number(value.shift_right(places) + up, Interval(*bounds))
 
 
 def _clip(bound: int, bounds: Interval) -> int:

@@ -1,0 +1,144 @@
+"""Binary floating point with subnormals flushed: conversion, product and sum of bit patterns."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sw_ref.locate import first_where
+
+__all__ = ["BF16", "FP16", "FP32", "FloatShape"]
+
+
+@dataclass(frozen=True)
+class FloatShape:
+    """The fields of a binary floating-point code, and arithmetic on such codes.
+
+    A code is, from the top, a sign bit, ``exponent`` bits biased by ``2**(exponent - 1) - 1``, and ``fraction`` bits.
+    As in IEEE 754-2019, an exponent of all ones is infinity or NaN. Unlike it, an exponent of 0 is 0 whatever the
+    fraction: subnormals are flushed, of operands and of results, and keep their sign.
+
+    A result is the exact one rounded to nearest, ties to even, as if the exponent had no bounds. Then what is too large
+    becomes infinity, and what is below the smallest normal becomes 0. There is one NaN: sign 0, and of the fraction the
+    top bit. Zeros have the signs that IEEE 754 gives them.
+
+    Arrays of codes are uint32, of any shape that broadcasts.
+
+    Parameters
+    ----------
+    exponent : int
+        Bits, from 2 to 8.
+    fraction : int
+        Bits, from 1 to 23.
+    """
+
+    exponent: int
+    fraction: int
+
+    def __post_init__(self) -> None:
+        for field, least, most in (("exponent", 2, 8), ("fraction", 1, 23)):
+            bits = operator.index(getattr(self, field))
+            object.__setattr__(self, field, bits)
+            if not least <= bits <= most:
+                raise ValueError(f"{field.capitalize()} must be from {least} to {most} bits, not {bits}")
+
+    @property
+    def bits(self) -> int:
+        """Width of a code."""
+        return 1 + self.exponent + self.fraction
+
+    @property
+    def bias(self) -> int:
+        """The exponent field of 1.0."""
+        return (1 << (self.exponent - 1)) - 1
+
+    @property
+    def top_exponent(self) -> int:
+        """The exponent field of infinity and NaN: all ones."""
+        return (1 << self.exponent) - 1
+
+    @property
+    def infinity(self) -> int:
+        """Code of positive infinity."""
+        return self.top_exponent << self.fraction
+
+    @property
+    def nan(self) -> int:
+        """Code of the NaN that results."""
+        return self.infinity | 1 << (self.fraction - 1)
+
+    def encode(self, real: ArrayLike) -> np.ndarray:
+        """Codes of float64 numbers, rounded and flushed as results are."""
+        real = np.asarray(real, dtype=np.float64)
+        finite = np.where(np.isfinite(real), real, 0)
+        mantissa, exponent = np.frexp(np.abs(finite))
+        # from 0.5 to 1 becomes from 2**fraction to 2**(fraction + 1), which rounding may carry into the exponent
+        significand = np.rint(np.ldexp(mantissa, self.fraction + 1)).astype(np.int64)
+        code = ((exponent.astype(np.int64) + self.bias - 2) << self.fraction) + significand
+        code = np.where((significand == 0) | (code < 1 << self.fraction), 0, np.minimum(code, self.infinity))
+        code = np.where(np.isinf(real), self.infinity, code) | np.signbit(real).astype(np.int64) << (self.bits - 1)
+        return np.where(np.isnan(real), self.nan, code).astype(np.uint32)
+
+    def decode(self, codes: ArrayLike) -> np.ndarray:
+        """The numbers that ``codes`` stand for, flushed: exact, as float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``codes`` are not integers, or not all from 0 to ``2**bits - 1``.
+        """
+        codes = self._check_codes(codes)
+        exponent = codes >> self.fraction & self.top_exponent
+        fraction = codes & ((1 << self.fraction) - 1)
+        special = np.where(fraction == 0, np.inf, np.nan)
+        normal = np.ldexp(1.0 * (fraction + (1 << self.fraction)), exponent - self.bias - self.fraction)
+        magnitude = np.select([exponent == 0, exponent == self.top_exponent], [0.0, special], normal)
+        return np.where(codes >> (self.bits - 1), -magnitude, magnitude)
+
+    def from_integer(self, integers: ArrayLike) -> np.ndarray:
+        """Codes of int64 numbers."""
+        integers = np.asarray(integers, dtype=np.int64)
+        # Beyond 53 bits float64 rounds too. A last bit that tells whether any lower one was set makes the second
+        # rounding come out as if it were the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
+        lost = 11
+        odd = integers >> lost << lost | (integers & ((1 << lost) - 1) != 0).astype(np.int64) << lost
+        exact = (integers >= -(1 << 53)) & (integers <= 1 << 53)
+        return self.encode(np.where(exact, integers, odd).astype(np.float64))
+
+    def multiply(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Codes of ``x * y``."""
+        return self._apply(np.multiply, x, y)
+
+    def add(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Codes of ``x + y``."""
+        return self._apply(np.add, x, y)
+
+    def _apply(self, function: Callable[..., np.ndarray], x: ArrayLike, y: ArrayLike) -> np.ndarray:
+        # Rounded first to float64, with at least 2p + 2 bits for p of ours, a sum or product still rounds to what it
+        # would at once (Figueroa, "When is double rounding innocuous?", 1995).
+        with np.errstate(invalid="ignore"):
+            return self.encode(function(self.decode(x), self.decode(y)))
+
+    def _check_codes(self, codes: ArrayLike) -> np.ndarray:
+        codes = np.asarray(codes)
+        if codes.dtype.kind not in "iu":
+            raise TypeError(f"Codes must be an array of integers, not of {codes.dtype}")
+        last = (1 << self.bits) - 1
+        if codes.size and (codes.min() < 0 or codes.max() > last):
+            first = first_where((codes < 0) | (codes > last), codes, what="code")
+            raise ValueError(f"{first}, outside the codes of {self.bits} bits (0 to {last})")
+        return codes.astype(np.int64)
+
+
+FP32 = FloatShape(8, 23)
+"""IEEE 754 binary32."""
+
+FP16 = FloatShape(5, 10)
+"""IEEE 754 binary16."""
+
+BF16 = FloatShape(8, 7)
+"""bfloat16: binary32 without its low 16 bits."""
