@@ -13,21 +13,21 @@ run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-report: .venv/.stamp ## compare the named designs in build/report (DESIGNS=a,b takes some of them)
+report: .venv/.stamp ## compare the headline designs in build/report (DESIGNS=all, or DESIGNS=a,b)
 	$(run) macforge report -o build/report $(if $(DESIGNS),--designs "$(DESIGNS)")
 
 test: .venv/.stamp ## run the tests
 	$(run) pytest -n auto --maxprocesses 8 --dist worksteal
 
-sim: .venv/.stamp ## simulate a 4 x 4 array of every named design against the model, with stalls
-	$(run) macforge sim --all --set array.rows=4 --set array.cols=4
-	$(run) macforge sim --all --set array.rows=4 --set array.cols=4 --stalls 0.3
+sim: .venv/.stamp ## simulate a small array of every named design against the model, with stalls
+	$(run) macforge sim --all --cells 4
+	$(run) macforge sim --all --cells 4 --stalls 0.3
 
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
 
 area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count its resources
-	$(run) macforge area --all --seeds 1 --set array.rows=4 --set array.cols=4
+	$(run) macforge area --all --seeds 1 --cells 4
 
 lint: .venv/.stamp ## check the style of the Python code
 	$(run) ruff check

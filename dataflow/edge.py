@@ -16,7 +16,7 @@ def edge_latency(pe: PE, *, masked: bool) -> int:
 
 
 def place_edges(
-    m: Module, pe: PE, shape: Shape, *, act: Value, mask: Value | None, weight: Value
+    m: Module, pe: PE, shape: Shape, *, act: Value, mask: Value | None, weight: Value, mode: Value | None
 ) -> tuple[Value, Value]:
     """Add both edges of an array and return the operands of all rows and of all columns.
 
@@ -29,14 +29,16 @@ def place_edges(
         Codes of all rows, and of all columns.
     mask : Value or None
         Lanes of all rows that count; None if all do, always.
+    mode : Value or None
+        What the codes are of; None if the processing element has one mode.
     """
     masked = mask is not None
     latency = edge_latency(pe, masked=masked)
     rows = [pe.row_encoder(masked=masked) for _ in range(shape.rows)]
     columns = [pe.column_encoder() for _ in range(shape.cols)]
     return (
-        _place_edge(m, "act", rows, codes=act, mask=mask, tile=shape.tile_rows, latency=latency),
-        _place_edge(m, "weight", columns, codes=weight, mask=None, tile=shape.tile_cols, latency=latency),
+        _place_edge(m, "act", rows, codes=act, mask=mask, mode=mode, tile=shape.tile_rows, latency=latency),
+        _place_edge(m, "weight", columns, codes=weight, mask=None, mode=mode, tile=shape.tile_cols, latency=latency),
     )
 
 
@@ -53,20 +55,22 @@ def _place_edge(
     *,
     codes: Value,
     mask: Value | None,
+    mode: Value | None,
     tile: int,
     latency: int,
 ) -> Value:
-    width, lanes = len(encoders[0].codes), encoders[0].lanes
     delays = tuple(i // tile for i in range(len(encoders)))
-    codes = _skewed(m, f"{name}_codes", codes, width, delays)
-    if mask is not None:
-        mask = _skewed(m, f"{name}_mask", mask, lanes, delays)
+    modes = None if mode is None else mode.replicate(len(encoders))
+    inputs = {
+        port: _skewed(m, f"{name}_{port}", words, len(words) // len(encoders), delays)
+        for port, words in (("codes", codes), ("mask", mask), ("mode", modes))
+        if words is not None
+    }
     operands = []
     for index, encoder in enumerate(encoders):
         place(m, f"{name}_encoder_{index}", encoder)
-        m.d.comb += encoder.codes.eq(codes.word_select(index, width))
-        if mask is not None:
-            m.d.comb += encoder.mask.eq(mask.word_select(index, lanes))
+        for port, words in inputs.items():
+            m.d.comb += getattr(encoder, port).eq(words.word_select(index, len(words) // len(encoders)))
         operands.append(delayed(m, encoder.operand, latency - encoder.latency, name=f"{name}_{index}_wait"))
     return delayed(m, Cat(operands), 1, name=f"{name}_operand")
 

@@ -4,20 +4,23 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Shape as HdlShape
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from dataflow.drain import DrainEdge
+from dataflow.job import job_layout
 from dataflow.mesh import Shape
 from dataflow.panel import PanelBuffer
+from dataflow.parameters import ParameterQueue
+from dataflow.walk import depth_steps
 from hw.unit import Unit, place
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
+from sw_ref.drain import Drain
 
-__all__ = ["SIZE_BITS", "Engine", "Tiling"]
-
-SIZE_BITS = 20
-"""Width of M and N in a command: up to 1048575 rows and columns."""
+__all__ = ["Engine", "Parts", "Tiling"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +30,32 @@ class Tiling:
     Parameters
     ----------
     group_size : int
-        Products along K that make one result; 0 for all of K.
+        Products along K that make one sum; 0 for all of K. A command may ask for fewer.
     max_k : int
         Largest K, which the panel of activations has room for.
     panel_rows : int
         Rows of A that stay on chip while all weights pass (an output-stationary array keeps as many as it has
         rows).
+    max_passes : int
+        Most passes of weights over the same activations: planes of weights of more bits than a cell takes.
     """
 
     group_size: int = 0
     max_k: int = 4096
     panel_rows: int = 64
+    max_passes: int = 1
 
     def __post_init__(self) -> None:
-        for name, least, most in (("group_size", 0, 65535), ("max_k", 1, 65535), ("panel_rows", 1, 4096)):
+        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096), "max_passes": (1, 64)}
+        for name, (least, most) in limits.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise ValueError(f"Tiling {name} must be an integer from {least} to {most}, not {value!r}")
+
+    @property
+    def max_group(self) -> int:
+        """Products of the longest sum: a group of K, or all of it."""
+        return min(self.group_size or self.max_k, self.max_k)
 
 
 class Engine(Unit):
@@ -52,14 +64,19 @@ class Engine(Unit):
     One command starts one product. Operands and results then come in the order of `dataflow.schedule`; what a beat
     holds beyond the edges of a matrix is ignored. A new command may be given as soon as it is accepted.
 
+    Without a drain edge, every sum of a group (and pass) is a result. With one, all sums of an element of C make one
+    result, as `sw_ref.drain` says, and what that takes besides the sums comes on streams of its own.
+
     Ports
     -----
-    command : In(stream of {m, n, k})
-        Sizes, each at least 1; ``k`` at most ``tiling.max_k``.
+    command : In(stream of `job`)
+        Sizes, see `dataflow.job.job_layout`; ``k`` at most ``tiling.max_k``.
     act, weight : In(stream)
         Codes, lane 0 of row (column) 0 in the low bits.
-    result : Out(stream of {sums, last})
-        One row of one tile: a sum for each column, column 0 in the low bits; ``last`` ends the product.
+    column, row, output : In(stream), only what the drain edge has fields for
+        Parameters: of all columns, for each group; of one row, for each group; of all columns, for each tile of C.
+    result : Out(stream of {values, last})
+        One row of one tile: a value for each column, column 0 in the low bits; ``last`` ends the product.
 
     All streams are valid/ready. Neither ``ready`` of an input nor ``valid`` of the output depends on an input in
     the same cycle. Reset (at least one cycle) drops whatever was going on.
@@ -71,23 +88,29 @@ class Engine(Unit):
     accumulator : Accumulator
         Of the sums.
     tiling : Tiling
+    drain : Drain or None
+        What becomes of the sums.
     """
 
     dataflow: str
 
-    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator, tiling: Tiling) -> None:
+    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator, tiling: Tiling, drain: Drain | None) -> None:
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
         self.tiling = tiling
+        self.drain = drain
         self.array = self._make_array()
-        size = data.StructLayout({"m": SIZE_BITS, "n": SIZE_BITS, "k": tiling.max_k.bit_length()})
-        row = data.StructLayout({"sums": shape.cols * accumulator.bits, "last": 1})
+        self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
+        self.edge = self._make_edge() if drain else None
+        row = data.StructLayout({"values": shape.cols * self.result_bits, "last": 1})
+        streams = {name: In(stream.Signature(bits)) for name, bits in self.parameter_bits.items()}
         super().__init__(
             {
-                "command": In(stream.Signature(size)),
-                "act": In(stream.Signature(shape.rows * pe.lanes * pe.act.bits)),
-                "weight": In(stream.Signature(shape.cols * pe.lanes * pe.weight.bits)),
+                "command": In(stream.Signature(self.job)),
+                "act": In(stream.Signature(shape.rows * pe.row_code_bits)),
+                "weight": In(stream.Signature(shape.cols * pe.column_code_bits)),
+                **streams,
                 "result": Out(stream.Signature(row)),
             }
         )
@@ -95,7 +118,44 @@ class Engine(Unit):
     @property
     def name(self) -> str:
         group = f"_g{self.tiling.group_size}" if self.tiling.group_size else ""
-        return f"{self.array.name}{group}_engine"
+        passes = f"_p{self.tiling.max_passes}" if self.tiling.max_passes > 1 else ""
+        drain = "_drain" if self.drain else ""
+        return f"{self.array.name}{group}{passes}{drain}_engine"
+
+    @property
+    def result_bits(self) -> int:
+        """Width of a result."""
+        return self.edge.result_bits if self.edge else self.accumulator.bits
+
+    @property
+    def parameter_bits(self) -> dict[str, int]:
+        """Width of each stream of parameters."""
+        return self.edge.parameter_bits if self.edge else {}
+
+    @property
+    def parameter_shapes(self) -> dict[str, dict[str, HdlShape]]:
+        """Fields of a slot of each stream of parameters, the first in the low bits."""
+        return self.edge.parameter_shapes if self.edge else {}
+
+    @property
+    def row_sum_bits(self) -> int:
+        """Width of the sum of a row's activations; 0 if nobody needs it."""
+        return self.edge.row_sum_bits if self.edge else 0
+
+    @property
+    def turnaround(self) -> int:
+        """Cycles from one sum of an element of C to the next, at least."""
+        return self.edge.turnaround if self.edge else 1
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last products of an element of C to its result, in front of the FIFO."""
+        return self.array.latency + (self.edge.latency if self.edge else 0)
+
+    @property
+    def steps(self) -> int:
+        """Steps along K that a panel has room for."""
+        return depth_steps(self.tiling.max_k, span=self.span, group=self.tiling.max_group)
 
     @property
     @abstractmethod
@@ -107,75 +167,179 @@ class Engine(Unit):
     def panel_rows(self) -> int:
         """Rows of A that stay on chip."""
 
+    @property
+    @abstractmethod
+    def group_cycles(self) -> int:
+        """Cycles between the first sums of two groups, at least."""
+
     @abstractmethod
     def _make_array(self) -> Unit: ...
-
-    @abstractmethod
-    def _panel(self) -> PanelBuffer: ...
-
-    @abstractmethod
-    def _result_depth(self) -> int:
-        """Results that must have room so that the array never waits for a reader that is always ready."""
 
     @abstractmethod
     def _elaborate_issue(self, m: Module, parts: "Parts") -> Value:
         """Describe what feeds the array; return whether the job is done being issued."""
 
+    @property
+    @abstractmethod
+    def _by_row(self) -> bool:
+        """Whether a word of the panel holds one row, or all of them."""
+
+    def _make_edge(self) -> DrainEdge:
+        if self.pe.rule.lsb and (self.drain.weight_zero or self.drain.act_zero):
+            raise ValueError(f"Drain zero points must be none with {self.pe.name}, whose sums are not in units of 1")
+        return DrainEdge(
+            drain=self.drain,
+            sums=self.accumulator.interval,
+            act=self.pe.act,
+            weight=self.pe.weight,
+            depth=self.tiling.max_group,
+            cols=self.shape.cols,
+            rows=self.panel_rows,
+            accumulates=self.tiling.max_passes > 1 or self.tiling.max_group < self.tiling.max_k,
+        )
+
+    @property
+    def _groups_in_flight(self) -> int:
+        """Groups whose sums may be on their way to the result FIFO, and two more."""
+        return -(-(self.latency + 4) // self.group_cycles) + 2
+
+    @property
+    @abstractmethod
+    def _rows_in_flight(self) -> int:
+        """Results that must have room so that the array never waits for a reader that is always ready."""
+
     def circuit(self, platform: object) -> Module:
         m = Module()
-        job = Signal(self.command.payload.shape(), name="job")
-        panel = place(m, "panel", self._panel())
+        job = Signal(self.job, name="job")
+        current = Signal(self.job, name="current_job")
+        start = Signal(name="start")
+        panel = PanelBuffer(
+            width=len(self.act.payload),
+            rows=self.panel_rows,
+            by_row=self._by_row,
+            span=self.span,
+            steps=self.steps,
+            layout=self.job,
+        )
+        place(m, "panel", panel)
         array = place(m, "array", self.array)
-        fifo_depth = self._result_depth()
-        m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=fifo_depth)
+        depth = self._rows_in_flight
         parts = Parts(
             job=job,
-            start=Signal(name="start"),
+            current=current,
+            start=start,
             panel=panel,
             array=array,
-            free=Signal(range(fifo_depth + 1), name="free_results", init=fifo_depth),
-            reserve=Signal(range(fifo_depth + 1), name="reserved_results"),
-            push=Signal(name="push_result"),
-            push_last=Signal(name="push_last"),
+            free=Signal(range(depth + 1), name="free_results", init=depth),
+            reserve=Signal(range(depth + 1), name="reserved_results"),
+            queues=self._place_queues(m),
+            leaving=Leaving(self),
         )
         idle = self._elaborate_issue(m, parts)
-        taken = Signal(name="result_taken")
+        if array.pe.mode_bits:
+            m.d.sync += array.mode.eq(job.mode)
         m.d.comb += [
             self.command.ready.eq(idle & panel.idle),
-            parts.start.eq(self.command.valid & self.command.ready),
-            panel.m.eq(Mux(parts.start, self.command.payload.m, job.m)),
-            panel.k.eq(Mux(parts.start, self.command.payload.k, job.k)),
-            panel.start.eq(parts.start),
+            start.eq(self.command.valid & self.command.ready),
+            current.eq(Mux(start, self.command.payload, job)),
+            panel.job.eq(current),
+            panel.start.eq(start),
             panel.act.payload.eq(self.act.payload),
             panel.act.valid.eq(self.act.valid),
             self.act.ready.eq(panel.act.ready),
-            fifo.w_data.eq(Cat(array.result, parts.push_last)),
-            fifo.w_en.eq(parts.push),
+        ]
+        with m.If(start):
+            m.d.sync += job.eq(self.command.payload)
+        self._elaborate_results(m, parts, depth)
+        return m
+
+    def _place_queues(self, m: Module) -> dict[str, ParameterQueue]:
+        """The parameters that wait for their sums."""
+        queues = {}
+        for name, bits in self.parameter_bits.items():
+            port = getattr(self, name)
+            depth = self._rows_in_flight if name == "row" else self._groups_in_flight
+            queue = ParameterQueue(width=bits, depth=depth)
+            queues[name] = place(m, f"{name}_queue", queue)
+            m.d.comb += [
+                queue.parameters.payload.eq(port.payload),
+                queue.parameters.valid.eq(port.valid),
+                port.ready.eq(queue.parameters.ready),
+            ]
+        return queues
+
+    def _elaborate_results(self, m: Module, parts: "Parts", depth: int) -> None:
+        """From the array's sums to the stream of results."""
+        leaving = parts.leaving
+        values, valid, final = leaving.sums, leaving.valid, leaving.final
+        if self.edge:
+            edge = place(m, "drain", self.edge)
+            m.d.comb += [getattr(edge, name).eq(getattr(leaving, name)) for name in edge.taken]
+            for name, queue in parts.queues.items():
+                m.d.comb += [
+                    getattr(edge, f"{name}_parameters").eq(queue.data),
+                    queue.take.eq(getattr(edge, f"{name}_taken")),
+                ]
+            values, valid, final = edge.result, edge.result_valid, edge.result_final
+        m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=depth)
+        taken = Signal(name="result_taken")
+        m.d.comb += [
+            fifo.w_data.eq(Cat(values, final)),
+            fifo.w_en.eq(valid),
             self.result.payload.eq(fifo.r_data),
             self.result.valid.eq(fifo.r_rdy),
             taken.eq(self.result.valid & self.result.ready),
             fifo.r_en.eq(taken),
         ]
-        with m.If(parts.start):
-            m.d.sync += job.eq(self.command.payload)
         m.d.sync += parts.free.eq(parts.free - parts.reserve + taken)
-        return m
+
+
+class Leaving:
+    """A row of sums that leaves the array, and what it is.
+
+    ``valid``: there is one. ``row``: of its panel. ``ends_group``: it is the last row of its group. ``first``,
+    ``last``: it is the first, or the last, of the sums of its elements of C. ``final``: it is the last of the product.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.sums = Signal(engine.shape.cols * engine.accumulator.bits, name="sums")
+        self.row_sum = Signal(engine.row_sum_bits, name="row_sum")
+        self.row = Signal(range(engine.panel_rows), name="sums_row")
+        self.valid, self.ends_group = Signal(name="sums_valid"), Signal(name="sums_end_group")
+        self.first, self.last = Signal(name="sums_first"), Signal(name="sums_last")
+        self.final = Signal(name="sums_final")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the two halves of an engine share.
 
-    ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards. Each result is
-    reserved room for when its last products are issued (``reserve``, at most ``free``), and is written when it leaves
-    the array (``push``).
+    ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards, and ``current`` is it in
+    both. Each result is reserved room for when its last products are issued (``reserve``, at most ``free``), and so are
+    the parameters that its sums need (``queues``); ``leaving`` is what comes out of the array.
     """
 
     job: Value
+    current: Value
     start: Signal
     panel: PanelBuffer
     array: Unit
     free: Signal
     reserve: Signal
-    push: Signal
-    push_last: Signal
+    queues: dict[str, ParameterQueue]
+    leaving: Leaving
+
+    def elaborate_reserve(self, m: Module, *, rows: Value, starts: Value, completes: Value, ends: Value) -> Value:
+        """Reserve what the last step of a group takes for so many rows, in a cycle in which it ``ends``.
+
+        Parameters are reserved where a group ``starts`` to end, room where it ``completes`` results. Returns whether
+        all of it is there.
+        """
+        amounts = {"row": rows, "column": starts, "output": starts & completes}
+        results = Mux(completes, rows, 0)
+        m.d.comb += self.reserve.eq(Mux(ends, results, 0))
+        ready = self.free >= results
+        for name, queue in self.queues.items():
+            m.d.comb += queue.reserve.eq(Mux(ends, amounts[name], 0))
+            ready &= queue.available >= amounts[name]
+        return ready

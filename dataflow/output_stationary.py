@@ -141,8 +141,10 @@ class OutputStationaryArray(Unit):
 
     Ports
     -----
-    act : In(rows * lanes * act bits), weight : In(cols * lanes * weight bits)
+    act : In(rows * row_code_bits), weight : In(cols * column_code_bits)
         Codes, lane 0 of row (column) 0 in the low bits.
+    mode : In(mode_bits), only if the processing element has several modes
+        What the codes of this cycle are of.
     mask : In(lanes), only with several lanes
         Lanes that count.
     valid, last : In(1)
@@ -165,9 +167,10 @@ class OutputStationaryArray(Unit):
         mask = {"mask": In(pe.lanes)} if self.masked else {}
         super().__init__(
             {
-                "act": In(shape.rows * pe.lanes * pe.act.bits),
+                "act": In(shape.rows * pe.row_code_bits),
                 **mask,
-                "weight": In(shape.cols * pe.lanes * pe.weight.bits),
+                "weight": In(shape.cols * pe.column_code_bits),
+                **({"mode": In(pe.mode_bits)} if pe.mode_bits else {}),
                 "valid": In(1),
                 "last": In(1),
                 "result": Out(shape.cols * accumulator.bits),
@@ -192,7 +195,8 @@ class OutputStationaryArray(Unit):
         m = Module()
         pe, shape = self.pe, self.shape
         mask = self.mask.replicate(shape.rows) if self.masked else None
-        act, weight = place_edges(m, pe, shape, act=self.act, mask=mask, weight=self.weight)
+        mode = self.mode if pe.mode_bits else None
+        act, weight = place_edges(m, pe, shape, act=self.act, mask=mask, weight=self.weight, mode=mode)
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
         # in each column one mesh row at most is not 0, so that the OR of all is the one that counts
         result = delayed(m, any_of(m, "gather", [band.below for band in bands]), 1, name="gathered")

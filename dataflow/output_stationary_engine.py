@@ -1,12 +1,14 @@
 """Output-stationary engine: a step of K each cycle, a tile of results after the last."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from dataflow.engine import SIZE_BITS, Engine, Parts
+from dataflow.engine import Engine, Parts
+from dataflow.job import SIZE_BITS
 from dataflow.output_stationary import OutputStationaryArray
-from dataflow.panel import PanelBuffer
+from dataflow.row_sums import OutputStationaryRowSums
 from dataflow.walk import BlockWalk, DepthWalk, low_ones
 from hw.delay import delayed
+from hw.unit import place
 
 __all__ = ["OutputStationaryEngine"]
 
@@ -16,7 +18,7 @@ class OutputStationaryEngine(Engine):
 
     For each panel of ``rows`` rows of A, for each block of ``cols`` columns of W, for each step of ``lanes`` along K:
     one beat of weights, and the activations of that step from the panel. The results of a tile leave while the next one
-    is computed; a group shorter than ``rows`` steps waits for that.
+    is computed; a group shorter than ``rows`` steps waits for that, as it does for the turnaround of the drain edge.
     """
 
     dataflow = "output_stationary"
@@ -32,38 +34,32 @@ class OutputStationaryEngine(Engine):
     def _make_array(self) -> OutputStationaryArray:
         return OutputStationaryArray(pe=self.pe, shape=self.shape, accumulator=self.accumulator)
 
-    def _panel(self) -> PanelBuffer:
-        return PanelBuffer(
-            width=len(self.act.payload),
-            rows=self.shape.rows,
-            by_row=False,
-            span=self.span,
-            group_size=self.tiling.group_size,
-            max_k=self.tiling.max_k,
-            size_bits=SIZE_BITS,
-        )
+    @property
+    def group_cycles(self) -> int:
+        return max(self.shape.rows, self.turnaround)
 
-    def _result_depth(self) -> int:
-        # a tile is on its way for the latency, the memory and the FIFO, and then leaves row by row
-        rows = self.shape.rows
-        return rows * (-(-(self.array.latency + 4) // rows) + 2)
+    @property
+    def _by_row(self) -> bool:
+        return False
+
+    @property
+    def _rows_in_flight(self) -> int:
+        return self.shape.rows * self._groups_in_flight
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
-        job, panel, array = parts.job, parts.panel, parts.array
-        rows = self.shape.rows
-        most = (1 << SIZE_BITS) - 1
-        steps = DepthWalk(span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="step")
-        row_blocks = BlockWalk(span=rows, most=most, name="m")
-        col_blocks = BlockWalk(span=self.shape.cols, most=most, name="n")
+        panel, array = parts.panel, parts.array
+        steps = DepthWalk(span=self.span, layout=self.job, name="step")
+        row_blocks = BlockWalk(span=self.shape.rows, bits=SIZE_BITS, name="m")
+        col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         busy = Signal()
-        # cycles until the rows of the last tile have left the array's cells
-        draining = Signal(range(rows))
+        # cycles until another sum may end: the rows of the last tile have left the array's cells
+        draining = Signal(range(self.group_cycles))
         ends_sum, fire, ends_panel = Signal(), Signal(), Signal()
+        completes = steps.last if self.drain else Const(1)
+        ready = parts.elaborate_reserve(m, rows=row_blocks.used, starts=Const(1), completes=completes, ends=ends_sum)
 
         m.d.comb += [
-            self.weight.ready.eq(
-                busy & panel.available & (~steps.last_of_group | ((draining == 0) & (parts.free >= rows)))
-            ),
+            self.weight.ready.eq(busy & panel.available & (~steps.last_of_group | ((draining == 0) & ready))),
             fire.eq(self.weight.valid & self.weight.ready),
             ends_sum.eq(fire & steps.last_of_group),
             ends_panel.eq(fire & steps.last & col_blocks.last),
@@ -72,23 +68,22 @@ class OutputStationaryEngine(Engine):
         with m.If(draining != 0):
             m.d.sync += draining.eq(draining - 1)
         with m.If(ends_sum):
-            m.d.comb += parts.reserve.eq(row_blocks.used)
-            m.d.sync += draining.eq(rows - 1)
+            m.d.sync += draining.eq(self.group_cycles - 1)
         with m.If(fire):
-            steps.step(m)
+            steps.step(m, parts.job)
             m.d.sync += panel.address.eq(panel.address + 1)
-            with m.If(steps.last):
-                steps.start(m, job.k)
-                col_blocks.step(m)
+            with m.If(steps.last_of_pass):
                 m.d.sync += panel.address.eq(0)
+            with m.If(steps.last):
+                col_blocks.step(m)
                 with m.If(col_blocks.last):
-                    col_blocks.start(m, job.n)
+                    col_blocks.start(m, parts.job.n)
                     row_blocks.step(m)
                     m.d.sync += busy.eq(~row_blocks.last)
         with m.If(parts.start):
-            steps.start(m, self.command.payload.k)
-            col_blocks.start(m, self.command.payload.n)
-            row_blocks.start(m, self.command.payload.m)
+            steps.start(m, parts.current)
+            col_blocks.start(m, parts.current.n)
+            row_blocks.start(m, parts.current.m)
             m.d.sync += [busy.eq(1), panel.address.eq(0)]
 
         # the panel answers in the next cycle, and everything else waits for it
@@ -98,25 +93,42 @@ class OutputStationaryEngine(Engine):
             array.valid.eq(delayed(m, fire, 1, name="issued_valid", init=0)),
             array.last.eq(delayed(m, ends_sum, 1, name="issued_last", init=0)),
         ]
+        mask = delayed(m, low_ones(steps.used, self.span), 1, name="issued_mask")
         if array.masked:
-            mask = low_ones(steps.used, self.span)
-            m.d.comb += array.mask.eq(delayed(m, mask, 1, name="issued_mask"))
-        final = ends_panel & row_blocks.last
-        self._elaborate_results(m, parts, tile=Mux(ends_sum, row_blocks.used, 0), final=final)
+            m.d.comb += array.mask.eq(mask)
+        if self.row_sum_bits:
+            self._elaborate_row_sums(m, parts, mask)
+        flags = Cat(steps.first_group, completes, ends_panel & row_blocks.last)
+        self._elaborate_leaving(m, parts, rows=Mux(ends_sum, row_blocks.used, 0), flags=flags)
         return ~busy
 
-    def _elaborate_results(self, m: Module, parts: Parts, *, tile: Value, final: Value) -> None:
-        """Write the rows of a tile as they come out of the array: ``tile`` of them, 0 if no sum ends now."""
-        latency = 1 + parts.array.latency
-        arriving = delayed(m, tile, latency, name="arriving_rows", init=0)
-        arriving_final = delayed(m, final, latency, name="arriving_final", init=0)
-        rest, rest_final = Signal.like(arriving, name="rest_rows"), Signal(name="rest_final")
-        rows = Signal.like(arriving, name="leaving_rows")
-        is_final = Signal(name="leaving_final")
+    def _elaborate_row_sums(self, m: Module, parts: Parts, mask: Value) -> None:
+        array = parts.array
+        sums = OutputStationaryRowSums(act=self.pe.act, lanes=self.span, rows=self.shape.rows, bits=self.row_sum_bits)
+        place(m, "row_sums", sums)
         m.d.comb += [
-            rows.eq(Mux(arriving != 0, arriving, rest)),
-            is_final.eq(Mux(arriving != 0, arriving_final, rest_final)),
-            parts.push.eq(rows != 0),
-            parts.push_last.eq(is_final & (rows == 1)),
+            sums.codes.eq(array.act),
+            sums.mask.eq(mask),
+            sums.valid.eq(array.valid),
+            sums.last.eq(array.last),
+            parts.leaving.row_sum.eq(delayed(m, sums.sum, array.latency - sums.latency, name="row_sum")),
         ]
-        m.d.sync += [rest.eq(rows - (rows != 0)), rest_final.eq(is_final)]
+
+    def _elaborate_leaving(self, m: Module, parts: Parts, *, rows: Value, flags: Value) -> None:
+        """Tell what comes out of the array: ``rows`` of a tile, 0 if no sum ends now, and what its sums are."""
+        leaving, latency = parts.leaving, 1 + parts.array.latency
+        arriving = delayed(m, rows, latency, name="arriving_rows", init=0)
+        arriving_flags = delayed(m, flags, latency, name="arriving_flags")
+        rest, rest_flags = Signal.like(arriving, name="rest_rows"), Signal.like(flags, name="rest_flags")
+        row = Signal.like(leaving.row, name="next_row")
+        left, now = Signal.like(arriving, name="leaving_rows"), Signal.like(flags, name="leaving_flags")
+        m.d.comb += [
+            left.eq(Mux(arriving != 0, arriving, rest)),
+            now.eq(Mux(arriving != 0, arriving_flags, rest_flags)),
+            leaving.sums.eq(parts.array.result),
+            leaving.row.eq(Mux(arriving != 0, 0, row)),
+            leaving.valid.eq(left != 0),
+            leaving.ends_group.eq(left == 1),
+            Cat(leaving.first, leaving.last, leaving.final).eq(now & Cat(1, 1, left == 1)),
+        ]
+        m.d.sync += [rest.eq(left - (left != 0)), rest_flags.eq(now), row.eq(leaving.row + 1)]

@@ -1,11 +1,11 @@
 """The panel of activations that an engine keeps on chip, and its loader."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from dataflow.walk import BlockWalk, DepthWalk, depth_steps
+from dataflow.walk import BlockWalk, DepthWalk
 from hw.unit import Unit
 
 __all__ = ["PanelBuffer"]
@@ -20,8 +20,8 @@ class PanelBuffer(Unit):
 
     Ports
     -----
-    m, k : In
-        Size of the job, to be held while it is loading.
+    job : In(layout)
+        As `dataflow.job.job_layout` has it, to be held while it is loading.
     start : In(1)
         Begin with a job; only while ``idle``.
     idle : Out(1)
@@ -44,27 +44,27 @@ class PanelBuffer(Unit):
         Rows of a panel.
     by_row : bool
         Whether a word holds one row.
-    span, group_size, max_k
-        Steps of K, see `dataflow.walk.DepthWalk`.
-    size_bits : int
-        Width of ``m``.
+    span : int
+        Products along K of a step, see `dataflow.walk.DepthWalk`.
+    steps : int
+        Steps that there is room for.
+    layout : StructLayout
+        Of a job.
     """
 
     def __init__(
-        self, *, width: int, rows: int, by_row: bool, span: int, group_size: int, max_k: int, size_bits: int
+        self, *, width: int, rows: int, by_row: bool, span: int, steps: int, layout: data.StructLayout
     ) -> None:
         self.width = width
         self.rows = rows
         self.by_row = by_row
         self.span = span
-        self.group_size = group_size
-        self.max_k = max_k
-        self.size_bits = size_bits
+        self.layout = layout
+        self.words = steps * rows if by_row else steps
         self.address_bits = max(1, (self.words - 1).bit_length())
         super().__init__(
             {
-                "m": In(size_bits),
-                "k": In(range(max_k + 1)),
+                "job": In(layout),
                 "start": In(1),
                 "idle": Out(1),
                 "act": In(stream.Signature(width)),
@@ -76,12 +76,6 @@ class PanelBuffer(Unit):
         )
 
     @property
-    def words(self) -> int:
-        """Words of the largest panel."""
-        steps = depth_steps(self.max_k, span=self.span, group_size=self.group_size)
-        return steps * self.rows if self.by_row else steps
-
-    @property
     def name(self) -> str:
         return f"panel_{self.words}x{self.width}"
 
@@ -89,8 +83,8 @@ class PanelBuffer(Unit):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.width, depth=2 << self.address_bits, init=[])
         write, read = memory.write_port(), memory.read_port()
-        panels = BlockWalk(span=self.rows, most=(1 << self.size_bits) - 1, name="panel")
-        steps = DepthWalk(span=self.span, group_size=self.group_size, most=self.max_k, name="load")
+        panels = BlockWalk(span=self.rows, bits=len(self.job.m), name="panel")
+        steps = DepthWalk(span=self.span, layout=self.layout, name="load")
         row = Signal(range(self.rows))
         loading = Signal()
         loaded = Signal(self.address_bits)
@@ -103,7 +97,7 @@ class PanelBuffer(Unit):
         m.d.comb += [
             self.idle.eq(~loading),
             self.act.ready.eq(loading & (complete != 2)),
-            word_ends_panel.eq(accepted & word_ends_step & steps.last),
+            word_ends_panel.eq(accepted & word_ends_step & steps.last_of_pass),
             Cat(write.addr, write.data).eq(Cat(loaded, write_bank, self.act.payload)),
             write.en.eq(accepted),
             read.addr.eq(Cat(self.address, read_bank)),
@@ -113,15 +107,15 @@ class PanelBuffer(Unit):
         with m.If(accepted):
             m.d.sync += [loaded.eq(loaded + 1), row.eq(row + 1)]
             with m.If(word_ends_step):
-                steps.step(m)
+                steps.step(m, self.job)
                 m.d.sync += row.eq(0)
         with m.If(word_ends_panel):
             panels.step(m)
-            steps.start(m, self.k)
+            steps.start(m, self.job)
             m.d.sync += [loaded.eq(0), write_bank.eq(~write_bank), loading.eq(~panels.last)]
         with m.If(self.start):
-            panels.start(m, self.m)
-            steps.start(m, self.k)
+            panels.start(m, self.job.m)
+            steps.start(m, self.job)
             m.d.sync += loading.eq(1)
         with m.If(self.release):
             m.d.sync += read_bank.eq(~read_bank)

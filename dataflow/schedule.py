@@ -8,8 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from dataflow.engine import Engine
+from dataflow.job import SIZE_BITS
 from dataflow.output_stationary_engine import OutputStationaryEngine
-from dataflow.weight_stationary_engine import SUM_TURNAROUND, WeightStationaryEngine
+from dataflow.weight_stationary_engine import WeightStationaryEngine
+from pe.base import Mode
 from sw_ref.groups import group_slices
 
 __all__ = ["Schedule", "schedule_of"]
@@ -25,6 +27,17 @@ class Schedule(ABC):
     """What an engine does for one product C (M, N) = A (M, K) @ W (K, N), beat by beat.
 
     Beats are arrays of codes: ``(beats, slots)``, where slot 0 goes into the low bits of the stream's payload.
+
+    Parameters
+    ----------
+    engine : Engine
+    m, n, k : int
+    group : int
+        Products along K that make one sum.
+    passes : int
+        How often weights come for the same activations: they are (passes, K, N).
+    mode : int
+        Which of the processing element's modes.
     """
 
     formula: ClassVar[str]
@@ -34,28 +47,68 @@ class Schedule(ABC):
     m: int
     n: int
     k: int
+    group: int
+    passes: int = 1
+    mode: int = 0
 
     def __post_init__(self) -> None:
-        most = {"m": (1 << 20) - 1, "n": (1 << 20) - 1, "k": self.engine.tiling.max_k}
-        for name, limit in most.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name.upper()} must be from 1 to {limit} for this engine, not {getattr(self, name)}")
+        tiling = self.engine.tiling
+        slots = self._slots
+        limits = {
+            "M": (self.m, (1 << SIZE_BITS) - 1),
+            "N": (self.n, (1 << SIZE_BITS) - 1),
+            "K": (self.k, tiling.max_k // slots),
+            "Group": (self.group, tiling.max_group // slots),
+            "Passes": (self.passes, tiling.max_passes),
+        }
+        for name, (value, most) in limits.items():
+            if not 1 <= value <= most:
+                raise ValueError(f"{name} must be from 1 to {most} for this engine, not {value}")
+        if not 0 <= self.mode < len(self.engine.pe.modes):
+            raise ValueError(f"Mode must be from 0 to {len(self.engine.pe.modes) - 1}, not {self.mode}")
+        if (steps := len(self._steps)) > self.engine.steps:
+            raise ValueError(
+                f"K in groups must take at most {self.engine.steps} steps of {self._span}, not {steps} as {self.k} in "
+                f"groups of {self.group} does"
+            )
+        if self.engine.edge and not self.engine.edge.accumulates and self.sums > 1:
+            raise ValueError(
+                f"Group must be all of K ({self.k}) for a drain edge that adds nothing up, not {self.group}"
+            )
+
+    @property
+    def command(self) -> int:
+        """Payload of the command."""
+        slots = self._slots
+        fields = {"m": self.m, "n": self.n, "k": slots * self.k, "group": slots * self.group, "passes": self.passes}
+        fields |= {"mode": self.mode} if self.engine.pe.mode_bits else {}
+        return self.engine.job.const(fields).as_value().value
 
     @property
     def groups(self) -> tuple[slice, ...]:
-        """The runs of K that make one result each."""
-        return group_slices(self.k, self.engine.tiling.group_size)
+        """The runs of K that make one sum each."""
+        return group_slices(self.k, self.group)
+
+    @property
+    def sums(self) -> int:
+        """Sums of each element of C: groups of all passes, those of a pass together."""
+        return self.passes * len(self.groups)
+
+    @property
+    def results(self) -> int:
+        """Results of each element of C: every sum, or what the drain edge makes of them all."""
+        return 1 if self.engine.edge else self.sums
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates that the product takes, padding apart."""
-        return self.m * self.n * self.k
+        return self.m * self.n * self.k * self.passes
 
     @property
     def peak_macs(self) -> int:
         """Multiply-accumulates that the array does in a cycle when nothing is missing."""
         shape = self.engine.shape
-        return shape.rows * shape.cols * self.engine.pe.lanes
+        return shape.rows * shape.cols * self._mode.lanes
 
     @property
     def utilization(self) -> float:
@@ -65,7 +118,7 @@ class Schedule(ABC):
     @property
     def operands(self) -> dict[str, int]:
         """Operands that enter on each stream, padding left out."""
-        return {"act": self.m * self.k, "weight": len(self._rows) * self.k * self.n}
+        return {"act": self.m * self.k, "weight": len(self._rows) * self.passes * self.k * self.n}
 
     @property
     @abstractmethod
@@ -78,29 +131,58 @@ class Schedule(ABC):
 
     @abstractmethod
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        """Beats of the weights (K, N); what lies beyond their edges is 0, or random codes."""
+        """Beats of the weights (passes, K, N); what lies beyond their edges is 0, or random codes."""
 
-    def result_beats(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Beats of the results, ``(beats, cols)``, of sums (G, M, N); and which of their slots count."""
-        groups = np.arange(len(self.groups))
-        group, row, col = (
+    def column_beats(self, parameters: np.ndarray) -> np.ndarray:
+        """Beats of a parameter of columns (sums, N), ``(beats, cols)``; what lies beyond their edges is 0."""
+        beats = _pick(parameters, np.arange(self.sums)[None, :, None], self._cols[:, None, :])
+        return np.tile(beats.reshape(-1, self.engine.shape.cols), (len(self._rows), 1))
+
+    def row_beats(self, parameters: np.ndarray) -> np.ndarray:
+        """Beats of a parameter of rows (sums, M), ``(beats, 1)``."""
+        rows = self._rows[:, None, None, :]
+        picked = _pick(parameters, np.arange(self.sums)[:, None], rows)
+        shape = (len(self._rows), len(self._cols), *picked.shape[2:])
+        return np.broadcast_to(picked, shape)[np.broadcast_to(rows >= 0, shape)][:, None]
+
+    def output_beats(self, parameters: np.ndarray) -> np.ndarray:
+        """Beats of a parameter of columns (N,), ``(beats, cols)``; what lies beyond their edges is 0."""
+        return np.tile(_pick(parameters[None], np.array(0), self._cols), (len(self._rows), 1))
+
+    def result_beats(self, results: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Beats of `results` (results, M, N), ``(beats, cols)``; and which of their slots count."""
+        index, row, col = (
             places.reshape(-1, self.engine.shape.cols)
             for places in np.broadcast_arrays(
-                groups[None, None, :, None, None],
+                np.arange(self.results)[None, None, :, None, None],
                 self._rows[:, None, None, :, None],
                 self._cols[None, :, None, None, :],
             )
         )
         beats = row[:, 0] >= 0
-        return sums[group, row, col][beats], (col >= 0)[beats]
+        return results[index, row, col][beats], (col >= 0)[beats]
 
     def collect(self, beats: np.ndarray) -> np.ndarray:
-        """Sums (G, M, N) out of the beats of results ``(beats, cols)``."""
-        shape = (len(self.groups), self.m, self.n)
+        """Results (results, M, N) out of their beats ``(beats, cols)``."""
+        shape = (self.results, self.m, self.n)
         order, counted = self.result_beats(np.arange(np.prod(shape)).reshape(shape))
-        sums = np.empty(np.prod(shape), beats.dtype)
-        sums[order[counted]] = beats[counted]
-        return sums.reshape(shape)
+        results = np.empty(np.prod(shape), beats.dtype)
+        results[order[counted]] = beats[counted]
+        return results.reshape(shape)
+
+    @property
+    def _mode(self) -> Mode:
+        return self.engine.pe.modes[self.mode]
+
+    @property
+    def _slots(self) -> int:
+        """Slots of a step that a product of this mode takes."""
+        return self.engine.pe.lanes // self._mode.lanes
+
+    @property
+    def _span(self) -> int:
+        """Products along K of a step."""
+        return self.engine.span // self._slots
 
     @property
     def _rows(self) -> np.ndarray:
@@ -115,77 +197,82 @@ class Schedule(ABC):
     @property
     def _steps(self) -> np.ndarray:
         """K for each step and product of the step; -1 where a group ends before the step does."""
-        return _padded(self.groups, self.engine.span)
+        return _padded(self.groups, self._span)
 
 
 class OutputStationarySchedule(Schedule):
-    """Panels of rows, blocks of columns, steps of K; a tile of results after each group."""
+    """Panels of rows, blocks of columns, passes, steps of K; a tile of sums after each group."""
 
     formula: ClassVar[str] = (
-        "2 + ceil(M/rows) * ceil(N/cols) * (sum over groups of max(steps, rows)) - max(0, rows - steps) "
-        "+ array_latency + 2 + rows of the last panel; steps = ceil(group's K / lanes), that of the first group in the "
-        "subtrahend"
+        "2 + ceil(M/rows) * ceil(N/cols) * passes * (sum over groups of max(steps, rows, turnaround)) - "
+        "max(0, rows - steps, turnaround - steps) + latency + 2 + rows of the last panel; steps = ceil(group's K / "
+        "lanes), that of the first group in the subtrahend; rows - 1 - steps more, if that is above 0 and the drain "
+        "edge has parameters of rows"
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
-        beats = _pick(codes, row, k, random, self.engine.pe.act.bits)
-        return beats.reshape(-1, self.engine.shape.rows * self.engine.pe.lanes)
+        beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
+        return beats.reshape(-1, self.engine.shape.rows * self._mode.lanes)
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        k, col = self._steps[None, :, None, :], self._cols[:, None, :, None]
-        beats = _pick(codes, k, col, random, self.engine.pe.weight.bits)
-        return np.tile(beats.reshape(-1, self.engine.shape.cols * self.engine.pe.lanes), (len(self._rows), 1))
+        k, col = self._steps[None, None, :, None, :], self._cols[:, None, None, :, None]
+        planes = np.arange(self.passes)[None, :, None, None, None]
+        beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
+        return np.tile(beats.reshape(-1, self.engine.shape.cols * self._mode.lanes), (len(self._rows), 1))
 
     @property
     def cycles(self) -> int:
-        rows = self.engine.shape.rows
-        steps = [-(-(group.stop - group.start) // self.engine.span) for group in self.groups]
-        # sums end one after the other, no two less than `rows` cycles apart
-        tiles = len(self._rows) * len(self._cols)
-        to_last_sum = steps[0] + tiles * sum(max(count, rows) for count in steps) - max(steps[0], rows)
+        apart = self.engine.group_cycles
+        steps = [-(-(group.stop - group.start) // self._span) for group in self.groups]
+        # parameters of rows come in one by one, and the first sums wait for those of all their rows
+        first = max(steps[0], min(self.m, self.engine.shape.rows) - 1 if "row" in self.engine.parameter_bits else 0)
+        # sums end one after the other, no two less than `apart` cycles apart
+        tiles = len(self._rows) * len(self._cols) * self.passes
+        to_last_sum = first + tiles * sum(max(count, apart) for count in steps) - max(steps[0], apart)
         last_rows = int((self._rows[-1] >= 0).sum())
-        return _START + to_last_sum + self.engine.array.latency + _FIFO_LATENCY + last_rows
+        return _START + to_last_sum + self.engine.latency + _FIFO_LATENCY + last_rows
 
 
 class WeightStationarySchedule(Schedule):
-    """Panels of rows, blocks of columns, blocks of K; each row of a panel passes each block."""
+    """Panels of rows, blocks of columns, passes, blocks of K; each row of a panel passes each block."""
 
     formula: ClassVar[str] = (
-        "3 + load + sum over all blocks of max(panel's rows, next block's load + 1, 3) + array_latency + 2, without "
+        "3 + load + sum over all blocks of max(panel's rows, next block's load + 1, turnaround) + latency + 2, without "
         "waiting after the last; load = beats of weights of a block, at most rows"
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
-        beats = _pick(codes, row, k, random, self.engine.pe.act.bits)
+        beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
         return beats[np.broadcast_to(row >= 0, beats.shape)[..., 0]]
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        shape, lanes = self.engine.shape, self.engine.pe.lanes
-        steps = self._steps.reshape(-1, shape.rows, lanes)
-        k, col = steps[None, :, :, None, :], self._cols[:, None, None, :, None]
-        beats = _pick(codes, k, col, random, self.engine.pe.weight.bits)
+        cols, lanes = self.engine.shape.cols, self._mode.lanes
+        steps = self._steps.reshape(-1, self.engine.shape.rows, lanes)
+        k, col = steps[None, None, :, :, None, :], self._cols[:, None, None, None, :, None]
+        planes = np.arange(self.passes)[None, :, None, None, None, None]
+        beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
         # a row of the array without a single weight is not loaded
-        beats = beats[:, steps[:, :, 0] >= 0]
-        return np.tile(beats.reshape(-1, shape.cols * lanes), (len(self._rows), 1))
+        beats = beats[:, :, steps[:, :, 0] >= 0]
+        return np.tile(beats.reshape(-1, cols * lanes), (len(self._rows), 1))
 
     @property
     def cycles(self) -> int:
-        loads = (self._steps.reshape(-1, self.engine.shape.rows, self.engine.pe.lanes)[:, :, 0] >= 0).sum(1)
+        loads = (self._steps.reshape(-1, self.engine.shape.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
         swap, last_row, turnaround = 0, 0, 0
         for rows in (self._rows >= 0).sum(1):
-            for load in np.tile(loads, len(self._cols)):
+            for load in np.tile(loads, len(self._cols) * self.passes):
                 # a block is taken into use once it is loaded and the rows have passed the one before
                 swap = max(swap + load + 1, last_row)
                 first_row = max(swap + 1, last_row + 1 + turnaround)
                 last_row = first_row + rows - 1
-                turnaround = max(0, SUM_TURNAROUND - rows)
-        return int(last_row + 1 + self.engine.array.latency + _FIFO_LATENCY + 1)
+                turnaround = max(0, self.engine.group_cycles - rows)
+        return int(last_row + 1 + self.engine.latency + _FIFO_LATENCY + 1)
 
 
-def schedule_of(engine: Engine, *, m: int, n: int, k: int) -> Schedule:
-    """The schedule of ``engine`` for one product.
+def schedule_of(engine: Engine, *, m: int, n: int, k: int, group: int = 0, passes: int = 1, mode: int = 0) -> Schedule:
+    """The schedule of ``engine`` for one product; ``group`` 0 stands for that of its tiling, or all of K.
 
     Raises
     ------
@@ -196,7 +283,8 @@ def schedule_of(engine: Engine, *, m: int, n: int, k: int) -> Schedule:
         OutputStationaryEngine.dataflow: OutputStationarySchedule,
         WeightStationaryEngine.dataflow: WeightStationarySchedule,
     }
-    return kinds[engine.dataflow](engine=engine, m=m, n=n, k=k)
+    group = group or min(engine.tiling.group_size or k, max(k, 1))
+    return kinds[engine.dataflow](engine=engine, m=m, n=n, k=k, group=group, passes=passes, mode=mode)
 
 
 def _padded(runs: Sequence[slice], span: int) -> np.ndarray:
@@ -211,9 +299,9 @@ def _padded(runs: Sequence[slice], span: int) -> np.ndarray:
 
 
 def _pick(
-    codes: np.ndarray, row: np.ndarray, col: np.ndarray, random: np.random.Generator | None, bits: int
+    codes: np.ndarray, *places: np.ndarray, random: np.random.Generator | None = None, bits: int = 1
 ) -> np.ndarray:
-    """``codes[row, col]``, and padding where either is -1."""
-    row, col = np.broadcast_arrays(row, col)
-    padding = 0 if random is None else random.integers(0, 1 << bits, row.shape)
-    return np.where((row >= 0) & (col >= 0), codes[row, col], padding)
+    """``codes[places]``, and padding where one of them is -1: 0, or random codes of ``bits`` bits."""
+    places = np.broadcast_arrays(*places)
+    padding = 0 if random is None else random.integers(0, 1 << bits, places[0].shape)
+    return np.where(np.logical_and.reduce([place >= 0 for place in places]), codes[tuple(places)], padding)

@@ -1,16 +1,15 @@
 """Counters that walk over a dimension in pieces, as the schedule does."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
 
 __all__ = ["BlockWalk", "DepthWalk", "depth_steps", "low_ones"]
 
 
-def depth_steps(depth: int, *, span: int, group_size: int) -> int:
+def depth_steps(depth: int, *, span: int, group: int) -> int:
     """Steps that `DepthWalk` takes over K = ``depth``."""
-    if not group_size:
-        return -(-depth // span)
-    groups, rest = divmod(depth, group_size)
-    return groups * -(-group_size // span) + -(-rest // span)
+    groups, rest = divmod(depth, group)
+    return groups * -(-group // span) + -(-rest // span)
 
 
 def low_ones(count: Value, width: int) -> Value:
@@ -24,15 +23,15 @@ class BlockWalk:
     Parameters
     ----------
     span : int
-    most : int
-        Largest ``count``.
+    bits : int
+        Width of ``count``.
     name : str
         Prefix of the register's name.
     """
 
-    def __init__(self, *, span: int, most: int, name: str) -> None:
+    def __init__(self, *, span: int, bits: int, name: str) -> None:
         self.span = span
-        self.left = Signal(range(most + 1), name=f"{name}_left")
+        self.left = Signal(bits, name=f"{name}_left")
 
     @property
     def last(self) -> Value:
@@ -54,32 +53,29 @@ class BlockWalk:
 
 
 class DepthWalk:
-    """Walks over K in steps of ``span`` that never cross the end of a group.
+    """Walks over K in steps of ``span`` that never cross the end of a group, as often as there are passes.
 
     Parameters
     ----------
     span : int
         Products of a step.
-    group_size : int
-        0 for one group over all of K.
-    most : int
-        Largest K.
+    layout : StructLayout
+        Of a job, see `dataflow.job.job_layout`.
     name : str
         Prefix of the registers' names.
     """
 
-    def __init__(self, *, span: int, group_size: int, most: int, name: str) -> None:
+    def __init__(self, *, span: int, layout: data.StructLayout, name: str) -> None:
         self.span = span
-        self.group_size = group_size if group_size < most else 0
-        self._k_left = Signal(range(most + 1), name=f"{name}_k_left")
-        self._group_left = Signal(range(self.group_size + 1), name=f"{name}_group_left")
+        self._k_left = Signal(layout["k"].shape, name=f"{name}_k_left")
+        self._group_left = Signal(layout["group"].shape, name=f"{name}_group_left")
+        self._passes_left = Signal(layout["passes"].shape, name=f"{name}_passes_left")
         self.first_of_group = Signal(name=f"{name}_first_of_group")
+        self.first_group = Signal(name=f"{name}_first_group")
 
     @property
     def _left(self) -> Value:
         """What is left of this group."""
-        if not self.group_size:
-            return self._k_left
         return Mux(self._k_left < self._group_left, self._k_left, self._group_left)
 
     @property
@@ -88,29 +84,40 @@ class DepthWalk:
         return self._left <= self.span
 
     @property
-    def last(self) -> Value:
+    def last_of_pass(self) -> Value:
         """This step ends K."""
-        if not self.group_size:
-            return self.last_of_group
         return self.last_of_group & (self._k_left <= self._group_left)
+
+    @property
+    def last(self) -> Value:
+        """This step ends the last pass over K."""
+        return self.last_of_pass & (self._passes_left == 1)
 
     @property
     def used(self) -> Value:
         """Products of this step."""
         return Mux(self.last_of_group, self._left, self.span)[: self.span.bit_length()]
 
-    def start(self, m: Module, depth: Value) -> None:
-        """In the next cycle, stand at the first step."""
+    def start(self, m: Module, job: data.View) -> None:
+        """In the next cycle, stand at the first step of a job's first pass."""
         m.d.sync += [
-            self._k_left.eq(depth),
-            self._group_left.eq(self.group_size),
+            self._k_left.eq(job.k),
+            self._group_left.eq(job.group),
+            self._passes_left.eq(job.passes),
             self.first_of_group.eq(1),
+            self.first_group.eq(1),
         ]
 
-    def step(self, m: Module) -> None:
-        """In the next cycle, stand at the next step."""
+    def step(self, m: Module, job: data.View) -> None:
+        """In the next cycle, stand at the next step; after the last one, at the first again."""
         m.d.sync += [
             self._k_left.eq(self._k_left - self.used),
-            self._group_left.eq(Mux(self.last_of_group, self.group_size, self._group_left - self.span)),
+            self._group_left.eq(Mux(self.last_of_group, job.group, self._group_left - self.span)),
             self.first_of_group.eq(self.last_of_group),
         ]
+        with m.If(self.last_of_group):
+            m.d.sync += self.first_group.eq(0)
+        with m.If(self.last_of_pass):
+            m.d.sync += [self._k_left.eq(job.k), self._passes_left.eq(self._passes_left - 1)]
+        with m.If(self.last):
+            m.d.sync += [self._passes_left.eq(job.passes), self.first_group.eq(1)]

@@ -165,8 +165,10 @@ class WeightStationaryArray(Unit):
 
     Ports
     -----
-    act : In(rows * lanes * act bits), weight : In(cols * lanes * weight bits)
+    act : In(rows * row_code_bits), weight : In(cols * column_code_bits)
         Codes, lane 0 of row (column) 0 in the low bits.
+    mode : In(mode_bits), only if the processing element has several modes
+        What the codes of this cycle are of.
     mask : In(rows * lanes)
         Activations that count.
     load : In(rows), swap : In(1)
@@ -187,9 +189,10 @@ class WeightStationaryArray(Unit):
         self._edge = edge_latency(pe, masked=True)
         super().__init__(
             {
-                "act": In(shape.rows * pe.lanes * pe.act.bits),
+                "act": In(shape.rows * pe.row_code_bits),
                 "mask": In(shape.rows * pe.lanes),
-                "weight": In(shape.cols * pe.lanes * pe.weight.bits),
+                "weight": In(shape.cols * pe.column_code_bits),
+                **({"mode": In(pe.mode_bits)} if pe.mode_bits else {}),
                 "load": In(shape.rows),
                 "swap": In(1),
                 "base": In(shape.cols * accumulator.bits),
@@ -209,7 +212,8 @@ class WeightStationaryArray(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         pe, shape = self.pe, self.shape
-        act, weight = place_edges(m, pe, shape, act=self.act, mask=self.mask, weight=self.weight)
+        mode = self.mode if pe.mode_bits else None
+        act, weight = place_edges(m, pe, shape, act=self.act, mask=self.mask, weight=self.weight, mode=mode)
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
         for over, band in pairwise(bands):
             m.d.comb += band.above.eq(over.below)

@@ -1,19 +1,24 @@
 """Weight-stationary engine: a block of weights stays while the rows of a panel pass it."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
-from dataflow.engine import SIZE_BITS, Engine, Parts
-from dataflow.panel import PanelBuffer
+from dataflow.engine import Engine, Parts
+from dataflow.job import SIZE_BITS
+from dataflow.row_sums import WeightStationaryRowSum
 from dataflow.walk import BlockWalk, DepthWalk, low_ones
 from dataflow.weight_stationary import WeightStationaryArray
 from hw.delay import delayed
+from hw.unit import place
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
 SUM_TURNAROUND = 3
 """Cycles from reading a sum of the panel to when it can be read again, with the next block added."""
+
+# What the last products of a group say of its sums, see `dataflow.engine.Leaving`.
+_FLAGS = ("first", "completes", "final")
 
 
 class WeightStationaryEngine(Engine):
@@ -38,36 +43,34 @@ class WeightStationaryEngine(Engine):
     def _make_array(self) -> WeightStationaryArray:
         return WeightStationaryArray(pe=self.pe, shape=self.shape, accumulator=self.accumulator)
 
-    def _panel(self) -> PanelBuffer:
-        return PanelBuffer(
-            width=len(self.act.payload),
-            rows=self.panel_rows,
-            by_row=True,
-            span=self.span,
-            group_size=self.tiling.group_size,
-            max_k=self.tiling.max_k,
-            size_bits=SIZE_BITS,
-        )
+    @property
+    def group_cycles(self) -> int:
+        return max(SUM_TURNAROUND, self.turnaround)
 
-    def _result_depth(self) -> int:
-        return self.array.latency + 6
+    @property
+    def _by_row(self) -> bool:
+        return True
+
+    @property
+    def _rows_in_flight(self) -> int:
+        return self.latency + 6
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         loader = self._elaborate_loader(m, parts)
         block = Signal(loader.block.shape(), name="block")
         active = Signal()
         rows_left = Signal(range(self.panel_rows + 1))
-        settling = Signal(range(SUM_TURNAROUND))
+        settling = Signal(range(self.group_cycles))
         first_row, fire, last_fire = Signal(), Signal(), Signal()
         panel, array = parts.panel, parts.array
+        ready = parts.elaborate_reserve(
+            m, rows=Const(1), starts=first_row, completes=block.completes, ends=fire & block.ends_group
+        )
 
         m.d.comb += [
-            fire.eq(
-                active & panel.available & (~block.ends_group | (parts.free != 0)) & (~first_row | (settling == 0))
-            ),
+            fire.eq(active & panel.available & (~block.ends_group | ready) & (~first_row | (settling == 0))),
             last_fire.eq(fire & (rows_left == 1)),
             loader.swap.eq(loader.loaded & (~active | last_fire)),
-            parts.reserve.eq(fire & block.ends_group),
             panel.release.eq(last_fire & block.ends_panel),
         ]
         with m.If(settling != 0):
@@ -77,10 +80,9 @@ class WeightStationaryEngine(Engine):
         with m.If(last_fire):
             m.d.sync += active.eq(0)
             # the panel's first row must not come round before its sum can be read
-            for rows in range(1, SUM_TURNAROUND):
-                with m.If(block.rows == rows):
-                    m.d.sync += settling.eq(SUM_TURNAROUND - rows)
-            with m.If(block.ends_k):
+            with m.If(block.rows < self.group_cycles):
+                m.d.sync += settling.eq(self.group_cycles - block.rows)
+            with m.If(block.ends_pass):
                 m.d.sync += panel.address.eq(0)
         with m.If(loader.swap):
             m.d.sync += [
@@ -99,17 +101,28 @@ class WeightStationaryEngine(Engine):
             array.mask.eq(delayed(m, mask, 1, name="issued_mask")),
             array.swap.eq(delayed(m, loader.swap, 1, name="issued_swap", init=0)),
         ]
-        token = Cat(fire, first_row, block.starts_group, block.ends_group, block.final & (rows_left == 1))
-        self._elaborate_sums(m, parts, token)
+        token = data.StructLayout(
+            dict.fromkeys(("valid", "first_row", "starts_group", "ends_group", "end", *_FLAGS), 1)
+        )
+        now = Signal(token, name="issued")
+        m.d.comb += [
+            now.valid.eq(fire),
+            now.first_row.eq(first_row),
+            now.starts_group.eq(block.starts_group),
+            now.ends_group.eq(block.ends_group),
+            now.end.eq(rows_left == 1),
+            *(now[flag].eq(block[flag]) for flag in _FLAGS),
+        ]
+        self._elaborate_sums(m, parts, now)
         return ~active & ~loader.busy
 
     def _elaborate_loader(self, m: Module, parts: Parts) -> "_Loader":
         """Load one block of weights ahead of the one in use."""
-        lanes, most = self.pe.lanes, (1 << SIZE_BITS) - 1
+        lanes = self.pe.lanes
         loader = _Loader(rows=self.panel_rows, span=self.span)
-        depth = DepthWalk(span=self.span, group_size=self.tiling.group_size, most=self.tiling.max_k, name="block")
-        row_blocks = BlockWalk(span=self.panel_rows, most=most, name="m")
-        col_blocks = BlockWalk(span=self.shape.cols, most=most, name="n")
+        depth = DepthWalk(span=self.span, layout=self.job, name="block")
+        row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
+        col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         row = Signal(self.shape.rows, name="load_row", init=1)
         k = Signal(range(self.span + 1), name="load_k")
         accepted = Signal(name="weight_accepted")
@@ -121,7 +134,9 @@ class WeightStationaryEngine(Engine):
             block.used.eq(depth.used),
             block.starts_group.eq(depth.first_of_group),
             block.ends_group.eq(depth.last_of_group),
-            block.ends_k.eq(depth.last),
+            block.ends_pass.eq(depth.last_of_pass),
+            block.first.eq(depth.first_group),
+            block.completes.eq(depth.last if self.drain else depth.last_of_group),
             block.ends_panel.eq(depth.last & col_blocks.last),
             block.final.eq(depth.last & col_blocks.last & row_blocks.last),
             parts.array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight")),
@@ -132,53 +147,69 @@ class WeightStationaryEngine(Engine):
             with m.If(k + lanes >= depth.used):
                 m.d.sync += [row.eq(1), k.eq(0), loader.loaded.eq(1)]
         with m.If(loader.swap):
-            depth.step(m)
+            depth.step(m, job)
             m.d.sync += loader.loaded.eq(0)
-            with m.If(block.ends_k):
-                depth.start(m, job.k)
+            with m.If(depth.last):
                 col_blocks.step(m)
             with m.If(block.ends_panel):
                 col_blocks.start(m, job.n)
                 row_blocks.step(m)
                 m.d.sync += loader.busy.eq(~block.final)
         with m.If(parts.start):
-            depth.start(m, self.command.payload.k)
-            col_blocks.start(m, self.command.payload.n)
-            row_blocks.start(m, self.command.payload.m)
+            depth.start(m, parts.current)
+            col_blocks.start(m, parts.current.n)
+            row_blocks.start(m, parts.current.m)
             m.d.sync += loader.busy.eq(1)
         return loader
 
-    def _elaborate_sums(self, m: Module, parts: Parts, token: Value) -> None:
+    def _elaborate_sums(self, m: Module, parts: Parts, token: data.View) -> None:
         """Add each product to the panel's sum of its row and column, and pass complete sums on."""
-        array = parts.array
-        m.submodules.sums = memory = Memory(shape=len(array.base), depth=self.panel_rows, init=[])
+        array, leaving = parts.array, parts.leaving
+        base_row_sum, row_sum = self._elaborate_row_sum(m, array)
+        m.submodules.sums = memory = Memory(shape=len(array.base) + self.row_sum_bits, depth=self.panel_rows, init=[])
         write, read = memory.write_port(), memory.read_port()
         # the array takes the base one cycle before it gives the result; the memory takes one more to find it
-        token = delayed(m, token, array.latency - 1, name="token", init=0)
-        valid, first_row, starts_group, ends_group, final = token
+        token = token.shape()(delayed(m, token.as_value(), array.latency - 1, name="token", init=0))
         row = Signal.like(read.addr, name="sum_row")
-        m.d.comb += read.addr.eq(Mux(first_row, 0, row + 1))
-        with m.If(valid):
+        m.d.comb += read.addr.eq(Mux(token.first_row, 0, row + 1))
+        with m.If(token.valid):
             m.d.sync += row.eq(read.addr)
 
-        starts_group = delayed(m, starts_group, 1, name="base_starts_group")
-        m.d.comb += array.base.eq(Mux(starts_group, 0, read.data))
+        starts_group = delayed(m, token.starts_group, 1, name="base_starts_group")
+        m.d.comb += Cat(array.base, base_row_sum).eq(Mux(starts_group, 0, read.data))
 
+        flags = [token[flag] & (token.end if flag == "final" else 1) for flag in _FLAGS]
         m.d.comb += [
             write.addr.eq(delayed(m, read.addr, 2, name="write_row")),
-            write.data.eq(array.result),
-            write.en.eq(delayed(m, valid & ~ends_group, 2, name="write_sum", init=0)),
-            parts.push.eq(delayed(m, valid & ends_group, 2, name="push_sum", init=0)),
-            parts.push_last.eq(delayed(m, final, 2, name="push_final")),
+            write.data.eq(Cat(array.result, row_sum)),
+            write.en.eq(delayed(m, token.valid & ~token.ends_group, 2, name="write_sum", init=0)),
+            leaving.sums.eq(array.result),
+            leaving.row_sum.eq(row_sum),
+            leaving.row.eq(write.addr),
+            leaving.valid.eq(delayed(m, token.valid & token.ends_group, 2, name="leave_sum", init=0)),
+            leaving.ends_group.eq(delayed(m, token.end, 2, name="leave_end")),
+            Cat(leaving.first, leaving.last, leaving.final).eq(delayed(m, Cat(flags), 2, name="leave_flags")),
         ]
+
+    def _elaborate_row_sum(self, m: Module, array: WeightStationaryArray) -> tuple[Value, Value]:
+        """The sum of a row's activations, which goes with the sums: what to add to, and what comes of it."""
+        bits = self.row_sum_bits
+        base, row_sum = Signal(bits, name="base_row_sum"), Signal(bits, name="next_row_sum", reset_less=True)
+        if bits:
+            steps = array.latency - 1
+            total = WeightStationaryRowSum(act=self.pe.act, lanes=self.span, bits=bits, most=steps)
+            place(m, "row_sum", total)
+            m.d.comb += [total.codes.eq(array.act), total.mask.eq(array.mask)]
+            m.d.sync += row_sum.eq(base + delayed(m, total.sum, steps - total.latency, name="row_total"))
+        return base, row_sum
 
 
 class _Loader:
     """The block of weights that comes next.
 
     ``busy`` while there are more; ``loaded`` when it is in place; ``swap`` takes it into use. `block` tells what it is:
-    ``rows`` of the panel that pass it, ``used`` products along K, and whether it starts or ends a group, ends K, ends
-    the panel, and ends the product.
+    ``rows`` of the panel that pass it, ``used`` products along K, and whether it starts or ends a group, ends a pass
+    over K, ends the panel, is of the first sums of elements of C, completes them, and ends the product.
     """
 
     def __init__(self, *, rows: int, span: int) -> None:
@@ -192,9 +223,9 @@ class _Loader:
                     "used": span.bit_length(),
                     "starts_group": 1,
                     "ends_group": 1,
-                    "ends_k": 1,
+                    "ends_pass": 1,
                     "ends_panel": 1,
-                    "final": 1,
+                    **dict.fromkeys(_FLAGS, 1),
                 }
             ),
             name="next_block",

@@ -23,7 +23,8 @@ from hw.cache import write_whole
 from hw.tools import ToolError
 from macforge.area import area as measure_area
 from macforge.describe import derived
-from macforge.design import Design, design_names, load_design, to_toml
+from macforge.design import Design, design_names, load_design
+from macforge.plain import to_toml
 from macforge.product import MismatchError
 from macforge.product import matmul as multiply
 from macforge.simulation import simulate
@@ -53,6 +54,9 @@ All = Annotated[bool, typer.Option("--all", help="All named designs.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
+]
+Cells = Annotated[
+    int | None, typer.Option(min=1, help="Resize arrays to so many cells each way; a flat array stays flat.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -129,10 +133,11 @@ def sim(
     stalls: Annotated[float, typer.Option(help="Probability of a stall on each stream and cycle.")] = 0.0,
     waves: Annotated[Path | None, typer.Option(help="Record waves to this .fst or .vcd file.")] = None,
     settings: Settings = None,
+    cells: Cells = None,
     json_: Json = False,
 ) -> None:
     """Simulate designs in Verilator, and compare every bit and cycle with the model."""
-    chosen = _chosen(designs, all_, settings)
+    chosen = _chosen(designs, all_, settings, cells)
     if waves and len(chosen) > 1:
         raise ValueError(f"Waves are recorded of one design, not of {len(chosen)}")
     kind = "" if waves is None else waves.suffix.removeprefix(".")
@@ -193,13 +198,14 @@ def area(
     family: Annotated[str, typer.Option(help=f"{', '.join(FPGA_FAMILIES)}, or all.")] = "all",
     seeds: Annotated[int, typer.Option(min=0, help="Place and route this often; 0: not at all.")] = 3,
     settings: Settings = None,
+    cells: Cells = None,
     json_: Json = False,
 ) -> None:
     """Synthesize the arrays of designs, without their operand buffers, and count what they take."""
     families = list(FPGA_FAMILIES) if family == "all" else [family]
     if family != "all" and family not in FPGA_FAMILIES:
         raise ValueError(f"Family must be one of {', '.join(FPGA_FAMILIES)} or all, not {family!r}")
-    jobs = [(design, each) for design in _chosen(designs, all_, settings) for each in families]
+    jobs = [(design, each) for design in _chosen(designs, all_, settings, cells) for each in families]
     rows = [
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
         for design, each in _progress(jobs, "synthesizing")
@@ -210,7 +216,7 @@ def area(
 @app.command()
 def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")] = Path("report"),
-    designs: Annotated[str, typer.Option(help="Names, separated by commas, or all.")] = "all",
+    designs: Annotated[str, typer.Option(help="Names, separated by commas; headline or all.")] = "headline",
     weights: Annotated[Path | None, typer.Option(help="Your weights: .safetensors or .npy.")] = None,
     tensor: Annotated[str | None, typer.Option(help="Tensor of a .safetensors file.")] = None,
     layout: Annotated[str, typer.Option(help="How your file holds it: kn, or nk as torch does.")] = "kn",
@@ -222,8 +228,10 @@ def report(
     from macforge.report import make_report, write_report
     from macforge.workload import load_layer, load_weight
 
-    names = design_names() if designs == "all" else designs.split(",")
+    names = design_names() if designs in ("all", "headline") else designs.split(",")
     chosen = [load_design(name, settings or ()) for name in names]
+    if designs == "headline":
+        chosen = [design for design in chosen if design.headline]
     if weights is None and tensor is not None:
         raise ValueError(f"Tensor {tensor!r} needs --weights, the file that holds it")
     layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
@@ -238,10 +246,13 @@ def report(
         raise MismatchError(", ".join(failures))
 
 
-def _chosen(designs: list[str] | None, all_: bool, settings: list[str] | None) -> list[Design]:
+def _chosen(
+    designs: list[str] | None, all_: bool, settings: list[str] | None, cells: int | None = None
+) -> list[Design]:
     if all_ == bool(designs):
         raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
-    return [load_design(name, settings or ()) for name in (design_names() if all_ else designs)]
+    chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs)]
+    return chosen if cells is None else [design.resized(cells) for design in chosen]
 
 
 def _designs() -> list[dict[str, object]]:

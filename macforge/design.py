@@ -1,10 +1,8 @@
 """A design: everything that decides what is generated, as one small value; TOML in, TOML out."""
 
 import dataclasses
-import difflib
-import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -13,60 +11,18 @@ from pathlib import Path
 from dataflow import ENGINES
 from dataflow.engine import Engine, Tiling
 from dataflow.mesh import Shape
+from macforge.choices import AccumulatorChoice, DrainChoice, QuantizerChoices
+from macforge.plain import build, one_of, set_key
 from pe import FAMILIES
 from pe.base import PE
-from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow, bits_for, capacity
+from sw_ref.accumulate import Accumulator, bits_for, capacity
 from sw_ref.catalog import parse_format
+from sw_ref.drain import Drain
 from sw_ref.quantize import Quantizer
 
-__all__ = ["AccumulatorChoice", "Design", "QuantizerChoice", "design_names", "load_design", "to_toml"]
+__all__ = ["Design", "design_names", "load_design"]
 
 _NAMED = resources.files("macforge") / "designs"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccumulatorChoice:
-    """How sums are kept.
-
-    Parameters
-    ----------
-    bits : int
-        Width; 0 for what exact sums over a group of ``tiling.max_k`` products at most take.
-    overflow : {"refuse", "wrap", "saturate"}
-        ``refuse``: a width that could overflow is an error.
-    """
-
-    bits: int = 0
-    overflow: Overflow = "refuse"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= 63:
-            raise ValueError(f"Accumulator bits must be from 1 to 63, or 0 to derive them, not {self.bits!r}")
-        if self.overflow not in OVERFLOWS:
-            raise ValueError(f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuantizerChoice:
-    """How real numbers become codes, see `sw_ref.quantize.Quantizer`; groups are those of the tiling.
-
-    Parameters
-    ----------
-    scheme : {"auto", "symmetric", "asymmetric"}
-        ``auto``: symmetric if the format holds values of both signs, else asymmetric.
-    granularity : {"tensor", "channel", "group"}
-    """
-
-    scheme: str = "auto"
-    granularity: str = "channel"
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuantizerChoices:
-    """The quantizers of both operands."""
-
-    act: QuantizerChoice = field(default_factory=QuantizerChoice)
-    weight: QuantizerChoice = field(default_factory=QuantizerChoice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +51,11 @@ class Design:
     accumulator : AccumulatorChoice
     tiling : Tiling
     quantizer : QuantizerChoices
+    drain : DrainChoice
+    headline : bool
+        Whether the report shows it unless told otherwise.
+    report_tokens : int
+        Rows of the layer that the report computes; 0 for all.
     summary, source : str
         What it is, and where it comes from.
 
@@ -115,15 +76,18 @@ class Design:
     accumulator: AccumulatorChoice = field(default_factory=AccumulatorChoice)
     tiling: Tiling = field(default_factory=Tiling)
     quantizer: QuantizerChoices = field(default_factory=QuantizerChoices)
+    drain: DrainChoice = field(default_factory=DrainChoice)
+    headline: bool = False
+    report_tokens: int = 0
     summary: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        _one_of("Family", self.family, FAMILIES)
-        _one_of("Dataflow", self.dataflow, ENGINES)
+        one_of("Family", self.family, FAMILIES)
+        one_of("Dataflow", self.dataflow, ENGINES)
         known = FAMILIES[self.family].options()
         for option in self.options:
-            _one_of(f"Option of family {self.family}", option, known)
+            one_of(f"Option of family {self.family}", option, known)
         # making the parts checks them
         for part in ("engine", "act_quantizer", "weight_quantizer"):
             getattr(self, part)
@@ -137,7 +101,7 @@ class Design:
     @property
     def depth(self) -> int:
         """Products of the longest sum: a group of K, or all of it."""
-        return min(self.tiling.group_size or self.tiling.max_k, self.tiling.max_k)
+        return self.tiling.max_group
 
     @cached_property
     def sums(self) -> Accumulator:
@@ -153,10 +117,35 @@ class Design:
             )
         return Accumulator(bits, self.accumulator.overflow)
 
+    @cached_property
+    def edge(self) -> Drain | None:
+        """The drain edge, its accumulator wide enough and its claim checked; None without steps."""
+        if self.drain == DrainChoice():
+            return None
+        given = self.drain.accumulator
+        scaled = self.drain.build(Accumulator(32))
+        if scaled.accumulates_floats:
+            return scaled
+        count = self.tiling.max_passes * -(-self.tiling.max_k // self.tiling.max_group)
+        needed = bits_for(self._engine(scaled).edge.term.integers | 0, count)
+        bits = given.bits or needed
+        if given.overflow == "refuse" and bits < needed:
+            raise ValueError(
+                f"Drain accumulator must have at least {needed} bits for {count} sums, not {bits}; or its overflow "
+                "must be wrap or saturate"
+            )
+        if bits > 63:
+            raise ValueError(f"Drain accumulator must have at most 63 bits, not the {bits} of {count} exact sums")
+        return self.drain.build(Accumulator(bits, given.overflow))
+
     @property
     def engine(self) -> Engine:
         """A new engine: array, operand buffers and streams."""
-        return ENGINES[self.dataflow](pe=self.pe, shape=self.array, accumulator=self.sums, tiling=self.tiling)
+        return self._engine(self.edge)
+
+    def _engine(self, drain: Drain | None) -> Engine:
+        parts = {"pe": self.pe, "shape": self.array, "accumulator": self.sums, "tiling": self.tiling, "drain": drain}
+        return ENGINES[self.dataflow](**parts)
 
     @property
     def act_quantizer(self) -> Quantizer:
@@ -168,22 +157,37 @@ class Design:
         """What turns real weights into codes."""
         return self._quantizer("weight")
 
-    def _quantizer(self, side: str) -> Quantizer:
+    def wide_quantizer(self, side: str) -> Quantizer:
+        """What turns the salient part of an operand into codes."""
+        return self._quantizer(side, getattr(self.quantizer, side).wide)
+
+    def _quantizer(self, side: str, form: str = "") -> Quantizer:
         choice = getattr(self.quantizer, side)
         if choice.granularity == "group" and not self.tiling.group_size:
             raise ValueError(f"Quantizer {side}.granularity group takes a tiling.group_size above 0, not 0")
         group_size = self.tiling.group_size if choice.granularity == "group" else 0
-        form, scheme = getattr(self.pe, side), choice.scheme
+        name = form or choice.format
+        form, scheme = parse_format(name) if name else getattr(self.pe, side), choice.scheme
         if scheme == "auto":
             lo, hi = form.bounds
             scheme = "symmetric" if lo < 0 < hi else "asymmetric"
-        return Quantizer(form, scheme, choice.granularity, group_size)
+        return Quantizer(form, scheme, choice.granularity, group_size, clip_search=choice.clip_search)
+
+    def resized(self, cells: int) -> "Design":
+        """The design with ``cells`` x ``cells`` cells: fewer rows and more columns, if it has fewer rows."""
+        if cells < 1:
+            raise ValueError(f"Cells must be at least 1 each way, not {cells}")
+        shape = self.array
+        rows = min(cells, shape.rows)
+        cols = cells * cells // rows
+        tile = {"tile_rows": min(shape.tile_rows, rows), "tile_cols": min(shape.tile_cols, cols)}
+        return dataclasses.replace(self, array=dataclasses.replace(shape, rows=rows, cols=cols, **tile))
 
     def with_settings(self, settings: Iterable[str]) -> "Design":
         """This design with fields replaced, each given as ``key=value``, such as ``array.rows=4``."""
         table = self.to_table()
         for setting in settings:
-            _set(table, setting)
+            set_key(table, setting)
         return _from_table(self.name, table)
 
     def to_table(self) -> dict[str, object]:
@@ -214,7 +218,7 @@ def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
             raise ValueError(f"Design must be a file that exists, not {design}")
         name, text = path.stem, path.read_text(encoding="utf-8")
     else:
-        name = _one_of("Design", str(design), design_names(), "; or a path that ends in .toml")
+        name = one_of("Design", str(design), design_names(), "; or a path that ends in .toml")
         text = (_NAMED / f"{name}.toml").read_text(encoding="utf-8")
     try:
         table = tomllib.loads(text)
@@ -222,76 +226,9 @@ def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
         raise ValueError(f"Design {design} is not TOML: {error}") from error
     table.pop("derived", None)
     for setting in settings:
-        _set(table, setting)
+        set_key(table, setting)
     return _from_table(name, table)
 
 
-def to_toml(table: Mapping[str, object]) -> str:
-    """Nested plain data as TOML: values first, then a section for each table."""
-    return "".join(_toml_lines(table, ""))
-
-
-def _toml_lines(table: Mapping[str, object], section: str) -> Iterator[str]:
-    # what JSON writes for text, numbers, booleans and lists of these is TOML too
-    values = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    if section and (values or not table):
-        yield f"\n[{section}]\n"
-    for key, value in values.items():
-        yield f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _toml_lines(value, f"{section}.{key}" if section else key)
-
-
 def _from_table(name: str, table: Mapping[str, object]) -> Design:
-    return _build(Design, {**table, "name": name}, "")
-
-
-def _build(kind: type, table: object, where: str) -> object:
-    """A dataclass out of plain nested data, with unknown and missing keys refused by their full names."""
-    if not isinstance(table, Mapping):
-        raise ValueError(f"Design key {where.removesuffix('.')} must be a table, not {table!r}")
-    members = {member.name: member for member in dataclasses.fields(kind)}
-    values = {}
-    for key, value in table.items():
-        _one_of("Design key", f"{where}{key}", [f"{where}{member}" for member in members])
-        member = members[key].type
-        if dataclasses.is_dataclass(member):
-            value = _build(member, value, f"{where}{key}.")
-        elif member is str and not isinstance(value, str):
-            raise ValueError(f"Design key {where}{key} must be text, not {value!r}")
-        elif key == "options" and not isinstance(value, Mapping):
-            raise ValueError(f"Design key {where}{key} must be a table, not {value!r}")
-        values[key] = value
-    for member in members.values():
-        optional = member.default is not dataclasses.MISSING or member.default_factory is not dataclasses.MISSING
-        if member.name not in values and not optional:
-            raise ValueError(f"Design must have the key {where}{member.name}")
-    return kind(**values)
-
-
-def _set(table: dict[str, object], setting: str) -> None:
-    """Replace one field of a design's plain data."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise ValueError(f"Setting must be key=value, such as array.rows=4, not {setting!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *path, last = key.split(".")
-    for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise ValueError(f"Setting {setting!r} goes below {part}, which is a single value")
-    table[last] = value
-
-
-def _one_of(what: str, given: object, accepted: Iterable[str], more: str = "") -> str:
-    accepted = list(accepted)
-    if given not in accepted:
-        close = difflib.get_close_matches(str(given), accepted, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        listing = ", ".join(accepted) or "none at all"
-        raise ValueError(f"{what} must be one of {listing}{more}, not {given!r}{hint}")
-    return given
+    return build(Design, {**table, "name": name})

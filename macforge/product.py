@@ -5,14 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from dataflow.schedule import schedule_of
 from macforge.design import Design
-from sw_ref.dequantize import dequantize_gemm
-from sw_ref.formats import Format
-from sw_ref.quantize import Quantized, Quantizer
-from tb.engine import Product, expected_sums, simulate_engine
+from macforge.lowering import Lowered, lower, lower_sums
+from tb.engine import expected_results, simulate_engine
 
-__all__ = ["MatmulResult", "MismatchError", "matmul", "quantize_operands"]
+__all__ = ["MatmulResult", "MismatchError", "lowered", "matmul"]
 
 Engine = Literal["rtl", "ref"]
 
@@ -28,7 +25,7 @@ class MatmulResult:
     Parameters
     ----------
     product : ndarray
-        C (M, N): int64 if both operands were integers, else float32.
+        C (M, N): int64 if both operands were integers and there is no drain edge, else float32.
     cycles : int or None
         Cycles that the hardware took; None from the model.
     predicted_cycles : int
@@ -63,27 +60,29 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
     """
     if engine not in ("rtl", "ref"):
         raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
-    act_q, weight_q = quantize_operands(design, act, weight)
+    job = lowered(design, act, weight)
     hardware = design.engine
-    schedule = schedule_of(hardware, m=len(act), n=weight.shape[1], k=act.shape[1])
+    schedules = [product.schedule(hardware) for product in job.products]
     cycles = None
     if engine == "ref":
-        sums = expected_sums(hardware, act_q.codes, weight_q.codes)
+        results = [expected_results(hardware, product) for product in job.products]
     else:
-        outcome, done = simulate_engine(hardware, [Product(act=act_q.codes, weight=weight_q.codes)])
+        outcome, done = simulate_engine(hardware, job.products)
         if outcome.failure is not None:
             raise MismatchError(outcome.failure)
-        sums, cycles = done[0].sums, done[0].cycles
-    exact = act.dtype.kind in "iu" and weight.dtype.kind in "iu"
+        results, cycles = [one.results for one in done], sum(one.cycles for one in done)
     return MatmulResult(
-        product=sums.sum(axis=0) if exact else dequantize_gemm(sums, act_q, weight_q),
+        product=job.real(results),
         cycles=cycles,
-        predicted_cycles=schedule.cycles,
+        predicted_cycles=sum(schedule.cycles for schedule in schedules),
     )
 
 
-def quantize_operands(design: Design, act: np.ndarray, weight: np.ndarray) -> tuple[Quantized, Quantized]:
-    """Codes, scales and zero points of both operands; integers keep their values."""
+def lowered(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> Lowered:
+    """Two matrices as the design's engine takes them; integers keep their values.
+
+    ``bias`` (N,) is only taken by a drain edge that adds one.
+    """
     for name, operand in (("act", act), ("weight", weight)):
         if operand.ndim != 2 or 0 in operand.shape:
             raise ValueError(f"{name} must be a matrix, not of shape {operand.shape}")
@@ -91,19 +90,4 @@ def quantize_operands(design: Design, act: np.ndarray, weight: np.ndarray) -> tu
             raise ValueError(f"{name} must hold integers or floats, not {operand.dtype}")
     if act.shape[1] != weight.shape[0]:
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {act.shape} and {weight.shape}")
-    return (
-        _quantize(act, design.pe.act, design.act_quantizer, k_axis=1, what="act"),
-        _quantize(weight, design.pe.weight, design.weight_quantizer, k_axis=0, what="weight"),
-    )
-
-
-def _quantize(operand: np.ndarray, form: Format, quantizer: Quantizer, *, k_axis: int, what: str) -> Quantized:
-    if operand.dtype.kind == "f":
-        return quantizer.quantize(operand, k_axis=k_axis, what=what)
-    return Quantized(
-        codes=form.from_values(operand, what=what),
-        scale=np.ones((1, 1), np.float32),
-        zero_point=np.zeros((1, 1), np.int64),
-        format=form,
-        k_axis=k_axis,
-    )
+    return lower(design, act, weight, bias) if design.edge else lower_sums(design, act, weight)

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,18 +13,16 @@ from typing import ClassVar
 import jinja2
 import numpy as np
 
-from dataflow.schedule import schedule_of
 from hw.cache import cached_json, digest, write_whole
 from hw.verilog import emit_verilog
 from macforge.area import area
 from macforge.design import Design
-from macforge.product import quantize_operands
+from macforge.product import lowered
 from macforge.tables import figure
 from macforge.verilog import tool_versions
 from macforge.workload import Layer
-from sw_ref.dequantize import dequantize_gemm
 from sw_ref.quantize import sqnr_db
-from tb.engine import Product, expected_sums, simulate_engine
+from tb.engine import expected_results, simulate_engine
 
 __all__ = ["Report", "make_report", "write_report"]
 
@@ -57,7 +55,6 @@ class Report:
         "sqnr_db": "SQNR dB",
         "cycles": "cycles",
         "macs_per_cycle": "MACs/cycle",
-        "utilization": "utilization",
         "xc7_lut_per_mac": "xc7 LUT/MAC",
         "xc7_ff_per_mac": "xc7 FF/MAC",
         "xc7_baseline_lut": "xc7 acc + a*b",
@@ -91,8 +88,6 @@ def make_report(
         Told how many of how many steps are done.
     """
     shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
-    for design in designs:
-        schedule_of(design.engine, m=shape[0], n=shape[1], k=shape[2])
     steps = [
         (index, step, argument)
         for step, argument in ((_verify, layer), (_area, "xc7"), (_area, "ecp5"), (_fmax, "ecp5"))
@@ -130,45 +125,41 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
     return [*paths, path]
 
 
-def _resized(design: Design, cells: int) -> Design:
-    """The design with a square array of ``cells`` x ``cells``."""
-    shape = design.array
-    tile = {"tile_rows": min(shape.tile_rows, cells), "tile_cols": min(shape.tile_cols, cells)}
-    return replace(design, array=replace(shape, rows=cells, cols=cells, **tile))
-
-
 def _verify(design: Design, layer: Layer) -> dict[str, object]:
     """The layer through the RTL: is it the model's, how long does it take, and how far is it from the float layer."""
-    design = _resized(design, _LAYER_ARRAY)
+    design = design.resized(_LAYER_ARRAY)
     engine = design.engine
-    act, weight = quantize_operands(design, layer.act, layer.weight)
+    act = layer.act[: design.report_tokens or None]
+    bias = layer.bias if design.drain.bias else None
+    job = lowered(design, act, layer.weight, bias)
     verilog = emit_verilog(engine)
 
     def run() -> dict[str, object]:
-        outcome, done = simulate_engine(engine, [Product(act=act.codes, weight=weight.codes)], verilog=verilog)
-        return {"failure": outcome.failure, "cycles": done[0].cycles if done else None}
+        outcome, done = simulate_engine(engine, job.products, verilog=verilog)
+        return {"failure": outcome.failure, "cycles": sum(one.cycles for one in done) if done else None}
 
     versions = tool_versions()
-    key = digest(
-        verilog,
-        act.codes.tobytes(),
-        weight.codes.tobytes(),
-        versions["verilator"],
-        versions["cocotb"],
-        _bench_sources(),
-    )
+    operands = [
+        np.ascontiguousarray(array).tobytes()
+        for product in job.products
+        for array in (product.act, product.planes, *product.parameters.values())
+    ]
+    key = digest(verilog, *operands, versions["verilator"], versions["cocotb"], _bench_sources())
     found = cached_json("layer", key, run)
-    schedule = schedule_of(engine, m=len(layer.act), n=layer.weight.shape[1], k=layer.act.shape[1])
-    exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64)
-    # where the hardware is verified, its sums are the model's
-    product = dequantize_gemm(expected_sums(engine, act.codes, weight.codes), act, weight)
+    schedules = [product.schedule(engine) for product in job.products]
+    exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
+    if design.drain.relu:
+        exact = np.maximum(exact, 0)
+    # where the hardware is verified, its results are the model's
+    product = job.real([expected_results(engine, one) for one in job.products])
+    macs = act.shape[0] * act.shape[1] * layer.weight.shape[1]
     return {
+        "tokens": len(act),
         "verified": found["failure"] is None,
         "failure": found["failure"],
         "cycles": found["cycles"],
-        "predicted_cycles": schedule.cycles,
-        "macs_per_cycle": schedule.peak_macs,
-        "utilization": schedule.macs / (found["cycles"] * schedule.peak_macs) if found["cycles"] else None,
+        "predicted_cycles": sum(schedule.cycles for schedule in schedules),
+        "macs_per_cycle": macs / found["cycles"] if found["cycles"] else None,
         "sqnr_db": sqnr_db(exact, product),
     }
 
@@ -180,10 +171,10 @@ def _bench_sources() -> list[str]:
 
 
 def _area(design: Design, family: str) -> dict[str, object]:
-    table = area(_resized(design, _AREA_ARRAY), family=family, seeds=()).to_table()
+    table = area(design.resized(_AREA_ARRAY), family=family, seeds=()).to_table()
     kept = ("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "baseline_lut", "lut_ratio", "flow")
     return {f"{family}_{key}": table[key] for key in kept}
 
 
 def _fmax(design: Design, family: str) -> dict[str, object]:
-    return {"fmax_mhz": area(_resized(design, _FMAX_ARRAY), family=family, seeds=(1,)).median_fmax_mhz}
+    return {"fmax_mhz": area(design.resized(_FMAX_ARRAY), family=family, seeds=(1,)).median_fmax_mhz}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.schedule import schedule_of
 from macforge.design import Design
+from macforge.lowering import lower
 from tb.engine import Product, simulate_engine
 
 __all__ = ["SimulationReport", "simulate"]
@@ -28,7 +28,7 @@ class SimulationReport:
     predicted_cycles : int
         From the command to the last result, as measured, and as predicted for when nothing stalls.
     utilization : float or None
-        Useful multiply-accumulates of all that the array could have done in `cycles`.
+        Useful products of cells, of all that the array could have done in `cycles`.
     operands : dict
         Operands that entered, for each stream.
     macs_per_second : float
@@ -67,7 +67,9 @@ def simulate(
     stalls: float = 0.0,
     waves: str = "",
 ) -> SimulationReport:
-    """Multiply random codes in Verilator and compare every result with the model.
+    """Multiply random operands in Verilator and compare every result with the model.
+
+    A processing element with several modes multiplies in each; columns of several precisions are a product each.
 
     Parameters
     ----------
@@ -93,15 +95,14 @@ def simulate(
     engine = design.engine
     m = 2 * engine.panel_rows + 1 if m is None else m
     n = 2 * design.array.cols + 1 if n is None else n
-    k = min(3 * engine.span + 20, design.tiling.max_k) if k is None else k
-    schedule = schedule_of(engine, m=m, n=n, k=k)
-    random = np.random.default_rng(seed)
-    product = Product(
-        act=random.integers(0, 1 << engine.pe.act.bits, (m, k), np.uint32),
-        weight=random.integers(0, 1 << engine.pe.weight.bits, (k, n), np.uint32),
-    )
-    outcome, simulations = simulate_engine(engine, [product], stalls=stalls, seed=seed, waves=waves)
-    cycles = simulations[0].cycles if simulations else None
+    if k is None:
+        group = design.tiling.group_size if design.edge else 0
+        k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
+    products = _products(design, np.random.default_rng(seed), m, n, k)
+    schedules = [product.schedule(engine) for product in products]
+    outcome, simulations = simulate_engine(engine, products, stalls=stalls, seed=seed, waves=waves)
+    cycles = sum(simulation.cycles for simulation in simulations) if outcome.failure is None else None
+    macs = sum(schedule.macs for schedule in schedules)
     return SimulationReport(
         design=design.name,
         m=m,
@@ -110,9 +111,26 @@ def simulate(
         passed=outcome.failure is None,
         failure=outcome.failure,
         cycles=cycles,
-        predicted_cycles=schedule.cycles,
-        utilization=schedule.macs / (cycles * schedule.peak_macs) if cycles else None,
-        operands=schedule.operands,
-        macs_per_second=schedule.macs / outcome.seconds,
+        predicted_cycles=sum(schedule.cycles for schedule in schedules),
+        utilization=macs / sum(s.cycles * s.peak_macs for s in schedules) if cycles else None,
+        operands={side: sum(schedule.operands[side] for schedule in schedules) for side in ("act", "weight")},
+        macs_per_second=macs / outcome.seconds,
         waves=outcome.waves,
+    )
+
+
+def _products(design: Design, random: np.random.Generator, m: int, n: int, k: int) -> tuple[Product, ...]:
+    """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does."""
+    for name, size in (("M", m), ("N", n), ("K", k)):
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, not {size}")
+    if design.edge:
+        return lower(design, random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)).products
+    return tuple(
+        Product(
+            act=random.integers(0, 1 << mode.act.bits, (m, k), np.uint32),
+            weight=random.integers(0, 1 << mode.weight.bits, (k, n), np.uint32),
+            mode=index,
+        )
+        for index, mode in enumerate(design.pe.modes)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dataflow.engine import SIZE_BITS
+from dataflow.engine import Engine
 from hw import yosys
 from hw.cache import write_whole
 from hw.verilog import emit_verilog
@@ -54,19 +54,30 @@ def generate_verilog(design: Design) -> VerilogFiles:
         "top": engine.name,
         "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
         "ports": ports(engine),
-        "payloads": {
-            "command": [f"m: {SIZE_BITS} bits", f"n: {SIZE_BITS} bits", f"k: {design.tiling.max_k.bit_length()} bits"],
-            "act": f"codes of {design.pe.act.name}, lane 0 of row 0 in the low bits",
-            "weight": f"codes of {design.pe.weight.name}, lane 0 of column 0 in the low bits",
-            "result": [
-                f"sums: {design.array.cols} x {engine.accumulator.bits} bits, column 0 low",
-                "last: 1 bit",
-            ],
-        },
+        "payloads": _payloads(engine),
         "derived": derived(design),
         "tools": tool_versions(),
     }
     return VerilogFiles(name=design.name, top=engine.name, verilog=emit_verilog(engine), description=description)
+
+
+def _payloads(engine: Engine) -> dict[str, object]:
+    """Fields of all streams, each from the low bit."""
+    codes = [
+        f"mode {index}: {mode.lanes} x {mode.act.name} a row, {mode.lanes} x {mode.weight.name} a column"
+        for index, mode in enumerate(engine.pe.modes)
+    ]
+    kind = "values" if engine.edge else "sums"
+    return {
+        "command": [f"{name}: {field.width} bits" for name, field in engine.job],
+        "act": [f"{engine.shape.rows} x {engine.pe.row_code_bits} bits, lane 0 of row 0 low", *codes],
+        "weight": [f"{engine.shape.cols} x {engine.pe.column_code_bits} bits, lane 0 of column 0 low", *codes],
+        **{
+            name: [f"{field}: {shape.width} bits" for field, shape in fields.items()]
+            for name, fields in engine.parameter_shapes.items()
+        },
+        "result": [f"{kind}: {engine.shape.cols} x {engine.result_bits} bits, column 0 low", "last: 1 bit"],
+    }
 
 
 def tool_versions() -> dict[str, str]:

@@ -1,17 +1,20 @@
 """Simulates an engine: products in, what the hardware made of them out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from dataflow.engine import SIZE_BITS, Engine
+from dataflow.engine import Engine
 from dataflow.schedule import Schedule, schedule_of
 from hw.verilog import emit_verilog
+from sw_ref.drain import drain
 from sw_ref.gemm import gemm
+from sw_ref.groups import group_slices
 from tb.runner import Bench, Outcome, run_bench
+from tb.streams import packed
 
-__all__ = ["Product", "Simulation", "simulate_engine"]
+__all__ = ["Product", "Simulation", "expected_results", "simulate_engine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +24,33 @@ class Product:
     Parameters
     ----------
     act, weight : ndarray
-        Codes (M, K) and (K, N).
+        Codes (M, K), and (K, N) or (passes, K, N).
+    group : int
+        Products along K that make a sum; 0 for what the engine's tiling says.
+    mode : int
+        Which of the processing element's modes.
+    parameters : mapping
+        What the drain edge takes, see `sw_ref.drain.drain`.
     abandon_after : int, optional
         Reset the engine this many cycles into the product, and go on with the next.
     """
 
     act: np.ndarray
     weight: np.ndarray
+    group: int = 0
+    mode: int = 0
+    parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
     abandon_after: int | None = None
+
+    @property
+    def planes(self) -> np.ndarray:
+        """Weights (passes, K, N)."""
+        return self.weight if self.weight.ndim == 3 else self.weight[None]
+
+    def schedule(self, engine: Engine) -> Schedule:
+        """What an engine does for it."""
+        passes, k, n = self.planes.shape
+        return schedule_of(engine, m=len(self.act), n=n, k=k, group=self.group, passes=passes, mode=self.mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +59,15 @@ class Simulation:
 
     Parameters
     ----------
-    sums : ndarray
-        Sums (G, M, N) as the hardware put them out, int64.
+    results : ndarray
+        What the hardware put out, int64 (results, M, N): all sums, or what the drain edge made of them.
     cycles : int
         From the command to the last result.
     schedule : Schedule
         What was predicted.
     """
 
-    sums: np.ndarray
+    results: np.ndarray
     cycles: int
     schedule: Schedule
 
@@ -59,7 +81,7 @@ def simulate_engine(
     waves: str = "",
     verilog: str | None = None,
 ) -> tuple[Outcome, list[Simulation]]:
-    """Run products through an engine in Verilator and hold the results against `sw_ref.gemm.gemm`.
+    """Run products through an engine in Verilator and hold the results against `expected_results`.
 
     Parameters
     ----------
@@ -92,9 +114,8 @@ def simulate_engine(
         top=engine.name,
         module="tb.engine_bench",
         settings={
-            "act_bits": engine.pe.act.bits,
-            "weight_bits": engine.pe.weight.bits,
-            "sum_bits": engine.accumulator.bits,
+            "streams": ["act", "weight", *engine.parameter_bits],
+            "result_bits": engine.result_bits,
             "cols": engine.shape.cols,
             "stalls": stalls,
             "seed": seed,
@@ -106,7 +127,7 @@ def simulate_engine(
     outcome = run_bench(bench)
     kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]
     simulations = [
-        Simulation(sums=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
+        Simulation(results=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
         for (i, schedule), cycles in zip(kept, outcome.figures.get("cycles", []), strict=True)
     ]
     return outcome, simulations
@@ -118,41 +139,75 @@ class _Stimulus:
 
     schedule: Schedule
     arrays: dict[str, np.ndarray]
-    description: dict[str, int]
+    description: dict[str, int | str]
 
 
 def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> _Stimulus:
-    (m, k), n = product.act.shape, product.weight.shape[1]
-    schedule = schedule_of(engine, m=m, n=n, k=k)
-    expected, counted = schedule.result_beats(expected_sums(engine, product.act, product.weight))
+    schedule = product.schedule(engine)
+    expected, counted = schedule.result_beats(expected_results(engine, product))
     description = {
-        "m": m,
-        "n": n,
-        "k": k,
-        "command": m | n << SIZE_BITS | k << 2 * SIZE_BITS,
+        "name": f"{schedule.m} x {schedule.n} x {schedule.k}",
+        "command": schedule.command,
         "rows": len(expected),
         "cycles": schedule.cycles,
     }
     if product.abandon_after is not None:
         description["abandon_after"] = product.abandon_after
+    pe, mode = engine.pe, engine.pe.modes[product.mode]
+    act = schedule.act_beats(product.act, random=random)
+    weight = schedule.weight_beats(product.planes, random=random)
     arrays = {
-        "act": schedule.act_beats(product.act, random=random),
-        "weight": schedule.weight_beats(product.weight, random=random),
+        "act": packed((act, mode.act.bits), lanes=mode.lanes, word=pe.row_code_bits),
+        "weight": packed((weight, mode.weight.bits), lanes=mode.lanes, word=pe.column_code_bits),
+        **_parameter_beats(engine, schedule, product.parameters),
         "expected": expected,
         "counted": counted,
     }
     return _Stimulus(schedule=schedule, arrays=arrays, description=description)
 
 
-def expected_sums(engine: Engine, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """What the model says of one product of codes: sums (G, M, N)."""
-    return gemm(
-        act,
-        weight,
-        act=engine.pe.act,
-        weight=engine.pe.weight,
-        accumulator=engine.accumulator,
-        group_size=engine.tiling.group_size,
-        step=engine.span,
-        rule=engine.pe.rule,
+def _parameter_beats(engine: Engine, schedule: Schedule, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Payloads of the streams of parameters."""
+    beats = {"column": schedule.column_beats, "row": schedule.row_beats, "output": schedule.output_beats}
+    payloads = {}
+    for kind, shapes in engine.parameter_shapes.items():
+        fields = []
+        for name, shape in shapes.items():
+            codes = np.asarray(parameters[name]).astype(np.int64)
+            if name == "scale" and codes.ndim == 3:
+                # the terms of a scale lie side by side
+                terms = codes << (np.arange(len(codes)) * (shape.width // len(codes)))[:, None, None]
+                codes = np.bitwise_or.reduce(terms, axis=0)
+            fields.append((beats[kind](codes), shape.width))
+        payloads[kind] = packed(*fields)
+    return payloads
+
+
+def expected_results(engine: Engine, product: Product) -> np.ndarray:
+    """What the model says of one product of codes: int64 (results, M, N)."""
+    mode = engine.pe.modes[product.mode]
+    group = product.schedule(engine).group
+    slots = engine.pe.lanes // mode.lanes
+    sums = np.concatenate(
+        [
+            gemm(
+                product.act,
+                plane,
+                act=mode.act,
+                weight=mode.weight,
+                accumulator=engine.accumulator,
+                group_size=group,
+                step=engine.span // slots,
+                rule=engine.pe.rule,
+            )
+            for plane in product.planes
+        ]
     )
+    if not engine.drain:
+        return sums
+    act = mode.act.to_fixed(product.act)
+    row_sums = np.stack([act[:, k].sum(axis=1) for k in group_slices(act.shape[1], group)] * len(product.planes))
+    results = drain(sums, row_sums, product.parameters, engine.drain)[None].astype(np.int64)
+    # codes of floats are read as two's complement, as all results are
+    unused = 64 - engine.result_bits
+    return results << unused >> unused

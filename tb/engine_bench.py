@@ -1,8 +1,8 @@
 """Bench of an engine: products of any size through its streams, against the model, bit for bit.
 
-The request holds, for each product ``i``, the beats ``act_i`` and ``weight_i`` (codes) and the ``expected_i`` beats of
-results with the slots of them that count, ``counted_i``; its settings are the widths of the streams, the stalls, and
-the cycles that each product must take.
+The request holds, for each product ``i``, the payloads of all input streams (``act_i``, ``weight_i``, ...) as bytes,
+and the ``expected_i`` beats of results with the slots of them that count, ``counted_i``; its settings are the names of
+these streams, the width of a result, the stalls, and the cycles that each product must take.
 """
 
 import cocotb
@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from tb.request import Request
-from tb.streams import Sink, Source, pack, reset, unpack
+from tb.streams import Sink, Source, payloads, reset, unpack
 
 __all__ = ["products"]
 
@@ -27,24 +27,23 @@ async def products(dut) -> None:
     random = np.random.default_rng(settings["seed"])
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     dut.rst.value = 0
-    for name in ("command", "act", "weight"):
+    for name in ("command", *settings["streams"]):
         getattr(dut, f"{name}__valid").value = 0
     dut.result__ready.value = 0
     await reset(dut)
 
     figures, arrays = {"cycles": []}, {}
     for index, product in enumerate(settings["products"]):
-        act = pack(request.arrays[f"act_{index}"], settings["act_bits"])
-        weight = pack(request.arrays[f"weight_{index}"], settings["weight_bits"])
+        inputs = {name: payloads(request.arrays[f"{name}_{index}"]) for name in settings["streams"]}
         if "abandon_after" in product:
-            await _run(dut, product, act, weight, random, settings["stalls"], most=product["abandon_after"])
+            await _run(dut, product, inputs, random, settings["stalls"], most=product["abandon_after"])
             await reset(dut)
             continue
-        cycles, payloads = await _run(dut, product, act, weight, random, settings["stalls"])
-        slots, bits = settings["cols"], settings["sum_bits"]
+        cycles, beats = await _run(dut, product, inputs, random, settings["stalls"])
+        slots, bits = settings["cols"], settings["result_bits"]
         mask = (1 << (slots * bits)) - 1
-        arrays[f"result_{index}"] = unpack([payload & mask for payload in payloads], slots, bits)
-        arrays[f"last_{index}"] = np.array([payload >> (slots * bits) for payload in payloads])
+        arrays[f"result_{index}"] = unpack([beat & mask for beat in beats], slots, bits)
+        arrays[f"last_{index}"] = np.array([beat >> (slots * bits) for beat in beats])
         figures["cycles"].append(cycles)
     request.report(figures=figures, arrays=arrays)
     _judge(request, figures, arrays)
@@ -54,7 +53,7 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
     """Assert that what came out is what the model says."""
     kept = [(i, p) for i, p in enumerate(request.settings["products"]) if "abandon_after" not in p]
     for (index, product), cycles in zip(kept, figures["cycles"], strict=True):
-        name = "product {m} x {n} x {k}".format(**product)
+        name = f"product {product['name']}"
         result, expected = arrays[f"result_{index}"], request.arrays[f"expected_{index}"]
         assert result.shape == expected.shape, f"{name}: {len(result)} rows of results, not {len(expected)}"
         counted = request.arrays[f"counted_{index}"]
@@ -71,7 +70,7 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
             assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
 
 
-async def _run(dut, product, act, weight, random, stalls, most=None) -> tuple[int, list[int]]:
+async def _run(dut, product, inputs, random, stalls, most=None) -> tuple[int, list[int]]:
     """One product: cycles from the command to the last result, and the payloads of the results.
 
     With ``most``, give up after that many cycles.
@@ -79,10 +78,7 @@ async def _run(dut, product, act, weight, random, stalls, most=None) -> tuple[in
     command = product["command"]
     assert command >> len(dut.command__payload) == 0, f"sizes of {product} do not fit the command"
     control = Source(dut, "command", [command], stalls=stalls, random=random)
-    sources = [control] + [
-        Source(dut, name, payloads, stalls=stalls, random=random)
-        for name, payloads in (("act", act), ("weight", weight))
-    ]
+    sources = [control] + [Source(dut, name, beats, stalls=stalls, random=random) for name, beats in inputs.items()]
     sink = Sink(dut, "result", stalls=stalls, random=random)
     started = ended = None
     cycle, idle = 0, 0

@@ -6,14 +6,38 @@ import numpy as np
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge
 
-__all__ = ["Sink", "Source", "pack", "reset", "unpack"]
+__all__ = ["Sink", "Source", "pack", "packed", "payloads", "reset", "unpack"]
+
+
+def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
+    """Payloads as bytes, low ones first: uint8 ``(beats, bytes)``.
+
+    Parameters
+    ----------
+    fields : (array (beats, slots), int)
+        Codes, and the bits of each. A slot of the payload holds one code of each field, the first field's in the low
+        bits; slot 0 is in the low bits of the payload.
+    lanes, word : int
+        With ``word``, each ``lanes`` slots are put into a word of so many bits, which may be more than they take.
+    """
+    planes = [
+        ((codes[:, :, None].astype(np.uint64) >> np.arange(bits, dtype=np.uint64)) & 1).astype(np.uint8)
+        for codes, bits in fields
+    ]
+    slots = np.concatenate(planes, axis=2)
+    words = slots.reshape(len(slots), -1, lanes * slots.shape[2])
+    words = np.pad(words, ((0, 0), (0, 0), (0, max(0, word - words.shape[2]))))
+    return np.packbits(words.reshape(len(words), -1), axis=1, bitorder="little")
+
+
+def payloads(rows: np.ndarray) -> list[int]:
+    """Payloads out of their bytes, see `packed`."""
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
 def pack(beats: np.ndarray, bits: int) -> list[int]:
     """Payloads of beats ``(beats, slots)`` of codes, slot 0 in the low bits of ``bits`` each."""
-    planes = (beats[:, :, None].astype(np.uint64) >> np.arange(bits, dtype=np.uint64)) & 1
-    rows = np.packbits(planes.astype(np.uint8).reshape(len(beats), -1), axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+    return payloads(packed((beats, bits)))
 
 
 def unpack(payloads: Sequence[int], slots: int, bits: int) -> np.ndarray:

@@ -27,6 +27,21 @@ CASES = {
     },
     "shift-add": {"family": "shift_add", "lanes": 2, "weight": "uint5", "shape": Shape(rows=3, cols=3)},
     "codebook": {"family": "codebook", "weight": "nf4", "shape": Shape(rows=2, cols=3)},
+    "table-tile": {
+        "family": "table",
+        "weight": "bipolar2",
+        "lanes": 4,
+        "shape": Shape(rows=2, cols=4, tile_rows=2, tile_cols=4),
+    },
+    "table-lossy": {
+        "family": "table",
+        "weight": "bipolar1",
+        "lanes": 8,
+        "options": {"k": 4, "table_bits": 8},
+        "shape": Shape(rows=3, cols=2),
+        "accumulator": Accumulator(20, "wrap"),
+    },
+    "ternary-table": {"family": "ternary_table", "weight": "ternary", "lanes": 2, "shape": Shape(rows=2, cols=3)},
     "saturate-tall": {"shape": Shape(rows=9, cols=1), "accumulator": Accumulator(10, "saturate")},
     "wrap-single": {"shape": Shape(rows=1, cols=1), "accumulator": Accumulator(9, "wrap"), "weight": "uint2"},
 }
@@ -43,6 +58,7 @@ def make_engine(
     shape=None,
     tiling=None,
     accumulator=None,
+    drain=None,
 ):
     pe = FAMILIES[family](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **(options or {}))
     return ENGINES[dataflow](
@@ -50,6 +66,7 @@ def make_engine(
         shape=shape or Shape(rows=4, cols=3),
         accumulator=accumulator or Accumulator(20),
         tiling=tiling or Tiling(max_k=40, panel_rows=6),
+        drain=drain,
     )
 
 
@@ -98,7 +115,7 @@ class TestEngine:
         for one, simulation in zip(products, done, strict=True):
             assert simulation.cycles == simulation.schedule.cycles
             if engine.accumulator.overflow == "refuse":
-                np.testing.assert_array_equal(simulation.sums, expected(engine, one))
+                np.testing.assert_array_equal(simulation.results, expected(engine, one))
 
     @pytest.mark.parametrize("stalls", [0.1, 0.5, 0.9])
     def test_any_size_with_stalls_and_resets(self, dataflow, case, stalls):
@@ -113,21 +130,21 @@ class TestEngine:
         assert len(done) == len(products) // 2
         for one, simulation in zip(products[1::2], done, strict=True):
             if engine.accumulator.overflow == "refuse":
-                np.testing.assert_array_equal(simulation.sums, expected(engine, one))
+                np.testing.assert_array_equal(simulation.results, expected(engine, one))
 
 
 @pytest.mark.parametrize("dataflow", ENGINES)
 def test_wrong_expectation_is_noticed(dataflow, monkeypatch):
     """The bench compares: one bit off in one sum of the model is a failure that names the place."""
     engine = make_engine(dataflow)
-    right = simulate_engine.__globals__["expected_sums"]
+    right = simulate_engine.__globals__["expected_results"]
 
     def wrong(*arguments):
         sums = right(*arguments)
         sums[0, 2, 1] ^= 1
         return sums
 
-    monkeypatch.setitem(simulate_engine.__globals__, "expected_sums", wrong)
+    monkeypatch.setitem(simulate_engine.__globals__, "expected_results", wrong)
     one = product(engine, np.random.default_rng(3), 4, 3, 9)
     outcome, _ = simulate_engine(engine, [one])
     assert "1 of 12 results differ, the first in row 2, column 1" in outcome.failure
@@ -152,7 +169,7 @@ def test_operand_traffic(dataflow):
     assert schedule.operands == {"act": 13 * 20, "weight": panels * 20 * 7}
     act, weight = np.ones((13, 20), np.uint32), np.ones((20, 7), np.uint32)
     assert schedule.act_beats(act).sum() == schedule.operands["act"]
-    assert schedule.weight_beats(weight).sum() == schedule.operands["weight"]
+    assert schedule.weight_beats(weight[None]).sum() == schedule.operands["weight"]
 
 
 @pytest.mark.parametrize("dataflow", ENGINES)

@@ -1,0 +1,135 @@
+"""The drain edge of one column, for each sum: zero points and scales."""
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from dataflow.drain_steps import CONVERT, MULTIPLY, PipelinedColumn, float_product, register, to_float
+from hw.multiply import Multiply
+from hw.number import Number, total
+from hw.unit import place
+from sw_ref.binary_float import FloatShape
+from sw_ref.drain import Drain
+from sw_ref.interval import Interval
+from sw_ref.signs import PowerOfTwo
+
+__all__ = ["TermColumn"]
+
+
+class TermColumn(PipelinedColumn):
+    """Steps 1 and 2: ``term = (sum - weight_zero * row_sum - act_zero * column_sum) * scale``.
+
+    Parameters
+    ----------
+    drain : Drain
+    sums, row_sum : Interval
+        What they can be.
+    fields : tuple of (str, Shape)
+        Parameters, see `field_shapes`.
+    """
+
+    late = ("act_scale",)
+
+    def __init__(
+        self, *, drain: Drain, sums: Interval, row_sum: Interval, fields: tuple[tuple[str, Shape], ...]
+    ) -> None:
+        self.drain = drain
+        self.sums = sums
+        self.row_sum_interval = row_sum
+        self._fields = dict(fields)
+        centred = sums
+        row_sum_port = {}
+        if drain.weight_zero:
+            centred = centred - drain.weight_zero.interval * row_sum
+            row_sum_port = {"row_sum": In(Shape(row_sum.signed_bits, True))}
+        if drain.act_zero:
+            centred = centred - drain.act_zero.interval * self._interval("column_sum")
+        self.centred = centred
+        self.integers = centred * (drain.scale_interval if not isinstance(drain.scale, FloatShape) else 1)
+        term = Shape(drain.arithmetic.bits) if drain.accumulates_floats else Shape(self.integers.signed_bits, True)
+        taken = [*drain.column_fields, *(("act_zero",) if drain.act_zero else ())]
+        taken += ["act_scale"] if drain.act_scale == "group" else []
+        super().__init__(
+            {
+                "sum": In(Shape(sums.signed_bits, True)),
+                **row_sum_port,
+                **{name: In(self._fields[name]) for name in taken},
+                "term": Out(term),
+            }
+        )
+
+    def _interval(self, field: str) -> Interval:
+        shape = self._fields[field]
+        return Interval.of_bits(shape.width, shape.signed)
+
+    @property
+    def name(self) -> str:
+        return f"drain_term_{len(self.sum)}_to_{len(self.term)}"
+
+    @property
+    def steps(self) -> list[tuple[str, int]]:
+        drain, steps = self.drain, []
+        if drain.weight_zero or drain.act_zero:
+            steps.append(("centre", 2))
+        if isinstance(drain.scale, PowerOfTwo):
+            steps.append(("shift", 1))
+        elif drain.scale and not isinstance(drain.scale, FloatShape):
+            steps.append(("multiply", 1))
+        if drain.accumulates_floats:
+            steps.append(("convert", CONVERT))
+        if isinstance(drain.scale, FloatShape):
+            steps.append(("scale", MULTIPLY))
+        if drain.act_scale == "group":
+            steps.append(("act_scale", MULTIPLY))
+        return steps or [("wait", 1)]
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        term = self.run(m, Number(self.sum, self.sums))
+        m.d.comb += self.term.eq(term.value if isinstance(term, Number) else term)
+        return m
+
+    def _wait(self, m: Module, sum_: Number) -> Number:
+        return register(m, "waiting", sum_)
+
+    def _centre(self, m: Module, sum_: Number) -> Number:
+        centred = register(m, "sum_waiting", sum_)
+        if self.drain.weight_zero:
+            row_sum = Number(self.row_sum, self.row_sum_interval)
+            centred = centred - self._product(m, "weight_zero", Number(self.weight_zero), row_sum)
+        if self.drain.act_zero:
+            centred = centred - self._product(m, "act_zero", Number(self.act_zero), Number(self.column_sum))
+        return register(m, "centred", Number(centred.value, self.centred))
+
+    def _product(self, m: Module, name: str, x: Number, y: Number) -> Number:
+        """``x * y``, a cycle later."""
+        a, b = x.value.shape(), y.value.shape()
+        unit = Multiply(a=(a.width, a.signed), b=(b.width, b.signed), dsp="none", pipeline=1)
+        place(m, f"{name}_product", unit)
+        m.d.comb += [unit.a.eq(x.value), unit.b.eq(y.value)]
+        return Number(unit.product, x.interval * y.interval)
+
+    def _shift(self, m: Module, centred: Number) -> Number:
+        codes, form = self.field(m, "scale"), self.drain.scale
+        shifted = []
+        for index in range(self.drain.scale_terms):
+            code = codes.word_select(index, form.bits)
+            exponent, negative = code[:-1], code[-1]
+            # the exponent field counts from 1, and 0 is 0
+            bits = len(centred.value) + form.terms[0][-1].bit_length() - 1
+            magnitude = Signal(Shape(bits, True), name=f"shifted_{index}")
+            m.d.comb += magnitude.eq(Mux(exponent == 0, 0, (centred.value << exponent) >> 1))
+            spread = centred.interval * form.fixed.interval
+            shifted.append(Number(Mux(negative, -magnitude, magnitude), spread))
+        return register(m, "term_integer", Number(total(shifted).value, self.integers))
+
+    def _multiply(self, m: Module, centred: Number) -> Number:
+        return self._product(m, "scale", centred, Number(self.field(m, "scale")))
+
+    def _convert(self, m: Module, integer: Number) -> Value:
+        return to_float(m, integer, self.drain.arithmetic)
+
+    def _scale(self, m: Module, term: Value) -> Value:
+        return float_product(m, "scaled", term, self.field(m, "scale"), self.drain.arithmetic)
+
+    def _act_scale(self, m: Module, term: Value) -> Value:
+        return float_product(m, "act_scaled", term, self.field(m, "act_scale"), self.drain.arithmetic)

@@ -1,0 +1,157 @@
+"""What a design leaves to choose besides its formats: quantizers, accumulators, the steps of the drain edge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import UnionType
+
+from macforge.plain import one_of
+from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow
+from sw_ref.binary_float import BF16, FP16, FP32
+from sw_ref.catalog import parse_format
+from sw_ref.drain import Drain
+from sw_ref.formats import Format, Int
+from sw_ref.signs import PowerOfTwo
+
+__all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
+
+_FLOATS = {"float32": FP32, "bfloat16": BF16, "float16": FP16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccumulatorChoice:
+    """How sums are kept.
+
+    Parameters
+    ----------
+    bits : int
+        Width; 0 for what exact sums over a group of ``tiling.max_k`` products at most take.
+    overflow : {"refuse", "wrap", "saturate"}
+        ``refuse``: a width that could overflow is an error.
+    """
+
+    bits: int = 0
+    overflow: Overflow = "refuse"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= 63:
+            raise ValueError(f"Accumulator bits must be from 1 to 63, or 0 to derive them, not {self.bits!r}")
+        if self.overflow not in OVERFLOWS:
+            raise ValueError(f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerChoice:
+    """How real numbers become codes; groups are those of the tiling.
+
+    Parameters
+    ----------
+    method : {"uniform", "bcq", "progressive", "mixed"}
+        ``uniform``: `sw_ref.quantize.Quantizer`. ``mixed``: the same, and ``wide`` for what is salient: of weights,
+        columns; of activations, groups of K (`sw_ref.salience`). Of weights only, ``bcq``: `sw_ref.bcq`;
+        ``progressive``: `sw_ref.progressive`.
+    format : str
+        What is quantized to, if it is not the processing element's format: it then comes in digits of that.
+    scheme : {"auto", "symmetric", "asymmetric", "absmean"}
+        ``auto``: symmetric if the format holds values of both signs, else asymmetric.
+    granularity : {"tensor", "channel", "group"}
+    clip_search : int
+        Clipping ratios that are tried.
+    wide : str
+        Format of what is salient, with ``mixed``.
+    fraction : float
+        Of weights, how many columns are salient, with ``mixed``.
+    ratio : float
+        Of activations, how far above the median a channel's largest must be to be salient, with ``mixed``.
+    planes, powers : int
+        Planes, and terms of a scale (0: a float), with ``bcq``.
+    """
+
+    method: str = "uniform"
+    format: str = ""
+    scheme: str = "auto"
+    granularity: str = "channel"
+    clip_search: int = 0
+    wide: str = "int8"
+    fraction: float = 0.1
+    ratio: float = 4.0
+    planes: int = 1
+    powers: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("Quantizer method", self.method, ("uniform", "bcq", "progressive", "mixed"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizerChoices:
+    """The quantizers of both operands."""
+
+    act: QuantizerChoice = field(default_factory=QuantizerChoice)
+    weight: QuantizerChoice = field(default_factory=QuantizerChoice)
+
+    def __post_init__(self) -> None:
+        one_of("Quantizer act.method", self.act.method, ("uniform", "mixed"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrainChoice:
+    """The steps of the drain edge, see `sw_ref.drain.Drain`; without any, there is none, and sums are the results.
+
+    Parameters
+    ----------
+    weight_zero, act_zero, requantize : str
+        An integer format, or ``none``.
+    scale : str
+        ``float32``, ``bfloat16`` or ``float16``, an integer format, a power of two such as ``pot5``, or ``none``.
+    accumulator : AccumulatorChoice
+        Of integers; ``bits`` 0 for what exact sums take.
+    arithmetic : {"float32", "bfloat16", "float16"}
+    scale_terms, act_scale, channel_scale, bias, multiplier_bits, clamp, relu
+        As `sw_ref.drain.Drain` has them; an empty ``clamp`` is none.
+    """
+
+    weight_zero: str = "none"
+    act_zero: str = "none"
+    scale: str = "none"
+    scale_terms: int = 1
+    act_scale: str = "none"
+    channel_scale: bool = False
+    bias: bool = False
+    requantize: str = "none"
+    multiplier_bits: int = 31
+    clamp: Sequence[float] = ()
+    relu: bool = False
+    accumulator: AccumulatorChoice = field(default_factory=AccumulatorChoice)
+    arithmetic: str = "float32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "clamp", tuple(self.clamp))
+
+    def build(self, accumulator: Accumulator) -> Drain:
+        """The drain edge with this accumulator."""
+        one_of("Drain arithmetic", self.arithmetic, _FLOATS)
+        if len(self.clamp) not in (0, 2):
+            raise ValueError(f"Drain clamp must be two numbers, or empty, not {self.clamp!r}")
+        return Drain(
+            weight_zero=self._format("weight_zero", Int),
+            act_zero=self._format("act_zero", Int),
+            scale=_FLOATS.get(self.scale) or self._format("scale", Int | PowerOfTwo),
+            scale_terms=self.scale_terms,
+            act_scale=self.act_scale,
+            channel_scale=self.channel_scale,
+            bias=self.bias,
+            requantize=self._format("requantize", Int),
+            multiplier_bits=self.multiplier_bits,
+            clamp=self.clamp or None,
+            relu=self.relu,
+            accumulator=accumulator,
+            arithmetic=_FLOATS[self.arithmetic],
+        )
+
+    def _format(self, key: str, kinds: type | UnionType) -> Format | None:
+        given = getattr(self, key)
+        if given == "none":
+            return None
+        form = parse_format(given)
+        if not isinstance(form, kinds):
+            raise ValueError(f"Drain {key} must not be of the format {given}")
+        return form

@@ -1,0 +1,240 @@
+"""From real matrices to what an engine is given: digits, planes and groups."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from macforge.design import Design
+from macforge.drain_parameters import Pass, Segment, drain_parameters
+from sw_ref.bcq import BinaryCoder
+from sw_ref.dequantize import dequantize_gemm
+from sw_ref.digits import plane_weights, planes, split
+from sw_ref.formats import Format
+from sw_ref.groups import group_slices
+from sw_ref.progressive import ProgressiveQuantizer
+from sw_ref.quantize import Quantized, Quantizer
+from sw_ref.salience import blocks_with, by_magnitude, outlier_channels, salient_columns
+from tb.engine import Product
+
+__all__ = ["Lowered", "lower", "lower_sums"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lowered:
+    """A matrix product as a design's engine computes it.
+
+    Parameters
+    ----------
+    products : tuple of Product
+        What the engine is given.
+    real : callable
+        C (M, N), out of the results of all products: int64 of integers, else float32.
+    """
+
+    products: tuple[Product, ...]
+    real: Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+def lower_sums(design: Design, act: np.ndarray, weight: np.ndarray) -> Lowered:
+    """A product ``act @ weight`` for a design without a drain edge, whose sums are dequantized afterwards."""
+    for side in ("act", "weight"):
+        choice = getattr(design.quantizer, side)
+        if choice.method != "uniform" or choice.format not in ("", getattr(design, side)):
+            raise ValueError(f"Quantizer {side} must be uniform and of the format {side} without a drain edge")
+    act_q = quantize_operand(act, design.act_quantizer, k_axis=1)
+    weight_q = quantize_operand(weight, design.weight_quantizer, k_axis=0)
+    integers = act.dtype.kind in "iu" and weight.dtype.kind in "iu"
+
+    def real(results: Sequence[np.ndarray]) -> np.ndarray:
+        sums = results[0] << design.pe.rule.lsb
+        return sums.sum(axis=0) if integers else dequantize_gemm(sums, act_q, weight_q)
+
+    return Lowered(products=(Product(act=act_q.codes, weight=weight_q.codes),), real=real)
+
+
+def quantize_operand(operand: np.ndarray, quantizer: Quantizer, *, k_axis: int) -> Quantized:
+    """Codes, scales and zero points of an operand; integers keep their values."""
+    what = "weight" if k_axis == 0 else "act"
+    if operand.dtype.kind == "f":
+        return quantizer.quantize(operand, k_axis=k_axis, what=what)
+    return Quantized(
+        codes=quantizer.format.from_values(operand, what=what),
+        scale=np.ones((1, 1), np.float32),
+        zero_point=np.zeros((1, 1), np.int64),
+        format=quantizer.format,
+        k_axis=k_axis,
+    )
+
+
+def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> Lowered:
+    """Quantize a product ``act @ weight + bias`` for a design with a drain edge.
+
+    Parameters
+    ----------
+    design : Design
+    act : real array (M, K)
+    weight : real array (K, N)
+    bias : real array (N,), optional
+        Only taken by a drain edge that adds one.
+
+    Raises
+    ------
+    ValueError
+        If the operands cannot be brought into the form that the design's engine takes.
+    """
+    k = act.shape[1]
+    group = design.tiling.group_size or k
+    order = by_magnitude(act) if design.quantizer.act.method == "mixed" else np.arange(k)
+    act, weight = act[:, order], weight[order]
+    segments = list(_segments(design, act, group))
+    if any(segment.codes.shape[1] < min(group, k) for segment in segments[:-1]):
+        raise ValueError(f"K must be a multiple of the group size ({group}) where activations come in digits, not {k}")
+    bias = np.zeros(weight.shape[1]) if bias is None else bias
+    products, columns, scales = [], [], []
+    for chosen, passes in _column_classes(design, act, weight):
+        reference = act @ weight[:, chosen] + bias[chosen]
+        parameters, scale = drain_parameters(design.edge, design.pe, segments, passes, bias[chosen], reference)
+        starts = [slice_.start for slice_ in group_slices(k, group)]
+        pieces = [
+            np.concatenate([one.codes[starts[s.group] :][: s.codes.shape[1]] for s in segments]) for one in passes
+        ]
+        products.append(
+            Product(
+                act=np.concatenate([segment.codes for segment in segments], axis=1),
+                weight=np.stack(pieces),
+                group=min(group, k),
+                parameters=parameters,
+            )
+        )
+        columns.append(chosen)
+        scales.append(scale)
+    floats = design.edge.arithmetic if design.edge.floating else None
+
+    def real(results: Sequence[np.ndarray]) -> np.ndarray:
+        product = np.empty((len(act), weight.shape[1]))
+        for result, chosen, scale in zip(results, columns, scales, strict=True):
+            values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
+            product[:, chosen] = values * scale
+        return product.astype(np.float32)
+
+    return Lowered(products=tuple(products), real=real)
+
+
+def _column_classes(design: Design, act: np.ndarray, weight: np.ndarray) -> Iterator[tuple[np.ndarray, list[Pass]]]:
+    """The columns of each precision, and their passes."""
+    choice = design.quantizer.weight
+    if choice.method != "mixed":
+        yield np.arange(weight.shape[1]), _passes(design, weight)
+        return
+    salient = salient_columns(weight, design.weight_quantizer, fraction=choice.fraction, act=act)
+    for wide in (False, True):
+        chosen = np.flatnonzero(salient == wide)
+        if len(chosen):
+            quantizer = design.wide_quantizer("weight") if wide else design.weight_quantizer
+            yield chosen, _uniform_passes(design, quantize_operand(weight[:, chosen], quantizer, k_axis=0))
+
+
+def _passes(design: Design, weight: np.ndarray) -> list[Pass]:
+    choice, group_size = design.quantizer.weight, design.tiling.group_size
+    if choice.method == "bcq":
+        coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
+        return [
+            Pass(
+                codes=plane.codes,
+                integer=np.ones(plane.scale.shape, np.int64),
+                real=plane.scale,
+                zero=plane.zero_point,
+            )
+            for plane in coder.quantize(weight).planes
+        ]
+    if choice.method == "progressive":
+        coded = ProgressiveQuantizer(group_size=group_size).quantize(weight)
+        integer = coded.groups.scale.astype(np.int64)
+        real = np.broadcast_to(coded.channel_scale, integer.shape)
+        return [Pass(codes=coded.groups.codes, integer=integer, real=real, zero=coded.groups.zero_point)]
+    return _uniform_passes(design, quantize_operand(weight, design.weight_quantizer, k_axis=0))
+
+
+def _uniform_passes(design: Design, weight: Quantized) -> list[Pass]:
+    """Digits of a quantized weight, the lowest first."""
+    groups = len(group_slices(len(weight.codes), design.tiling.group_size))
+    shape = groups, weight.codes.shape[1]
+    real, zero = np.broadcast_to(weight.scale, shape), np.broadcast_to(weight.zero_point, shape)
+    return [
+        Pass(
+            codes=digit.codes,
+            integer=np.full(shape, digit.weight),
+            real=real,
+            zero=digit.zero_with(zero),
+        )
+        for digit in _digits(weight.codes, weight.format, design.pe.weight, "weight")
+    ]
+
+
+def _segments(design: Design, act: np.ndarray, group: int) -> Iterator[Segment]:
+    """Groups of activations, each digit of them by itself."""
+    for index, block in enumerate(_blocks(design, act, group)):
+        rows = (len(act),)
+        scale, zero = np.broadcast_to(block.scale[:, 0], rows), np.broadcast_to(block.zero_point[:, 0], rows)
+        for digit in _digits(block.codes, block.format, design.pe.act, "act"):
+            zeros = digit.zero_with(zero)
+            yield Segment(group=index, codes=digit.codes, factor=digit.weight, scale=scale, zero=zeros)
+
+
+def _blocks(design: Design, act: np.ndarray, group: int) -> list[Quantized]:
+    """Quantized activations, group by group along K."""
+    choice, quantizer = design.quantizer.act, design.act_quantizer
+    blocks = group_slices(act.shape[1], group)
+    if choice.granularity != "group":
+        whole = quantize_operand(act, quantizer, k_axis=1)
+        return [_cut(whole, block) for block in blocks]
+    wide = np.zeros(len(blocks), bool)
+    if choice.method == "mixed":
+        wide = blocks_with(outlier_channels(act, ratio=choice.ratio), block=group)
+    quantizers = [design.wide_quantizer("act") if is_wide else quantizer for is_wide in wide]
+    return [quantize_operand(act[:, block], one, k_axis=1) for block, one in zip(blocks, quantizers, strict=True)]
+
+
+def _cut(act: Quantized, block: slice) -> Quantized:
+    """Some of K of activations with one scale a row."""
+    return Quantized(
+        codes=act.codes[:, block],
+        scale=act.scale,
+        zero_point=act.zero_point,
+        format=act.format,
+        k_axis=1,
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Digit:
+    """A digit as the processing element takes it: it adds ``weight * (value - offset)``; ``first`` is the lowest."""
+
+    codes: np.ndarray
+    weight: int
+    offset: int
+    first: bool
+
+    def zero_with(self, zero: np.ndarray) -> np.ndarray:
+        """Zero points of the digit, where ``zero`` are those of the whole: the lowest digit weighs 1, or -1."""
+        return (zero * self.weight if self.first else np.zeros_like(zero)) + self.offset
+
+
+def _digits(codes: np.ndarray, given: Format, taken: Format, side: str) -> list[_Digit]:
+    """Operands of a format as digits of the one that the processing element takes, the lowest first."""
+    if given == taken:
+        return [_Digit(codes=codes, weight=1, offset=0, first=True)]
+    if taken.bits == 1:
+        weights = plane_weights(given)
+        return [
+            _Digit(codes=plane, weight=weights[i], offset=0, first=i == 0)
+            for i, plane in enumerate(planes(codes, given.bits))
+        ]
+    digits = split(codes, given, digit_bits=taken.bits)
+    if digits[0].format != taken:
+        raise ValueError(f"Digits of {side} {given.name} are {digits[0].format.name}, not {taken.name}")
+    return [
+        _Digit(codes=digit.codes, weight=digit.weight, offset=digit.zero_point, first=i == 0)
+        for i, digit in enumerate(digits)
+    ]
