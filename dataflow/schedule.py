@@ -52,6 +52,8 @@ class Schedule(ABC):
     mode: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.mode < len(self.engine.pe.modes):
+            raise ValueError(f"Mode must be from 0 to {len(self.engine.pe.modes) - 1}, not {self.mode}")
         tiling = self.engine.tiling
         slots = self._slots
         limits = {
@@ -64,8 +66,6 @@ class Schedule(ABC):
         for name, (value, most) in limits.items():
             if not 1 <= value <= most:
                 raise ValueError(f"{name} must be from 1 to {most} for this engine, not {value}")
-        if not 0 <= self.mode < len(self.engine.pe.modes):
-            raise ValueError(f"Mode must be from 0 to {len(self.engine.pe.modes) - 1}, not {self.mode}")
         if (steps := len(self._steps)) > self.engine.steps:
             raise ValueError(
                 f"K in groups must take at most {self.engine.steps} steps of {self._span}, not {steps} as {self.k} in "
@@ -283,7 +283,8 @@ def schedule_of(engine: Engine, *, m: int, n: int, k: int, group: int = 0, passe
         OutputStationaryEngine.dataflow: OutputStationarySchedule,
         WeightStationaryEngine.dataflow: WeightStationarySchedule,
     }
-    group = group or min(engine.tiling.group_size or k, max(k, 1))
+    slots = engine.pe.lanes // engine.pe.modes[mode].lanes if 0 <= mode < len(engine.pe.modes) else 1
+    group = group or min(engine.tiling.group_size // slots or k, max(k, 1))
     return kinds[engine.dataflow](engine=engine, m=m, n=n, k=k, group=group, passes=passes, mode=mode)
 
 

@@ -8,14 +8,28 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueLike
 from amaranth.lib.wiring import In, Out
 
+from hw.narrow import keep
 from hw.number import Number, shape_of, wire
 from hw.unit import Unit, place
+from sw_ref.accumulate import Accumulator
 from sw_ref.interval import Interval
 
-__all__ = ["AnyOf", "DigitAdd", "GatedAdd", "any_of", "multiply", "multiply_digits"]
+__all__ = [
+    "AnyOf",
+    "CarryAdd",
+    "GatedAdd",
+    "above",
+    "add_kept",
+    "add_with_carry",
+    "any_of",
+    "multiply",
+    "shifted",
+    "spelled",
+    "with_below",
+]
 
 
 class GatedAdd(Unit):
@@ -37,8 +51,7 @@ class GatedAdd(Unit):
 
     @property
     def name(self) -> str:
-        widths = "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
-        return f"{'sub' if self.subtract else 'add'}_gated_{widths}"
+        return f"{'sub' if self.subtract else 'add'}_gated_{spelled(self._formats)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -51,51 +64,27 @@ class GatedAdd(Unit):
         return m
 
 
-class DigitAdd(Unit):
-    """``sum = x + digit * a`` for a signed digit: one carry chain.
-
-    A digit is two or three bits, from the low one: one (``a`` counts), negative, two (``2a`` counts). A negative digit
-    adds the complement, and the missing 1 through a bit below the lowest.
+class CarryAdd(Unit):
+    """``sum = x + y + carry``: one carry chain.
 
     Parameters
     ----------
-    x, a, sum : tuple of int and bool
+    x, y, sum : tuple of int and bool
         Width and signedness of the ports. ``sum`` must hold every result that occurs.
-    digit_bits : {2, 3}
     """
 
-    def __init__(self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], digit_bits: int) -> None:
-        self._formats = (x, a, sum)
-        super().__init__(
-            {"x": In(Shape(*x)), "a": In(Shape(*a)), "digit": In(digit_bits), "sum": Out(Shape(*sum))},
-        )
+    def __init__(self, *, x: tuple[int, bool], y: tuple[int, bool], sum: tuple[int, bool]) -> None:
+        self._formats = (x, y, sum)
+        super().__init__({"x": In(Shape(*x)), "y": In(Shape(*y)), "carry": In(1), "sum": Out(Shape(*sum))})
 
     @property
     def name(self) -> str:
-        widths = "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
-        return f"add_digit{len(self.digit)}_{widths}"
+        return f"add_carry_{spelled(self._formats)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        # as in GatedAdd, the carry chain takes x as it is, and the look-up tables choose the multiple
-        below = Cat(1, self.x).as_signed() if self.x.shape().signed else Cat(1, self.x)
-        multiple = digit_multiple(m, "multiple", self.a, self.digit)
-        chosen = Signal(signed(len(multiple) + 1), name="chosen")
-        m.d.comb += chosen.eq(Cat(self.digit[1], multiple))
-        m.d.comb += self.sum.eq((below + chosen)[1 : 1 + len(self.sum)])
+        m.d.comb += self.sum.eq(above(m, with_below(self.carry, self.x) + with_below(self.carry, self.y), self.sum))
         return m
-
-
-def digit_multiple(m: Module, name: str, a: Value, digit: Value) -> Value:
-    """``digit * a``, and 1 less where the digit is negative, which takes no carry; for digits see `DigitAdd`."""
-    doubles = len(digit) > 2
-    chosen = Mux(digit[0], a, 0)
-    if doubles:
-        chosen = chosen | Mux(digit[2], a << 1, 0)
-    # a bit more for the sign of a negative multiple
-    extended = Signal(signed(len(a) + 1 + doubles), name=name)
-    m.d.comb += extended.eq(chosen)
-    return (extended.as_unsigned() ^ digit[1].replicate(len(extended))).as_signed()
 
 
 class AnyOf(Unit):
@@ -164,53 +153,53 @@ def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> 
     return Number(joined.as_signed() if running.interval.signed else joined, interval)
 
 
-def multiply_digits(
-    m: Module, name: str, multiplicand: Number, digits: Sequence[Value], *, places: int, product: Interval
-) -> tuple[Number, Value]:
-    """A product as a chain of rows, one for each signed digit of the multiplier.
+def add_with_carry(m: Module, name: str, x: Number, y: Number, carry: Value, *, sum: Interval | None = None) -> Number:
+    """``x + y + carry`` as a `CarryAdd`; ``sum`` is what it can be, where that is less than the operands tell."""
+    interval = sum or x.interval + y.interval + Interval(0, 1)
+    x_shape, y_shape, sum_shape = x.value.shape(), y.value.shape(), shape_of(interval)
+    adder = CarryAdd(
+        x=(x_shape.width, x_shape.signed), y=(y_shape.width, y_shape.signed), sum=(sum_shape.width, sum_shape.signed)
+    )
+    place(m, name, adder)
+    m.d.comb += [adder.x.eq(x.value), adder.y.eq(y.value), adder.carry.eq(carry)]
+    return Number(adder.sum, interval)
 
-    Parameters
-    ----------
-    digits : sequence of Value
-        Lowest first, as `DigitAdd` takes them; neighbours are ``places`` bits apart.
-    product : Interval
-        What the product can be.
 
-    Returns
-    -------
-    Number, Value
-        The product is the sum of the two: the lowest row leaves its carry to whoever adds next.
-    """
-    largest = 2 if len(digits[0]) > 2 else 1
-    spread = multiplicand.interval * Interval(-largest, largest)
-    first = digit_multiple(m, f"{name}_row_0", multiplicand.value, digits[0])
-    running = wire(m, f"{name}_row_0_multiple", Number(first, Interval(spread.lo - 1, spread.hi)))
-    low: list[Value] = []
-    a_shape = multiplicand.value.shape()
-    for index, digit in enumerate(digits[1:], start=1):
-        low.append(running.value[:places])
-        rest = Number(running.value.shift_right(places), _shifted(running.interval, places))
-        interval = rest.interval + spread
-        x_shape, sum_shape = rest.value.shape(), shape_of(interval)
-        row = DigitAdd(
-            x=(x_shape.width, x_shape.signed),
-            a=(a_shape.width, a_shape.signed),
-            sum=(sum_shape.width, sum_shape.signed),
-            digit_bits=len(digit),
-        )
-        place(m, f"{name}_row_{index}", row)
-        m.d.comb += [row.x.eq(rest.value), row.a.eq(multiplicand.value), row.digit.eq(digit)]
-        running = Number(row.sum, interval)
-    joined = Cat(*low, running.value).as_signed()
-    return Number(joined, Interval(product.lo - 1, product.hi)), digits[0][1]
+def add_kept(m: Module, name: str, x: Number, y: Number, carry: Value, accumulator: Accumulator) -> Number:
+    """What ``accumulator`` keeps of ``x + y + carry``."""
+    if accumulator.overflow == "saturate":
+        return keep(add_with_carry(m, name, x, y, carry), accumulator)
+    # no bit above those that are kept has a say in them, so the chain ends there
+    return add_with_carry(m, name, x, y, carry, sum=accumulator.interval)
+
+
+def with_below(bit: ValueLike, value: Value) -> Value:
+    """``value`` with one more bit below its lowest."""
+    joined = Cat(bit, value)
+    return joined.as_signed() if value.shape().signed else joined
+
+
+def above(m: Module, total: Value, like: Value) -> Value:
+    """``total`` without its lowest bit, as wide as ``like``."""
+    whole = Signal(1 + len(like), name="whole")
+    # stays in the Verilog, where its name tells linters that it is meant to be unused
+    below = Signal(name="unused_below", attrs={"keep": 1})
+    m.d.comb += [whole.eq(total), below.eq(whole[0])]
+    return whole[1:]
+
+
+def spelled(formats: Sequence[tuple[int, bool]]) -> str:
+    """``i8_u4``: formats as part of a module's name."""
+    return "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in formats)
 
 
 def _halved(number: Number) -> Number:
     """``floor(number / 2)``."""
-    return Number(number.value.shift_right(1), _shifted(number.interval, 1))
+    return Number(number.value.shift_right(1), shifted(number.interval, 1))
 
 
-def _shifted(interval: Interval, places: int) -> Interval:
+def shifted(interval: Interval, places: int) -> Interval:
+    """``floor(n / 2**places)`` of all members n."""
     return Interval(interval.lo >> places, interval.hi >> places)
 
 

@@ -1,11 +1,17 @@
 """Processing elements: the contract (`pe.base`), and one module for each family."""
 
 from pe.base import PE
+from pe.bit_serial import BitSerial
 from pe.codebook import CodebookMac
 from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
+from pe.sub_word import SubWord
+from pe.table import Table
+from pe.ternary_table import TernaryTable
 
 __all__ = ["FAMILIES"]
 
-FAMILIES: dict[str, type[PE]] = {family.family: family for family in (IntegerMac, ShiftAdd, CodebookMac)}
+FAMILIES: dict[str, type[PE]] = {
+    family.family: family for family in (IntegerMac, ShiftAdd, CodebookMac, BitSerial, SubWord, Table, TernaryTable)
+}
 """Every family by its name; a new one is its module and its entry here."""

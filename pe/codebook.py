@@ -1,11 +1,12 @@
 """Codebook: weights are looked up once a column, and cells are those of an integer family."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from hw.unit import place
 from pe.base import PE, Core, Encoder, PEError
@@ -106,8 +107,15 @@ class _LookUp(Encoder):
         looked_up = []
         for lane in range(self.lanes):
             value = Signal(signed(bits), name=f"value_{lane}")
-            table = Array(Const(entry, signed(bits)) for entry in self.pe.weight.values)
-            m.d.comb += value.eq(table[self.codes.word_select(lane, self.bits)])
+            m.d.comb += value.eq(_entry(self.pe.weight.values, self.codes.word_select(lane, self.bits)))
             looked_up.append(value)
         m.d.comb += [encoder.codes.eq(Cat(looked_up)), self.operand.eq(encoder.operand)]
         return m
+
+
+def _entry(values: Sequence[int], code: Value) -> Value:
+    """``values[code]`` by choices of two, which linters read better than the cases of an `Array`."""
+    if len(values) == 1:
+        return Const(values[0])
+    half = len(values) // 2
+    return Mux(code[-1], _entry(values[half:], code[:-1]), _entry(values[:half], code[:-1]))

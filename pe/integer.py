@@ -27,7 +27,7 @@ class IntegerPE(PE):
 
     @property
     def term(self) -> Interval:
-        return (self.act.interval * self.weight.interval).sum_of(self.lanes)
+        return (self.act.interval * self.weight.fixed.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)

@@ -11,7 +11,6 @@ from amaranth.lib.wiring import In
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.weight_stationary import WeightStationaryArray
 from sw_ref.gemm import gemm
-from sw_ref.matmul import exact_matmul
 from tb.cycles import Timetable, simulate_cycles
 from tb.runner import Outcome
 
@@ -33,12 +32,15 @@ class Tile:
         What the array adds its products to; only weight-stationary.
     abandon_after : int, optional
         Reset the array this many cycles into the tile, and go on with the next.
+    mode : int
+        Which of the processing element's modes.
     """
 
     act: np.ndarray
     weight: np.ndarray
     base: np.ndarray | None = None
     abandon_after: int | None = None
+    mode: int = 0
 
 
 def simulate_array(array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0) -> Outcome:
@@ -109,13 +111,27 @@ class _Writer(ABC):
         """``words`` (cycles, slots) are on ``port`` in ``cycles``."""
         self._events[port].update(zip(map(int, cycles), words, strict=True))
 
-    def steps(self, codes: np.ndarray, bits: int) -> np.ndarray:
-        """``codes`` (rows or columns, K) as (steps, rows or columns, lanes), the last step padded."""
-        lanes = self.array.pe.lanes
+    def steps(self, tile: Tile, side: str) -> np.ndarray:
+        """Codes of a tile as (steps, rows or columns, slots), the last step padded.
+
+        What one row or column has of a step is cut into as many slots as the processing element has lanes, whichever
+        mode the codes are of.
+        """
+        pe, codes = self.array.pe, tile.act if side == "act" else tile.weight.T
+        lanes, bits = pe.modes[tile.mode].lanes, getattr(pe.modes[tile.mode], side).bits
         count, depth = codes.shape
         padded = self.random.integers(0, 1 << bits, (count, -(-depth // lanes) * lanes))
         padded[:, :depth] = codes
-        return padded.reshape(count, -1, lanes).swapaxes(0, 1)
+        steps = padded.reshape(count, -1, lanes).swapaxes(0, 1)
+        planes = (steps[..., None] >> np.arange(bits) & 1).reshape(*steps.shape[:2], lanes * bits)
+        slot = self._bits[side]
+        planes = np.pad(planes, ((0, 0), (0, 0), (0, pe.lanes * slot - lanes * bits)))
+        return planes.reshape(*steps.shape[:2], pe.lanes, slot) @ (1 << np.arange(slot))
+
+    def note_mode(self, cycles: np.ndarray, tile: Tile) -> None:
+        """Codes in ``cycles`` are of the tile's mode."""
+        if self.array.pe.mode_bits:
+            self.note("mode", cycles, np.full((len(cycles), 1), tile.mode))
 
     def timetable(self) -> Timetable:
         """Everything that was noted, and some cycles more."""
@@ -149,8 +165,13 @@ class _Writer(ABC):
 
     @property
     def _bits(self) -> dict[str, int]:
-        array = self.array
-        return {"act": array.pe.act.bits, "weight": array.pe.weight.bits, "base": array.accumulator.bits}
+        pe = self.array.pe
+        return {
+            "act": pe.row_code_bits // pe.lanes,
+            "weight": pe.column_code_bits // pe.lanes,
+            "base": self.array.accumulator.bits,
+            "mode": max(1, pe.mode_bits),
+        }
 
 
 class _OutputStationaryWriter(_Writer):
@@ -162,24 +183,27 @@ class _OutputStationaryWriter(_Writer):
 
     def place(self, tile: Tile) -> int:
         array, pe = self.array, self.array.pe
-        act, weight = self.steps(tile.act, pe.act.bits), self.steps(tile.weight.T, pe.weight.bits)
+        mode = pe.modes[tile.mode]
+        act, weight = self.steps(tile, "act"), self.steps(tile, "weight")
         cycles = self.spread(len(act), self._next)
         cycles[-1] = last = max(cycles[-1], self._earliest_last)
         self._next, self._earliest_last = last + 1, last + array.shape.rows
         self.note("act", cycles, act.reshape(len(act), -1))
         self.note("weight", cycles, weight.reshape(len(act), -1))
+        self.note_mode(cycles, tile)
         self.note("valid", cycles, np.ones((len(act), 1), int))
         self.note("last", [last], [1])
         if array.masked:
-            used = np.arange(len(act) * pe.lanes) < tile.act.shape[1]
+            used = np.arange(len(act) * pe.lanes) < tile.act.shape[1] * (pe.lanes // mode.lanes)
             self.note("mask", cycles, used.reshape(-1, pe.lanes))
         (sums,) = gemm(
             tile.act,
             tile.weight,
-            act=pe.act,
-            weight=pe.weight,
+            act=mode.act,
+            weight=mode.weight,
             accumulator=array.accumulator,
-            step=pe.lanes,
+            step=mode.lanes,
+            rule=pe.rule,
         )
         self.note("result", last + array.latency + np.arange(len(sums)), sums)
         return int(cycles[0])
@@ -198,12 +222,17 @@ class _WeightStationaryWriter(_Writer):
     def start(self, cycle: int) -> None:
         self._last_swap = cycle
         self._last_row = cycle
+        self._mode = 0
 
     def place(self, tile: Tile) -> int:
         array, pe, shape = self.array, self.array.pe, self.array.shape
-        act, weight = self.steps(tile.act, pe.act.bits), self.steps(tile.weight.T, pe.weight.bits)
-        # loading begins together with the swap before, and the swap comes together with the last row before
-        loads = self.spread(len(weight), self._last_swap)
+        mode = pe.modes[tile.mode]
+        act, weight = self.steps(tile, "act"), self.steps(tile, "weight")
+        # loading begins together with the swap before, and the swap comes together with the last row before; but both
+        # edges are of one mode
+        start = self._last_swap if tile.mode == self._mode else self._last_row + 1
+        self._mode = tile.mode
+        loads = self.spread(len(weight), start)
         swap = max(loads[-1] + 1, self._last_row)
         rows = self.spread(len(tile.act), swap + 1)
         self._last_swap, self._last_row = swap, rows[-1]
@@ -212,11 +241,13 @@ class _WeightStationaryWriter(_Writer):
         self.note("weight", loads, weight[order].reshape(len(weight), -1))
         self.note("swap", [swap], [1])
         depth, words = tile.act.shape[1], np.ones((len(rows), shape.rows, pe.lanes), int)
-        padded = self.random.integers(0, 1 << pe.act.bits, words.shape)
+        padded = self.random.integers(0, 1 << self._bits["act"], words.shape)
         padded[:, : len(act)] = act.swapaxes(0, 1)
         self.note("act", rows, padded.reshape(len(rows), -1))
+        depth *= pe.lanes // mode.lanes
         self.note("mask", rows, words.reshape(len(rows), -1) * (np.arange(shape.rows * pe.lanes) < depth))
-        products = exact_matmul(pe.act.to_fixed(tile.act), pe.weight.to_fixed(tile.weight))
+        self.note_mode(np.concatenate([loads, rows]), tile)
+        products = pe.rule.matmul(mode.act.to_fixed(tile.act), mode.weight.to_fixed(tile.weight))
         base = np.zeros_like(products) if tile.base is None else tile.base
         self.note("base", rows + array.latency - 1, base)
         self.note("result", rows + array.latency, array.accumulator.apply(base + products))

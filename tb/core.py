@@ -20,7 +20,7 @@ from tb.runner import Outcome
 __all__ = ["Trial", "simulate_cores", "trial_of"]
 
 # Simulations are no longer than this: what is longer goes through several copies of its core at once.
-_CYCLES = 4096
+_CYCLES = 16384
 
 _RANDOM_STEPS = 2048
 
@@ -34,10 +34,12 @@ class Trial:
     pe : PE
     accumulator : Accumulator
     act, weight : ndarray (steps, lanes)
-        Codes.
+        Codes; of a mode with fewer lanes, the first ones of a step.
     mask : bool array (steps, lanes)
-        Lanes that count.
+        Lanes that count; those that belong to one product are alike.
     addend : int64 array (steps,)
+    mode : int array (steps,), optional
+        Which of `PE.modes` a step is of; the first if left out.
     """
 
     pe: PE
@@ -46,6 +48,11 @@ class Trial:
     weight: np.ndarray
     mask: np.ndarray
     addend: np.ndarray
+    mode: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is None:
+            object.__setattr__(self, "mode", np.zeros(len(self.act), np.int64))
 
     @property
     def name(self) -> str:
@@ -55,38 +62,45 @@ class Trial:
     @property
     def sums(self) -> np.ndarray:
         """What the model says: int64 (steps,)."""
-        act, weight = self.pe.act.to_fixed(self.act), self.pe.weight.to_fixed(self.weight)
-        return self.accumulator.apply(self.addend + self.pe.rule.dots(act * self.mask, weight))
+        sums = self.addend.copy()
+        for index, mode in enumerate(self.pe.modes):
+            steps = self.mode == index
+            act = mode.act.to_fixed(self.act[steps, : mode.lanes])
+            weight = mode.weight.to_fixed(self.weight[steps, : mode.lanes])
+            mask = self.mask[steps, :: self.pe.lanes // mode.lanes]
+            sums[steps] += self.pe.rule.dots(act * mask, weight)
+        return self.accumulator.apply(sums)
+
+    def words(self, port: str) -> np.ndarray:
+        """What goes into ``port`` of the bed, (steps, words of equal width)."""
+        words = getattr(self, port).reshape(len(self.mode), -1)
+        if port not in ("act", "weight") or len(self.pe.modes) == 1:
+            return words
+        # codes of different widths have nothing but their bits in common
+        bits = np.zeros(
+            (len(words), {"act": self.pe.row_code_bits, "weight": self.pe.column_code_bits}[port]), np.int64
+        )
+        for index, mode in enumerate(self.pe.modes):
+            steps, width = self.mode == index, getattr(mode, port).bits
+            packed = words[steps, : mode.lanes, None] >> np.arange(width) & 1
+            bits[steps, : mode.lanes * width] = packed.reshape(-1, mode.lanes * width)
+        return bits
 
 
 def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -> Trial:
     """A trial of one core.
 
-    Every pair of codes if they have at most 16 bits together and there is one lane; else, and for the addend
-    and the mask, corners and random values. Where the accumulator refuses to overflow, addends leave room for
-    one step.
+    For each mode: every pair of codes if they have at most 16 bits together and there is one lane; else, and for the
+    addend and the mask, corners and random values. Steps of several modes come in random order. Where the accumulator
+    refuses to overflow, addends leave room for one step.
     """
-    corners = _corners(pe.act, pe.weight)
-    random_codes = [random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (pe.act, pe.weight)]
-    act, weight = (
-        np.concatenate([np.repeat(corner[:, None], pe.lanes, axis=1), codes])
-        for corner, codes in zip(corners, random_codes, strict=True)
-    )
-    mask = random.random(act.shape) < 0.8
-    mask[: len(corners[0])] = True
-    if pe.lanes == 1 and pe.act.bits + pe.weight.bits <= 16:
-        pairs = np.arange(1 << pe.act.bits + pe.weight.bits)
-        act = np.concatenate([act, pairs[:, None] >> pe.weight.bits])
-        weight = np.concatenate([weight, pairs[:, None] & ((1 << pe.weight.bits) - 1)])
-        mask = np.concatenate([mask, np.full((len(pairs), 1), True)])
-    return Trial(
-        pe=pe,
-        accumulator=accumulator,
-        act=act,
-        weight=weight,
-        mask=mask,
-        addend=_addends(pe, accumulator, len(act), random),
-    )
+    parts = [_steps(pe, index, random) for index in range(len(pe.modes))]
+    mode, act, weight, mask = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if len(parts) > 1:
+        order = random.permutation(len(mode))
+        mode, act, weight, mask = (part[order] for part in (mode, act, weight, mask))
+    addend = _addends(pe, accumulator, len(act), random)
+    return Trial(pe=pe, accumulator=accumulator, mode=mode, act=act, weight=weight, mask=mask, addend=addend)
 
 
 def simulate_cores(trials: Sequence[Trial]) -> Outcome:
@@ -102,8 +116,8 @@ def simulate_cores(trials: Sequence[Trial]) -> Outcome:
     for trial, count in zip(trials, copies, strict=True):
         # what a shorter trial leaves free, its first steps fill again
         order = np.resize(np.arange(len(trial.act)), (steps, count))
-        for port in ("act", "weight", "mask", "addend"):
-            words = getattr(trial, port)[order].reshape(steps, -1)
+        for port in ("act", "weight", "mask", "addend", *(("mode",) if trial.pe.mode_bits else ())):
+            words = trial.words(port)[order].reshape(steps, -1)
             inputs[f"{trial.name}_{port}"] = _within(words, start=1, cycles=cycles)
         port = f"{trial.name}_sum"
         expected[port] = _within(trial.sums[order], start=1 + bed.latency, cycles=cycles)
@@ -124,6 +138,25 @@ def _corners(act: Format, weight: Format) -> tuple[np.ndarray, np.ndarray]:
     ]
     pairs = np.meshgrid(*[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)])
     return pairs[0].ravel(), pairs[1].ravel()
+
+
+def _steps(pe: PE, index: int, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Mode, act, weight and mask of steps of one mode."""
+    mode, slots = pe.modes[index], pe.lanes // pe.modes[index].lanes
+    corners = _corners(mode.act, mode.weight)
+    random_codes = [random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (mode.act, mode.weight)]
+    act, weight = (
+        np.concatenate([np.repeat(corner[:, None], pe.lanes, axis=1), codes])
+        for corner, codes in zip(corners, random_codes, strict=True)
+    )
+    mask = random.random((len(act), mode.lanes)) < 0.8
+    mask[: len(corners[0])] = True
+    if mode.lanes == 1 and mode.act.bits + mode.weight.bits <= 16:
+        pairs = np.repeat(np.arange(1 << mode.act.bits + mode.weight.bits)[:, None], pe.lanes, axis=1)
+        act = np.concatenate([act, pairs >> mode.weight.bits])
+        weight = np.concatenate([weight, pairs & ((1 << mode.weight.bits) - 1)])
+        mask = np.concatenate([mask, np.full((len(pairs), 1), True)])
+    return np.full(len(act), index), act, weight, np.repeat(mask, slots, axis=1)
 
 
 def _addends(pe: PE, accumulator: Accumulator, count: int, random: np.random.Generator) -> np.ndarray:
@@ -154,9 +187,11 @@ class _Bed(Unit):
             raise ValueError(f"Trials must be of different cores, not {', '.join(names)}")
         ports = {}
         for name, (pe, accumulator, copies) in zip(names, cores, strict=True):
-            ports[f"{name}_act"] = In(copies * pe.lanes * pe.act.bits)
+            ports[f"{name}_act"] = In(copies * pe.row_code_bits)
             ports[f"{name}_mask"] = In(copies * pe.lanes)
-            ports[f"{name}_weight"] = In(copies * pe.lanes * pe.weight.bits)
+            ports[f"{name}_weight"] = In(copies * pe.column_code_bits)
+            if pe.mode_bits:
+                ports[f"{name}_mode"] = In(copies * pe.mode_bits)
             ports[f"{name}_addend"] = In(copies * accumulator.bits)
             ports[f"{name}_sum"] = Out(copies * accumulator.bits)
         super().__init__(ports)
@@ -194,6 +229,9 @@ class _Bed(Unit):
                 ("addend", accumulator.bits),
             )
         )
+        if pe.mode_bits:
+            mode = getattr(self, f"{name}_mode").word_select(copy, pe.mode_bits)
+            m.d.comb += [row.mode.eq(mode), column.mode.eq(mode)]
         m.d.comb += [
             row.codes.eq(act),
             row.mask.eq(mask),

@@ -1,7 +1,9 @@
 """Every family against the model, through one bench; and benches that must fail."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +33,8 @@ OPERANDS = [
     ("int1", "int1", 1),
     ("uint1", "int1", 1),
     ("uint1", "uint1", 1),
+    ("uint1", "uint1", 6),
+    ("uint1", "uint1", 64),
     ("int16", "int8", 1),
     ("int16", "int16", 1),
     ("uint16", "uint16", 1),
@@ -40,6 +44,21 @@ OPERANDS = [
     ("int8", "nf4", 1),
     ("uint5", "codebook[-300,7]", 1),
     ("int8", "codebook[-8,-3,0,5]", 3),
+    ("bipolar1", "bipolar1", 1),
+    ("bipolar1", "bipolar1", 5),
+    ("bipolar1", "bipolar1", 32),
+    ("int8", "bipolar1", 2),
+    ("uint8", "bipolar2", 4),
+    ("int1", "bipolar4", 6),
+    ("int8", "int8", 4),
+    ("int8", "ternary", 1),
+    ("int8", "ternary", 2),
+    ("uint5", "pot3", 1),
+    ("int8", "pot4", 1),
+    ("int8", "pot5", 2),
+    ("int5", "apot5", 1),
+    ("int8", "apot7", 2),
+    ("uint4", "ternary", 8),
 ]
 # Some hold every sum; some are narrower than a single product.
 ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accumulator(17, "saturate")] + [
@@ -48,7 +67,14 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 
 
 # Further choices of each family's options, tried on fewer operands.
-OPTIONS = {"mac": [{"dsp": "auto"}, {"pipeline": 1}], "shift_add": [{"recoding": "csd"}], "codebook": [{"cell": "mac"}]}
+OPTIONS = {
+    "mac": [{"dsp": "auto"}, {"pipeline": 1}],
+    "shift_add": [{"recoding": "csd"}],
+    "codebook": [{"cell": "mac"}],
+    "bit_serial": [{"lut": 4}],
+    "table": [{"k": 4}, {"k": 3, "lut": 4}, {"table_bits": 5}],
+    "ternary_table": [{"k": 4, "lut": 4}],
+}
 
 
 def accepted(family, operands=OPERANDS, **options):
@@ -62,24 +88,33 @@ def accepted(family, operands=OPERANDS, **options):
     return found
 
 
+def first_steps(trial, count):
+    return replace(
+        trial, **{field: getattr(trial, field)[:count] for field in ("act", "weight", "mask", "addend", "mode")}
+    )
+
+
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_core_adds_what_the_model_adds(family):
     elements = accepted(family)
-    for options in OPTIONS[family.family]:
-        elements += accepted(family, OPERANDS[3::5], **options)
+    for options in OPTIONS.get(family.family, ()):
+        elements += accepted(family, **options)[::3]
     assert elements
-    pairs = {(pe, ACCUMULATORS[index % len(ACCUMULATORS)]): None for index, pe in enumerate(elements)}
-    pairs |= {(elements[-1], accumulator): None for accumulator in ACCUMULATORS}
     random = np.random.default_rng(0)
+    pairs = {(pe, ACCUMULATORS[index % len(ACCUMULATORS)]): None for index, pe in enumerate(elements)}
     trials = [trial_of(pe, accumulator, random=random) for pe, accumulator in pairs]
+    # the last of them with all other accumulators, if not with every pair of codes again
+    for accumulator in ACCUMULATORS:
+        if (elements[-1], accumulator) not in pairs:
+            trials.append(first_steps(trial_of(elements[-1], accumulator, random=random), 2048))
     assert simulate_cores(trials).failure is None
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_term_is_what_one_step_can_add(family):
     for pe in accepted(family):
-        corners = [pe.act.fixed.interval, pe.weight.fixed.interval]
-        assert pe.term == (corners[0] * corners[1]).sum_of(pe.lanes)
+        terms = [(mode.act.fixed.interval * mode.weight.fixed.interval).sum_of(mode.lanes) for mode in pe.modes]
+        assert pe.term == reduce(or_, terms)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))

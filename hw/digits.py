@@ -1,0 +1,192 @@
+"""Rows that add multiples of a number by signed digits: products without a multiplier."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.number import Number, shape_of, wire
+from hw.rows import above, shifted, spelled, with_below
+from hw.unit import Unit, place
+from sw_ref.interval import Interval
+
+__all__ = ["Digit", "DigitAdd", "Shift", "add_digits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digit:
+    """A signed digit: 0, or plus or minus a power of two, as bits that choose a multiple of ``a``.
+
+    From the low bit: one (``a`` counts), negative, and if there is a far shift, far (``a << far`` counts, and one is
+    clear); then one bit for each near shift, which moves ``a`` in front of all that. A negative digit adds the
+    complement, and the missing 1 by a carry.
+
+    Parameters
+    ----------
+    far : int
+        Places of the far shift; 0 if there is none.
+    near : tuple of int
+        Places of the near shifts.
+    """
+
+    far: int = 0
+    near: tuple[int, ...] = ()
+
+    @property
+    def row_bits(self) -> int:
+        """Width of what a row of adders sees of a digit."""
+        return 3 if self.far else 2
+
+    @property
+    def bits(self) -> int:
+        return self.row_bits + len(self.near)
+
+    def moved(self, m: Module, name: str, a: Number, digit: Value) -> Number:
+        """``a`` after its near shifts."""
+        if not self.near:
+            return a
+        interval = a.interval * Interval(1, 1 << sum(self.near))
+        shape = a.value.shape()
+        shift = Shift(a=(shape.width, shape.signed), moved=shape_of(interval).width, places=self.near)
+        place(m, name, shift)
+        m.d.comb += [shift.a.eq(a.value), shift.by.eq(digit[self.row_bits :])]
+        return Number(shift.moved, interval)
+
+    def multiple(self, m: Module, name: str, a: Number, digit: Value) -> Number:
+        """``digit * a`` of a moved ``a``, and 1 less where the digit is negative, which takes no carry."""
+        positive = a.interval * Interval(0, 1 << self.far)
+        # a negative multiple is the complement of a positive one
+        return Number(_multiple(m, name, a.value, digit, self.far, 0), positive | -positive - 1)
+
+    def row(self, x: Number, a: Number, sum: Shape) -> "DigitAdd":
+        """What adds a multiple of a moved ``a`` to ``x``."""
+        shapes = (x.value.shape(), a.value.shape(), sum)
+        return DigitAdd(
+            **{port: (s.width, s.signed) for port, s in zip(("x", "a", "sum"), shapes, strict=True)}, far=self.far
+        )
+
+    def multiples(self, a: Interval) -> Interval:
+        """All multiples of a moved ``a``."""
+        return a * Interval(-1 << self.far, 1 << self.far)
+
+
+class Shift(Unit):
+    """``moved = a << (sum of the places whose bit of by is set)``: a look-up table or two a bit.
+
+    Parameters
+    ----------
+    a : tuple of int and bool
+        Width and signedness of ``a``; ``moved`` has the same sign.
+    moved : int
+        Width that holds every result.
+    places : tuple of int
+    """
+
+    def __init__(self, *, a: tuple[int, bool], moved: int, places: tuple[int, ...]) -> None:
+        self.places = places
+        super().__init__({"a": In(Shape(*a)), "by": In(len(places)), "moved": Out(Shape(moved, a[1]))})
+
+    @property
+    def name(self) -> str:
+        shape = self.a.shape()
+        places = "_".join(map(str, self.places))
+        return f"shift_{spelled([(shape.width, shape.signed)])}_by_{places}_to_{len(self.moved)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        moved = self.a
+        for bit, places in zip(self.by, self.places, strict=True):
+            moved = Mux(bit, moved << places, moved)
+        m.d.comb += self.moved.eq(moved)
+        return m
+
+
+class DigitAdd(Unit):
+    """``sum = x + digit * a`` for a signed digit, without near shifts: one carry chain.
+
+    Parameters
+    ----------
+    x, a, sum : tuple of int and bool
+        Width and signedness of the ports. ``sum`` is modulo its width.
+    far : int
+        As in `Digit`.
+    """
+
+    def __init__(self, *, x: tuple[int, bool], a: tuple[int, bool], sum: tuple[int, bool], far: int) -> None:
+        self.far = far
+        self._formats = (x, a, sum)
+        digit_bits = Digit(far=far).row_bits
+        super().__init__({"x": In(Shape(*x)), "a": In(Shape(*a)), "digit": In(digit_bits), "sum": Out(Shape(*sum))})
+
+    @property
+    def name(self) -> str:
+        return f"add_digit{f'_far{self.far}' if self.far else ''}_{spelled(self._formats)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        # As in GatedAdd, the carry chain takes x as it is, and the look-up tables choose the multiple. For that, Yosys
+        # must have met its name after that of x, and find it as wide as x, with each bit computed.
+        chosen = _multiple(m, "chosen", self.a, self.digit, self.far, len(self.x))
+        multiple = Signal(chosen.shape(), name="multiple")
+        m.d.comb += multiple.eq(chosen)
+        # the 1 that a negative multiple lacks comes as a carry, out of a bit below the lowest
+        negative = self.digit[1]
+        m.d.comb += self.sum.eq(above(m, with_below(negative, self.x) + with_below(negative, multiple), self.sum))
+        return m
+
+
+def add_digits(
+    m: Module,
+    name: str,
+    running: Number | None,
+    multiplicand: Number,
+    digits: Sequence[Value],
+    *,
+    form: Digit,
+    places: int,
+    total: Interval,
+) -> Number:
+    """A sum with a product, as a chain of rows: one for each signed digit of the multiplier.
+
+    Parameters
+    ----------
+    running : Number or None
+        What the product is added to. Without, the lowest row takes no adder, but leaves its carry to whoever adds
+        next: the product is 1 more where the lowest digit is negative.
+    digits : sequence of Value
+        Lowest first, each of the form ``form``; neighbours are ``places`` bits apart.
+    total : Interval
+        What the sum can be; bits above those that it takes are dropped.
+    """
+    low: list[Value] = []
+    for index, digit in enumerate(digits):
+        a = form.moved(m, f"{name}_moved_{index}", multiplicand, digit)
+        if index:
+            low.append(running.value[:places])
+            running = Number(running.value.shift_right(places), shifted(running.interval, places))
+        if running is None:
+            running = wire(m, f"{name}_row_0", form.multiple(m, f"{name}_chosen", a, digit))
+            continue
+        last = index == len(digits) - 1
+        interval = shifted(total, places * index) if last else running.interval + form.multiples(a.interval)
+        row = form.row(running, a, shape_of(interval))
+        place(m, f"{name}_row_{index}", row)
+        m.d.comb += [row.x.eq(running.value), row.a.eq(a.value), row.digit.eq(digit[: form.row_bits])]
+        running = Number(row.sum, interval)
+    return Number(Cat(*low, running.value).as_signed(), total) if low else running
+
+
+def _multiple(m: Module, name: str, a: Value, digit: Value, far: int, width: int) -> Value:
+    """`Digit.multiple` in at least ``width`` bits."""
+    chosen = Mux(digit[0], a, 0)
+    if far:
+        chosen = chosen | Mux(digit[2], a << far, 0)
+    positive = Signal(chosen.shape(), name=name)
+    m.d.comb += positive.eq(chosen)
+    # a negative multiple has a sign, even if a has none
+    signed = positive.shape().signed
+    beyond = positive[-1] if signed else Const(0, 1)
+    bits = max(width, len(positive) + (not signed))
+    extended = Cat(positive, beyond.replicate(bits - len(positive)))
+    return (extended ^ digit[1].replicate(bits)).as_signed()

@@ -1,0 +1,188 @@
+"""Bit-serial: one-bit operands, whose products a cell counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.number import Number, assign, total, wire
+from hw.rows import add_kept, add_with_carry
+from hw.unit import Unit, place
+from pe.base import PE, Codes, Core, Encoder, PEError
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Int
+from sw_ref.interval import Interval
+from sw_ref.signs import Bipolar
+
+__all__ = ["BitSerial"]
+
+_BITS, _SIGNS = Int(1, signed=False), Bipolar(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitSerial(PE):
+    """``sum = addend + sum over lanes of act * weight`` of one-bit operands, by gates and a count.
+
+    Of bits (uint1 x uint1), the cell counts the lanes where both are set (AND). Of signs (bipolar1 x bipolar1), it
+    counts those where both are equal (XNOR): ``2 * equal - counted``, where the row brings along how many lanes count.
+    Wider operands are planes of bits, one step each; what a plane weighs is none of the cell's business.
+
+    Parameters
+    ----------
+    lut : {4, 6}
+        Inputs of the look-up tables that count the lanes of a group, before adders take over.
+    """
+
+    lut: int = 6
+
+    family: ClassVar[str] = "bit_serial"
+    summary: ClassVar[str] = "one-bit operands: AND or XNOR, and a count of lanes"
+    source: ClassVar[str] = "ABQ-LLM (arXiv 2408.08554); bipolar-INT (arXiv 2409.17870); RBE (arXiv 2305.08415)"
+
+    def check(self) -> None:
+        if (self.act, self.weight) not in ((_BITS, _BITS), (_SIGNS, _SIGNS)):
+            raise PEError(
+                "Family bit_serial takes uint1 x uint1 or bipolar1 x bipolar1, "
+                f"not {self.act.name} x {self.weight.name}"
+            )
+        if isinstance(self.lut, bool) or self.lut not in (4, 6):
+            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}_lut{self.lut}"
+
+    @property
+    def signs(self) -> bool:
+        """Whether a bit is a sign."""
+        return self.act == _SIGNS
+
+    @property
+    def group(self) -> int:
+        """Lanes that fit into one look-up table."""
+        return self.lut // (3 if self.signs else 2)
+
+    @property
+    def balance(self) -> Interval:
+        """The lanes of signs that count, as a negative number."""
+        return Interval(-self.lanes, 0)
+
+    @property
+    def row_bits(self) -> int:
+        return 2 * self.lanes + self.balance.bits if self.signs else self.lanes
+
+    @property
+    def column_bits(self) -> int:
+        return self.lanes
+
+    @property
+    def term(self) -> Interval:
+        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
+
+    def row_encoder(self, *, masked: bool) -> Encoder:
+        if self.signs:
+            return _Signs(lanes=self.lanes, masked=masked, balance=self.balance)
+        return Codes(bits=1, lanes=self.lanes, masked=masked)
+
+    def column_encoder(self) -> Encoder:
+        return Codes(bits=1, lanes=self.lanes, masked=False)
+
+    def core(self, accumulator: Accumulator) -> Core:
+        return _Count(pe=self, accumulator=accumulator)
+
+
+class _Signs(Encoder):
+    """What each lane asks of the weight, and the balance.
+
+    The operand is, from the low bits: for each lane, whether a clear and whether a set weight equals it (neither does
+    if it is masked), two bits; and minus the number of lanes that count.
+    """
+
+    def __init__(self, *, lanes: int, masked: bool, balance: Interval) -> None:
+        self.balance = balance
+        super().__init__(bits=1, lanes=lanes, operand_bits=2 * lanes + balance.bits, masked=masked)
+
+    @property
+    def name(self) -> str:
+        return f"signs_x{self.lanes}{'_masked' if self.masked else ''}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        mask = self.mask if self.masked else Const(-1, self.lanes)
+        asked = [Cat(mask[lane] & ~self.codes[lane], mask[lane] & self.codes[lane]) for lane in range(self.lanes)]
+        counted = total(Number(mask[lane]) for lane in range(self.lanes))
+        m.d.comb += self.operand.eq(Cat(*asked, (Number.constant(0) - counted).value))
+        return m
+
+
+class _Group(Unit):
+    """``count``: how many of a few lanes have the product 1, one function of all their bits for each bit of it."""
+
+    def __init__(self, *, signs: bool, lanes: int) -> None:
+        self.signs = signs
+        self.lanes = lanes
+        super().__init__(
+            {"act": In(lanes * (1 + signs)), "weight": In(lanes), "count": Out(lanes.bit_length())},
+        )
+
+    @property
+    def name(self) -> str:
+        return f"count_{self.lanes}_{'equal' if self.signs else 'both'}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        act = [self.act.word_select(lane, 1 + self.signs) for lane in range(self.lanes)]
+        hits = [_hit(*pair) for pair in zip(act, self.weight, strict=True)]
+        a, b, c = [*hits, Const(0, 1), Const(0, 1)][:3]
+        m.d.comb += self.count.eq(Cat(a ^ b ^ c, (a & b) | (c & (a | b))))
+        return m
+
+
+class _Count(Core):
+    """Groups of lanes, and a tree of adders, each of which counts one more lane by its carry."""
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe = self.pe
+        width = 1 + pe.signs
+        lanes = [(self.act.word_select(lane, width), self.weight[lane]) for lane in range(pe.lanes)]
+        # the last addition has room for a lane in its carry, too
+        counted = self._count(m, "count", lanes[:-1])
+        last = wire(m, "last", Number(_hit(*lanes[-1]))).value
+        addend = Number(self.addend.as_signed())
+        if pe.signs:
+            balance = self.act[width * pe.lanes :].as_signed()
+            # of all the lanes at once, 2 * equal - counted is no larger than their number
+            half = Interval(pe.term.lo >> 1, pe.term.hi >> 1)
+            counted = add_with_carry(m, "half", Number(balance >> 1), counted, last, sum=half)
+            counted, last = Number(Cat(balance[0], counted.value).as_signed(), pe.term), Const(0, 1)
+        m.d.comb += assign(self.sum.as_signed(), add_kept(m, "total", addend, counted, last, self.accumulator))
+        return m
+
+    def _count(self, m: Module, name: str, lanes: Sequence[tuple[Value, Value]]) -> Number:
+        """How many of ``lanes`` have the product 1."""
+        if not lanes:
+            return Number.constant(0)
+        if len(lanes) <= self.pe.group:
+            group = _Group(signs=self.pe.signs, lanes=len(lanes))
+            place(m, name, group)
+            act, weight = zip(*lanes, strict=True)
+            m.d.comb += [group.act.eq(Cat(act)), group.weight.eq(Cat(weight))]
+            return Number(group.count, Interval(0, len(lanes)))
+        # groups of the full size, joined by adders that all have a lane in their carry
+        size = self.pe.group
+        while 2 * size + 1 < len(lanes):
+            size = 2 * size + 1
+        x = self._count(m, f"{name}_0", lanes[:size])
+        y = self._count(m, f"{name}_1", lanes[size:-1])
+        carry = wire(m, f"{name}_carry", Number(_hit(*lanes[-1]))).value
+        return add_with_carry(m, name, x, y, carry)
+
+
+def _hit(act: Value, weight: Value) -> Value:
+    """Whether a lane's product is 1: both bits are set, or both signs are equal."""
+    if len(act) == 1:
+        return act & weight
+    return (act[0] & ~weight) | (act[1] & weight)

@@ -1,0 +1,145 @@
+"""Named designs on real numbers: what their models make of a product is the product of the quantized operands."""
+
+import numpy as np
+import pytest
+
+from macforge.design import design_names, load_design
+from macforge.product import lowered, matmul
+from sw_ref.bcq import BinaryCoder
+from sw_ref.progressive import ProgressiveQuantizer
+from sw_ref.quantize import sqnr_db
+from sw_ref.salience import salient_columns
+from tb.engine import expected_results
+
+DRAINED = [name for name in design_names() if load_design(name).edge]
+# activations of two precisions have a test of their own
+ONE_PRECISION = [name for name in DRAINED if load_design(name).quantizer.act.method == "uniform"]
+M, K, N = 5, 256, 24
+
+
+def operands(seed=0):
+    random = np.random.default_rng(seed)
+    act = random.standard_t(5, (M, K)).astype(np.float32)
+    # some channels of activations stand out
+    act[:, random.choice(K, 3, replace=False)] *= 20
+    return act, random.normal(size=(K, N)).astype(np.float32), random.normal(size=N).astype(np.float32)
+
+
+def quantized_weight(design, act, weight):
+    """The weight as the design's quantizer leaves it."""
+    choice, group_size = design.quantizer.weight, design.tiling.group_size
+    if choice.method == "bcq":
+        coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
+        return coder.quantize(weight).dequantize()
+    if choice.method == "progressive":
+        return ProgressiveQuantizer(group_size=group_size).quantize(weight).dequantize()
+    narrow = design.weight_quantizer.quantize(weight, k_axis=0).dequantize()
+    if choice.method == "mixed":
+        salient = salient_columns(weight, design.weight_quantizer, fraction=choice.fraction, act=act)
+        wide = design.wide_quantizer("weight").quantize(weight, k_axis=0).dequantize()
+        return np.where(salient, wide, narrow)
+    return narrow
+
+
+@pytest.mark.parametrize("name", ONE_PRECISION)
+def test_result_is_the_product_of_quantized_operands(name):
+    """But for the rounding of the floats on the way: 2**-24 of each term."""
+    design = load_design(name)
+    act, weight, bias = operands()
+    job = lowered(design, act, weight, bias if design.drain.bias else None)
+    result = job.real([expected_results(design.engine, product) for product in job.products])
+    reference = design.act_quantizer.quantize(act, k_axis=1).dequantize().astype(np.float64)
+    reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
+    if design.edge.requantize:
+        # half a step of the result, half a unit of the sums for the bias, and what the multiplier's width loses
+        step = np.abs(act @ weight + bias).max() / design.edge.requantize.interval.hi
+        scales = [
+            design.act_quantizer.quantize(act, k_axis=1).scale,
+            design.weight_quantizer.quantize(weight, k_axis=0).scale,
+        ]
+        inside = np.abs(reference) < step * design.edge.requantize.interval.hi
+        lost = (step + scales[0].max() * scales[1].max()) / 2 + np.abs(reference).max() * 2.0**-16
+        assert np.abs(result - reference)[inside].max() <= lost
+    elif design.options.get("table_bits"):
+        # entries of 8 bits have lost 3 of 11
+        assert 20 < sqnr_db(reference, result) < 60
+    else:
+        assert sqnr_db(reference, result) > 110
+
+
+def test_outliers_of_activations_get_more_bits():
+    design = load_design("comet_w4a4_8")
+    act, weight, _ = operands()
+    narrow = load_design("comet_w4a4_8", ["quantizer.act.method=uniform"])
+    exact = act.astype(np.float64) @ weight
+    results = {}
+    for name, each in (("mixed", design), ("narrow", narrow)):
+        job = lowered(each, act, weight)
+        (product,) = job.products
+        # the outliers' block comes in two digits
+        assert product.act.shape[1] == {"mixed": K + 128, "narrow": K}[name]
+        results[name] = sqnr_db(exact, job.real([expected_results(each.engine, product)]))
+    assert results["mixed"] > results["narrow"] + 3
+
+
+def test_more_bits_for_columns_help():
+    act, weight, _ = operands()
+    exact = act.astype(np.float64) @ weight
+    found = []
+    for fraction in (0.0, 0.25, 1.0):
+        design = load_design("mixllm_w4_8a8", [f"quantizer.weight.fraction={fraction}"])
+        job = lowered(design, act, weight)
+        assert [product.planes.shape[::2] for product in job.products] == {
+            0.0: [(1, N)],
+            0.25: [(1, N - 6), (2, 6)],
+            1.0: [(2, N)],
+        }[fraction]
+        found.append(sqnr_db(exact, job.real([expected_results(design.engine, one) for one in job.products])))
+    assert found[0] < found[1] < found[2]
+
+
+@pytest.mark.parametrize("name", ["qserve_w4a8", "mixllm_w4_8a8", "rbe_w4a4"])
+def test_hardware_is_the_model(name):
+    design = load_design(name).resized(2)
+    act, weight, _ = operands()
+    done = matmul(design, act, weight[:, :5])
+    np.testing.assert_array_equal(done.product, matmul(design, act, weight[:, :5], engine="ref").product)
+    assert done.cycles == done.predicted_cycles
+
+
+@pytest.mark.parametrize(
+    "name, setting, message",
+    [
+        (
+            "mixpe_w4a8",
+            "drain.weight_zero=none",
+            r"^Drain weight_zero must not be none: the quantizer gives zero points",
+        ),
+        (
+            "mixpe_w4a8",
+            "drain.weight_zero=uint2",
+            r"^Drain weight_zero must hold zero points from -?\d+ to \d+, which uint2 ",
+        ),
+        ("mixpe_w4a8", "drain.scale=none", r"^Weight scales must be the same for all groups"),
+        ("rbe_w4a4", "drain.scale=none", r"^Drain scale must not be none where weights or activations come in digits"),
+        (
+            "rbe_w4a4",
+            "drain.scale=pot3",
+            r"^Drain scale must hold powers of two up to 2\*\*6\.?0?, which pot3 does not$",
+        ),
+        ("qserve_w4a8", "tiling.group_size=100", None),
+        (
+            "abq_w2a8",
+            "tiling.group_size=100",
+            r"^K must be a multiple of the group size \(100\) where activations come in ",
+        ),
+    ],
+)
+def test_what_the_drain_edge_lacks_is_named(name, setting, message):
+    act, weight, bias = operands()
+    design = load_design(name, [setting])
+    if message is None:
+        assert lowered(design, act, weight).products
+        return
+    with pytest.raises(ValueError, match=message):
+        lowered(design, act, weight, bias if design.drain.bias else None)
