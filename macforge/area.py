@@ -1,6 +1,6 @@
 """What a design costs on an FPGA, next to the plain multiply-accumulate of its operands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,27 +11,86 @@ from fpga.synth import synthesize
 from fpga.timing import place_and_route
 from hw.verilog import emit_verilog
 from macforge.design import Design
+from pe.base import Mode
+from sw_ref.formats import Format, Int
 
-__all__ = ["AreaReport", "area"]
+__all__ = ["AreaReport", "ModeArea", "area", "fmax_mhz", "plain_integer"]
+
+_KINDS = ("lut", "ff", "dsp", "bram")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModeArea:
+    """What the resources of an array come to in one of its modes, which all share them.
+
+    Parameters
+    ----------
+    mode : Mode
+        What a cell multiplies in a cycle. In `bit_serial` that are bits: a product of wider operands is one of theirs
+        for each pair of planes.
+    macs : int
+        Its products a cycle, of all cells.
+    array : Resources
+    drain : Resources or None
+        Of the drain edge.
+    baseline : Resources
+        Of one plain ``acc + act * weight``, see `plain_integer`, with the array's accumulator and without DSP blocks.
+    """
+
+    mode: Mode
+    macs: int
+    array: Resources
+    drain: Resources | None
+    baseline: Resources
+
+    @property
+    def lut_per_mac(self) -> float:
+        """LUT-equivalents of the array for each product a cycle."""
+        return self.array.lut / self.macs
+
+    @property
+    def drain_lut_per_mac(self) -> float | None:
+        """LUT-equivalents of the drain edge for each product a cycle of the array."""
+        return self.drain.lut / self.macs if self.drain is not None else None
+
+    @property
+    def ratio(self) -> float:
+        """`lut_per_mac` over that of the baseline."""
+        return self.lut_per_mac / self.baseline.lut
+
+    def to_table(self) -> dict[str, object]:
+        """Everything as plain data."""
+        return {
+            "product": f"{self.mode.act.name} x {self.mode.weight.name}",
+            "macs_per_cycle": self.macs,
+            **{f"{kind}_per_mac": getattr(self.array, kind) / self.macs for kind in _KINDS},
+            "drain_lut_per_mac": self.drain_lut_per_mac,
+            "baseline_lut": self.baseline.lut,
+            "baseline_ff": self.baseline.ff,
+            "lut_ratio": self.ratio,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class AreaReport:
-    """Resources of a design's array, edges included.
+    """Resources of a design's array, edges included, and of its drain edge.
+
+    The array is its cells, the encoders of rows and columns, the delays of operands and sums, and the accumulators.
+    What lies around it in the engine is not counted: buffers of operands and parameters, sums of rows, the control.
 
     Parameters
     ----------
     design, family : str
     rows, cols : int
         Shape that was synthesized.
-    macs : int
-        Multiply-accumulates a cycle.
+    modes : tuple of ModeArea
+        Every mode, the one with the most products first, which is what all other figures refer to.
     resources : Resources
         Of the whole array.
-    baseline : Resources
-        Of one plain ``acc + act * weight`` of the same formats and accumulator, without DSP blocks.
+    drain : Resources or None
+        Of the drain edge, synthesized by itself; None if there is none, and sums are the results.
     fmax_mhz : dict of int to float
-        Fmax by place and route, for each seed; empty if there is none.
+        Fmax of the array by place and route, for each seed; empty if there is none.
     flow : str
         What was run.
     """
@@ -40,21 +99,46 @@ class AreaReport:
     family: str
     rows: int
     cols: int
-    macs: int
+    modes: tuple[ModeArea, ...]
     resources: Resources
-    baseline: Resources
-    fmax_mhz: dict[int, float]
+    drain: Resources | None
+    fmax_mhz: Mapping[int, float]
     flow: str
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a cycle."""
+        return self.modes[0].macs
+
+    @property
+    def products(self) -> int:
+        """Multiply-accumulates a cell and cycle."""
+        return self.modes[0].mode.lanes
+
+    @property
+    def baseline(self) -> Resources:
+        """Of one plain ``acc + act * weight``."""
+        return self.modes[0].baseline
 
     @property
     def lut_per_mac(self) -> float:
         """LUT-equivalents of the array for each multiply-accumulate a cycle."""
-        return self.resources.lut / self.macs
+        return self.modes[0].lut_per_mac
 
     @property
     def ratio(self) -> float:
         """`lut_per_mac` over that of the baseline."""
-        return self.lut_per_mac / self.baseline.lut
+        return self.modes[0].ratio
+
+    @property
+    def drain_lut_per_mac(self) -> float | None:
+        """LUT-equivalents of the drain edge for each multiply-accumulate a cycle of the array."""
+        return self.modes[0].drain_lut_per_mac
+
+    @property
+    def drain_lut_per_col(self) -> float | None:
+        """LUT-equivalents of the drain edge for each column."""
+        return self.drain.lut / self.cols if self.drain is not None else None
 
     @property
     def median_fmax_mhz(self) -> float | None:
@@ -68,12 +152,11 @@ class AreaReport:
             "family": self.family,
             "rows": self.rows,
             "cols": self.cols,
-            "macs_per_cycle": self.macs,
-            **{name: getattr(self.resources, name) for name in ("lut", "ff", "dsp", "bram")},
-            **{f"{name}_per_mac": getattr(self.resources, name) / self.macs for name in ("lut", "ff", "dsp", "bram")},
-            "baseline_lut": self.baseline.lut,
-            "baseline_ff": self.baseline.ff,
-            "lut_ratio": self.ratio,
+            **{kind: getattr(self.resources, kind) for kind in _KINDS},
+            **self.modes[0].to_table(),
+            "modes": [each.to_table() for each in self.modes],
+            **{f"drain_{kind}": getattr(self.drain, kind) if self.drain is not None else None for kind in _KINDS},
+            "drain_lut_per_col": self.drain_lut_per_col,
             "fmax_mhz": self.median_fmax_mhz,
             "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.fmax_mhz.items()},
             "flow": self.flow,
@@ -81,7 +164,7 @@ class AreaReport:
 
 
 def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 3)) -> AreaReport:
-    """Synthesize the design's array for one FPGA family, and place and route it where an open tool can.
+    """Synthesize the design's array and drain edge for one FPGA family, and place and route the array.
 
     Parameters
     ----------
@@ -89,36 +172,80 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
     family : str
         A key of `fpga.families.FAMILIES`.
     seeds : sequence of int
-        Seeds of place and route; none to leave it out.
+        As `fmax_mhz` takes them.
     """
-    array = design.engine.array
-    verilog = emit_verilog(array)
-    dsp = design.options.get("dsp", "none") != "none"
-    mapped = synthesize(verilog, top=array.name, family=family, dsp=dsp)
-    fmax = {}
-    if seeds and find(family).has_pnr:
-        fmax = place_and_route(verilog, top=array.name, family=family, seeds=tuple(seeds), dsp=dsp).fmax_mhz
+    engine = design.engine
+    parts = [
+        synthesize(emit_verilog(unit), top=unit.name, family=family, dsp=_has_dsp(design))
+        for unit in (engine.array, engine.edge)
+        if unit is not None
+    ]
+    array = parts[0].resources
+    drain = parts[1].resources if engine.edge is not None else None
+    modes = [
+        ModeArea(
+            mode=mode,
+            macs=design.array.rows * design.array.cols * mode.lanes,
+            array=array,
+            drain=drain,
+            baseline=_baseline(mode, design.sums.bits, family),
+        )
+        for mode in sorted(design.pe.modes, key=lambda mode: -mode.lanes)
+    ]
     return AreaReport(
         design=design.name,
         family=family,
         rows=design.array.rows,
         cols=design.array.cols,
-        macs=design.array.rows * design.array.cols * design.lanes,
-        resources=mapped.resources,
-        baseline=_baseline(design, family),
-        fmax_mhz=dict(fmax),
-        flow=mapped.flow,
+        modes=tuple(modes),
+        resources=array,
+        drain=drain,
+        fmax_mhz=fmax_mhz(design, family=family, seeds=seeds),
+        flow=parts[0].flow,
     )
 
 
-def _baseline(design: Design, family: str) -> Resources:
-    """One plain ``acc + act * weight`` with operands as wide as the design's, mapped in the same way."""
-    act, weight = design.pe.act, design.pe.weight
+def fmax_mhz(design: Design, *, family: str, seeds: Sequence[int]) -> dict[int, float]:
+    """Fmax in MHz of the design's array, for each seed of place and route.
+
+    Parameters
+    ----------
+    design : Design
+    family : str
+        A key of `fpga.families.FAMILIES`; without an open tool for it, there is no figure.
+    seeds : sequence of int
+        None to leave it out.
+    """
+    if not seeds or not find(family).has_pnr:
+        return {}
+    array = design.engine.array
+    verilog = emit_verilog(array)
+    done = place_and_route(verilog, top=array.name, family=family, seeds=tuple(seeds), dsp=_has_dsp(design))
+    return dict(done.fmax_mhz)
+
+
+def plain_integer(form: Format) -> Int:
+    """The operand that a plain multiply-accumulate has in place of one of ``form``.
+
+    An integer is itself. Anything else is compared with two's complement of as many bits as its codes have, and at
+    least 2, so as to show what that form of a 4-bit weight costs beside the usual one: int2 for bipolar1, bipolar2 and
+    ternary, int4 for bipolar4, nf4 and pot4, int5 for apot5.
+    """
+    return form if isinstance(form, Int) else Int(max(2, form.bits))
+
+
+def _has_dsp(design: Design) -> bool:
+    return design.options.get("dsp", "none") != "none"
+
+
+def _baseline(mode: Mode, acc_bits: int, family: str) -> Resources:
+    """One plain ``acc + act * weight`` in place of a mode's products, mapped in the same run."""
+    act, weight = plain_integer(mode.act), plain_integer(mode.weight)
     return baseline(
         act.bits,
         weight.bits,
-        max(design.sums.bits, act.bits + weight.bits),
-        act_signed=act.bounds[0] < 0,
-        weight_signed=weight.bounds[0] < 0,
+        max(acc_bits, act.bits + weight.bits),
+        act_signed=act.signed,
+        weight_signed=weight.signed,
         family=family,
     )

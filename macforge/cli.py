@@ -201,7 +201,7 @@ def area(
     cells: Cells = None,
     json_: Json = False,
 ) -> None:
-    """Synthesize the arrays of designs, without their operand buffers, and count what they take."""
+    """Synthesize the arrays of designs, without their operand buffers, and count what they and their drains take."""
     families = list(FPGA_FAMILIES) if family == "all" else [family]
     if family != "all" and family not in FPGA_FAMILIES:
         raise ValueError(f"Family must be one of {', '.join(FPGA_FAMILIES)} or all, not {family!r}")
@@ -210,7 +210,8 @@ def area(
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
         for design, each in _progress(jobs, "synthesizing")
     ]
-    print_rows(rows, json_, AREA_COLUMNS)
+    table = [{**row, **mode} for row in rows for mode in row["modes"]]
+    print_rows(rows if json_ else table, json_, AREA_COLUMNS)
 
 
 @app.command()
@@ -223,12 +224,17 @@ def report(
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
-    """Run a real transformer layer through the RTL of all designs, and measure them."""
+    """Run a real transformer layer through the RTL of designs, and measure them.
+
+    The report of headline designs, or of all, also finds the smallest way to multiply for each width of weights.
+    """
     # the workload's packages are an extra, which other commands do without
+    from macforge.finding import CANDIDATES
     from macforge.report import make_report, write_report
     from macforge.workload import load_layer, load_weight
 
-    names = design_names() if designs in ("all", "headline") else designs.split(",")
+    is_general = designs in ("all", "headline")
+    names = design_names() if is_general else designs.split(",")
     chosen = [load_design(name, settings or ()) for name in names]
     if designs == "headline":
         chosen = [design for design in chosen if design.headline]
@@ -237,10 +243,17 @@ def report(
     layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
     with _bar() as bar:
         task = bar.add_task("measuring", total=None)
-        results = make_report(chosen, layer, lambda done, total: bar.update(task, completed=done, total=total))
+        results = make_report(
+            chosen,
+            layer,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            candidates=CANDIDATES if is_general else (),
+        )
     for path in write_report(results, output):
         _err.print(f"wrote {path}", highlight=False, soft_wrap=True)
     print_rows(results.rows, json_, REPORT_COLUMNS)
+    if results.finding and not json_:
+        _out.print(*results.finding.summary, sep="\n", highlight=False)
     failures = [row["design"] for row in results.rows if not row["verified"]]
     if failures:
         raise MismatchError(", ".join(failures))

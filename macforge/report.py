@@ -13,10 +13,12 @@ from typing import ClassVar
 import jinja2
 import numpy as np
 
+from fpga.families import FAMILIES
 from hw.cache import cached_json, digest, write_whole
 from hw.verilog import emit_verilog
-from macforge.area import area
+from macforge.area import area, fmax_mhz
 from macforge.design import Design
+from macforge.finding import Candidate, Finding, entries, measure
 from macforge.product import lowered
 from macforge.tables import figure
 from macforge.verilog import tool_versions
@@ -24,10 +26,7 @@ from macforge.workload import Layer
 from sw_ref.quantize import sqnr_db
 from tb.engine import expected_results, simulate_engine
 
-__all__ = ["Report", "make_report", "write_report"]
-
-# Cells of the array that computes the layer, of the one that is synthesized, and of the one that is placed and routed.
-_LAYER_ARRAY, _AREA_ARRAY, _FMAX_ARRAY = 8, 4, 2
+__all__ = ["Report", "make_report", "operand_name", "write_report"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +41,24 @@ class Report:
         M, N, K.
     rows : list of dict
         One for each design, see `COLUMNS`.
+    finding : Finding or None
+        The smallest way to multiply, for each width of weights; None if it was not asked for.
     tools : dict
         Versions.
     """
 
+    CELLS: ClassVar[int] = 8
+    """Cells each way of the array that computes the layer, and of the one whose area it is."""
+    FMAX_CELLS: ClassVar[int] = 2
+    """Cells each way of the array that is placed and routed."""
     COLUMNS: ClassVar[dict[str, str]] = {
         "design": "design",
         "act": "act",
         "weight": "weight",
         "dataflow": "dataflow",
+        "product": "product",
         "verified": "verified",
+        "tokens": "tokens",
         "sqnr_db": "SQNR dB",
         "cycles": "cycles",
         "macs_per_cycle": "MACs/cycle",
@@ -59,21 +66,74 @@ class Report:
         "xc7_ff_per_mac": "xc7 FF/MAC",
         "xc7_baseline_lut": "xc7 acc + a*b",
         "xc7_lut_ratio": "xc7 ratio",
+        "xc7_drain_lut_per_mac": "xc7 drain LUT/MAC",
         "ecp5_lut_per_mac": "ECP5 LUT/MAC",
         "ecp5_ff_per_mac": "ECP5 FF/MAC",
         "ecp5_baseline_lut": "ECP5 acc + a*b",
         "ecp5_lut_ratio": "ECP5 ratio",
+        "ecp5_drain_lut_per_mac": "ECP5 drain LUT/MAC",
         "fmax_mhz": "ECP5 Fmax MHz",
+    }
+    MODE_COLUMNS: ClassVar[dict[str, str]] = {
+        "design": "design",
+        "product": "product",
+        "products": "products/cycle",
+        "xc7_lut_per_mac": "xc7 LUT/MAC",
+        "xc7_baseline_lut": "xc7 acc + a*b",
+        "xc7_lut_ratio": "xc7 ratio",
+        "ecp5_lut_per_mac": "ECP5 LUT/MAC",
+        "ecp5_baseline_lut": "ECP5 acc + a*b",
+        "ecp5_lut_ratio": "ECP5 ratio",
     }
 
     layer: str
     shape: tuple[int, int, int]
     rows: list[dict[str, object]]
+    finding: Finding | None
     tools: dict[str, str]
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether a design computed but some rows of the layer."""
+        return any(row["tokens"] < self.shape[0] for row in self.rows)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Those of `COLUMNS` that tell something."""
+        empty = {key for key in self.COLUMNS if all(row[key] is None for row in self.rows)}
+        return {
+            key: title
+            for key, title in self.COLUMNS.items()
+            if key not in empty and (key != "tokens" or self.is_sliced)
+        }
+
+    @property
+    def modes(self) -> list[dict[str, object]]:
+        """Of each design with several modes, what each comes to, see `MODE_COLUMNS`."""
+        figures = ("lut_per_mac", "baseline_lut", "lut_ratio")
+        return [
+            {
+                "design": row["design"],
+                "product": modes[0]["product"],
+                "products": modes[0]["macs_per_cycle"],
+                **{
+                    f"{family}_{key}": mode[key]
+                    for family, mode in zip(FAMILIES, modes, strict=True)
+                    for key in figures
+                },
+            }
+            for row in self.rows
+            for modes in zip(*(row[f"{family}_modes"] for family in FAMILIES), strict=True)
+            if len(row["xc7_modes"]) > 1
+        ]
 
 
 def make_report(
-    designs: Sequence[Design], layer: Layer, progress: Callable[[int, int], None] = lambda done, total: None
+    designs: Sequence[Design],
+    layer: Layer,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    candidates: Sequence[Candidate] = (),
 ) -> Report:
     """Compute a layer with the RTL of all designs, on as many processes as there are cores, and measure them.
 
@@ -86,23 +146,34 @@ def make_report(
         Real activations (M, K) and weights (K, N).
     progress : callable
         Told how many of how many steps are done.
+    candidates : sequence of Candidate
+        Ways to multiply, of which the smallest is found; none to leave the finding out.
     """
     shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
-    steps = [
-        (index, step, argument)
-        for step, argument in ((_verify, layer), (_area, "xc7"), (_area, "ecp5"), (_fmax, "ecp5"))
-        for index in range(len(designs))
+    rows = [
+        {"design": one.name, "dataflow": one.dataflow, **{side: operand_name(one, side) for side in ("act", "weight")}}
+        for one in designs
     ]
-    rows: list[dict[str, object]] = [
-        {"design": one.name, "act": one.act, "weight": one.weight, "dataflow": one.dataflow} for one in designs
+    ways = entries(candidates)
+    found = [{"weight": weight, "kind": one.kind, "way": one.label(weight)} for one, weight in ways]
+    steps = [
+        *((row, _verify, design, layer) for row, design in zip(rows, designs, strict=True)),
+        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in FAMILIES),
+        *((row, _fmax, design, "ecp5") for row, design in zip(rows, designs, strict=True)),
+        *((row, measure, way, family) for row, way in zip(found, ways, strict=True) for family in FAMILIES),
     ]
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
-    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        started = {pool.submit(step, designs[index], argument): index for index, step, argument in steps}
+    pool = ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn"))
+    try:
+        started = {pool.submit(*step): row for row, *step in steps}
         for count, future in enumerate(as_completed(started), start=1):
-            rows[started[future]].update(future.result())
+            started[future].update(future.result())
             progress(count, len(steps))
-    return Report(layer=layer.name, shape=shape, rows=rows, tools=tool_versions())
+    finally:
+        # after an error, nobody waits for the rest
+        pool.shutdown(cancel_futures=True)
+    finding = Finding(rows=found) if found else None
+    return Report(layer=layer.name, shape=shape, rows=rows, finding=finding, tools=tool_versions())
 
 
 def write_report(report: Report, folder: str | Path) -> list[Path]:
@@ -120,14 +191,27 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         write_whole(path, templates.get_template(f"{name}.j2").render(report=report))
         paths.append(path)
     path = Path(folder) / "report.json"
-    table = {"layer": report.layer, "shape": report.shape, "designs": report.rows, "tools": report.tools}
+    table = {
+        "layer": report.layer,
+        "shape": report.shape,
+        "designs": report.rows,
+        "finding": report.finding.to_table() if report.finding else None,
+        "tools": report.tools,
+    }
     write_whole(path, json.dumps(table, indent=2) + "\n")
     return [*paths, path]
 
 
+def operand_name(design: Design, side: str) -> str:
+    """What an operand (``"act"`` or ``"weight"``) is quantized to, whatever it is that cells are given of it."""
+    choice = getattr(design.quantizer, side)
+    name = choice.format or getattr(design, side)
+    return {"mixed": f"{name}, {choice.wide}", "bcq": f"{choice.planes} of {name}"}.get(choice.method, name)
+
+
 def _verify(design: Design, layer: Layer) -> dict[str, object]:
     """The layer through the RTL: is it the model's, how long does it take, and how far is it from the float layer."""
-    design = design.resized(_LAYER_ARRAY)
+    design = design.resized(Report.CELLS)
     engine = design.engine
     act = layer.act[: design.report_tokens or None]
     bias = layer.bias if design.drain.bias else None
@@ -171,10 +255,12 @@ def _bench_sources() -> list[str]:
 
 
 def _area(design: Design, family: str) -> dict[str, object]:
-    table = area(design.resized(_AREA_ARRAY), family=family, seeds=()).to_table()
-    kept = ("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "baseline_lut", "lut_ratio", "flow")
-    return {f"{family}_{key}": table[key] for key in kept}
+    table = area(design.resized(Report.CELLS), family=family, seeds=()).to_table()
+    per_mac = ("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "drain_lut_per_mac", "drain_lut_per_col")
+    kept = (*per_mac, "baseline_lut", "lut_ratio", "modes", "flow")
+    return {"product": table["product"], **{f"{family}_{key}": table[key] for key in kept}}
 
 
 def _fmax(design: Design, family: str) -> dict[str, object]:
-    return {"fmax_mhz": area(design.resized(_FMAX_ARRAY), family=family, seeds=(1,)).median_fmax_mhz}
+    (fmax,) = fmax_mhz(design.resized(Report.FMAX_CELLS), family=family, seeds=(1,)).values()
+    return {"fmax_mhz": fmax}

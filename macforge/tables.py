@@ -23,6 +23,8 @@ SIM_COLUMNS = {
 AREA_COLUMNS = {
     "design": "design",
     "family": "family",
+    "product": "product",
+    "macs_per_cycle": "products",
     "lut": "LUT",
     "ff": "FF",
     "dsp": "DSP",
@@ -31,17 +33,21 @@ AREA_COLUMNS = {
     "ff_per_mac": "FF/MAC",
     "baseline_lut": "acc+a*b",
     "lut_ratio": "ratio",
+    "drain_lut_per_mac": "drain LUT/MAC",
     "fmax_mhz": "MHz",
 }
 REPORT_COLUMNS = {
     "design": "design",
+    "product": "product",
     "verified": "verified",
     "sqnr_db": "SQNR dB",
     "cycles": "cycles",
     "xc7_lut_per_mac": "xc7 LUT/MAC",
     "xc7_lut_ratio": "ratio",
+    "xc7_drain_lut_per_mac": "drain",
     "ecp5_lut_per_mac": "ECP5 LUT/MAC",
     "ecp5_lut_ratio": "ratio",
+    "ecp5_drain_lut_per_mac": "drain",
     "fmax_mhz": "MHz",
 }
 

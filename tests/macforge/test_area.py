@@ -6,13 +6,15 @@ import pytest
 
 from dataflow import ENGINES
 from fpga import families
+from fpga.baseline import baseline
 from fpga.count import count
 from fpga.families import FAMILIES
 from fpga.synth import map_netlist, synthesize
 from hw import yosys
 from hw.verilog import emit_verilog
-from macforge.area import area
+from macforge.area import area, plain_integer
 from macforge.design import load_design
+from sw_ref.catalog import parse_format
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -40,3 +42,68 @@ def test_per_mac_figures_count_lanes():
     assert (one.macs, two.macs) == (4, 8)
     assert two.lut_per_mac == two.resources.lut / 8
     assert one.resources.lut < two.resources.lut < 3 * one.resources.lut
+
+
+SMALL = ["array.rows=2", "array.cols=3", "tiling.panel_rows=4"]
+
+
+def test_each_mode_is_held_against_its_own_baseline():
+    design = load_design("w8a8_ws", ["family=sub_word", "lanes=4", *SMALL])
+    report = area(design, family="ecp5", seeds=())
+    assert {each.mode for each in report.modes} == set(design.pe.modes)
+    assert (report.macs, report.products) == (2 * 3 * 4, 4)
+    assert [each.macs for each in report.modes] == sorted((6 * mode.lanes for mode in design.pe.modes), reverse=True)
+    for each in report.modes:
+        plain = baseline(each.mode.act.bits, each.mode.weight.bits, design.sums.bits, family="ecp5")
+        assert each.baseline == plain
+        assert each.lut_per_mac == report.resources.lut / each.macs
+        assert each.to_table()["ff_per_mac"] == report.resources.ff / each.macs
+        assert each.ratio == each.lut_per_mac / plain.lut
+    table = report.to_table()
+    assert table["product"] == table["modes"][0]["product"] == "int4 x int4"
+    assert table["lut_ratio"] == table["modes"][0]["lut_ratio"] == report.ratio
+
+
+@pytest.mark.parametrize("drain", [False, True])
+def test_drain_edge_is_counted_by_itself(drain):
+    settings = ["drain.bias=true", "drain.requantize=int8", "drain.accumulator.bits=32"] if drain else []
+    design = load_design("w4a8_ws", [*SMALL, *settings])
+    report = area(design, family="ecp5", seeds=())
+    table = report.to_table()
+    assert report.resources == area(load_design("w4a8_ws", SMALL), family="ecp5", seeds=()).resources
+    if not drain:
+        assert (report.drain, report.drain_lut_per_mac, table["drain_lut"]) == (None, None, None)
+        return
+    edge = design.engine.edge
+    assert report.drain == synthesize(emit_verilog(edge), top=edge.name, family="ecp5").resources
+    assert report.drain.lut > 3 * 8
+    assert report.drain_lut_per_mac * 6 == report.drain_lut_per_col * 3 == table["drain_lut"] == report.drain.lut
+
+
+def test_products_of_planes_are_of_bits():
+    bits = ["family=bit_serial", "act=uint1", "weight=uint1", "lanes=4"]
+    design = load_design("w8a8_ws", [*bits, *SMALL])
+    report = area(design, family="ecp5", seeds=())
+    plain = baseline(1, 1, design.sums.bits, act_signed=False, weight_signed=False, family="ecp5")
+    assert report.to_table()["product"] == "uint1 x uint1"
+    assert (report.macs, report.baseline) == (6 * 4, plain)
+
+
+@pytest.mark.parametrize(
+    "form, plain",
+    [
+        ("int8", "int8"),
+        ("uint4", "uint4"),
+        ("uint1", "uint1"),
+        ("bipolar1", "int2"),
+        ("bipolar2", "int2"),
+        ("bipolar3", "int3"),
+        ("ternary", "int2"),
+        ("nf4", "int4"),
+        ("codebook[-1,1]", "int2"),
+        ("pot4", "int4"),
+        ("apot5", "int5"),
+    ],
+)
+def test_plain_operand_has_as_many_bits(form, plain):
+    assert plain_integer(parse_format(form)).name == plain

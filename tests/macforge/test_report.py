@@ -1,52 +1,111 @@
 """The report: real figures of every design, in three files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from macforge.design import load_design
-from macforge.report import Report, make_report, write_report
+from macforge.finding import Candidate
+from macforge.report import Report, make_report, operand_name, write_report
+from macforge.tables import figure
 from macforge.workload import Layer
+
+LAYER = Layer(
+    name="a small layer",
+    act=np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32),
+    weight=np.random.default_rng(1).standard_normal((12, 9)).astype(np.float32),
+    bias=None,
+)
+# two ways to multiply, in cells that are quickly synthesized
+WAYS = [
+    Candidate(kind="adders", family="mac", weights={"1": "uint1"}, lanes=2),
+    Candidate(kind="tables", family="table", weights={"1": "bipolar1"}, options={"k": 2}, lanes=2),
+]
+
+SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requantize=int8", "drain.accumulator.bits=32"]
 
 
 @pytest.fixture(scope="module")
 def report():
-    random = np.random.default_rng(0)
-    layer = Layer(
-        name="a small layer",
-        act=random.standard_normal((3, 12)).astype(np.float32),
-        weight=random.standard_normal((12, 9)).astype(np.float32),
-        bias=None,
-    )
     steps = []
-    made = make_report([load_design("w8a8_ws")], layer, lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    design = load_design("w8a8_ws", SETTINGS)
+    made = make_report([design], LAYER, lambda done, total: steps.append((done, total)), candidates=WAYS)
+    # simulation, two areas and Fmax of the design, and two areas of each way
+    assert steps == [(done, 8) for done in range(1, 9)]
     return made
 
 
 def test_rows_hold_every_figure(report):
     (row,) = report.rows
     assert set(Report.COLUMNS) <= set(row)
+    assert (row["act"], row["weight"], row["product"]) == ("int8", "int8", "int8 x int8")
     assert row["verified"] is True
     assert row["cycles"] == row["predicted_cycles"]
-    assert row["utilization"] == 3 * 12 * 9 / (row["cycles"] * 64)
-    assert 30 < row["sqnr_db"] < 60
-    assert row["xc7_lut_ratio"] == row["xc7_lut_per_mac"] / row["xc7_baseline_lut"]
-    assert row["ecp5_lut_ratio"] == row["ecp5_lut_per_mac"] / row["ecp5_baseline_lut"]
+    assert row["tokens"] == 2
+    assert row["macs_per_cycle"] == 2 * 12 * 9 / row["cycles"]
+    assert 20 < row["sqnr_db"] < 60
+    for family in ("xc7", "ecp5"):
+        assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / row[f"{family}_baseline_lut"]
+        assert row[f"{family}_drain_lut_per_mac"] == row[f"{family}_drain_lut_per_col"] / Report.CELLS > 1
     assert row["fmax_mhz"] > 30
+
+
+def test_columns_that_tell_nothing_are_left_out(report):
+    assert report.is_sliced
+    assert report.columns == Report.COLUMNS
+    drains = dict.fromkeys(("xc7_drain_lut_per_mac", "ecp5_drain_lut_per_mac"))
+    plain = replace(report, rows=[{**report.rows[0], **drains, "tokens": 3}])
+    assert set(Report.COLUMNS) - set(plain.columns) == {"tokens", *drains}
+
+
+def test_modes_are_shown_of_designs_with_several(report):
+    assert report.modes == []
+    one = {"macs_per_cycle": 64, "lut_per_mac": 8.0, "baseline_lut": 16, "lut_ratio": 0.5}
+    modes = [{"product": "int4 x int4", **one}, {"product": "int8 x int8", **one}]
+    (first, second) = replace(report, rows=[{"design": "x", "xc7_modes": modes, "ecp5_modes": modes}]).modes
+    assert set(first) == set(Report.MODE_COLUMNS)
+    assert (first["product"], second["product"]) == ("int4 x int4", "int8 x int8")
+    assert first["ecp5_lut_ratio"] == 0.5
+
+
+def test_ways_to_multiply_are_compared(report):
+    rows = report.finding.rows
+    assert [(row["weight"], row["kind"]) for row in rows] == [("1", "adders"), ("1", "tables")]
+    assert all(row[f"{family}_{what}"] > 3 for row in rows for family in ("xc7", "ecp5") for what in ("lut", "ff"))
+    for key in ("xc7_lut", "ecp5_lut"):
+        smallest = [report.finding.is_smallest(row, key) for row in rows]
+        assert smallest == [row[key] == min(one[key] for one in rows) for row in rows]
 
 
 def test_files_show_them(report, tmp_path):
     paths = write_report(report, tmp_path / "new")
     assert sorted(path.name for path in paths) == ["report.html", "report.json", "report.md"]
-    (row,) = json.loads((tmp_path / "new" / "report.json").read_text())["designs"]
+    table = json.loads((tmp_path / "new" / "report.json").read_text())
+    (row,) = table["designs"]
     assert row["cycles"] == report.rows[0]["cycles"]
+    assert table["finding"] == report.finding.to_table()
+    shown = [row["xc7_lut_per_mac"], row["ecp5_drain_lut_per_mac"], table["finding"]["rows"][0]["ecp5_lut"]]
     for name in ("report.md", "report.html"):
         text = (tmp_path / "new" / name).read_text()
         assert "w8a8_ws" in text
-        assert f"{row['xc7_lut_per_mac']:,.2f}" in text or f"{row['xc7_lut_per_mac']:,.0f}" in text
+        assert all(figure(value) in text for value in shown)
+        assert table["finding"]["details"][0] in text
         assert "yosys 0.70" in text
+
+
+@pytest.mark.parametrize(
+    "name, act, weight",
+    [
+        ("abq_w2a8", "int8", "uint2"),
+        ("mixllm_w4_8a8", "int8", "uint4, int8"),
+        ("lut_gemm_q3a8", "int8", "3 of bipolar1"),
+    ],
+)
+def test_operands_are_named_by_what_they_are_quantized_to(name, act, weight):
+    design = load_design(name)
+    assert (operand_name(design, "act"), operand_name(design, "weight")) == (act, weight)
 
 
 def test_too_deep_a_layer_is_refused():
