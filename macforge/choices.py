@@ -151,7 +151,11 @@ class DrainChoice:
         given = getattr(self, key)
         if given == "none":
             return None
-        form = parse_format(given)
+        try:
+            form = parse_format(given)
+        except ValueError:
+            form = None
         if not isinstance(form, kinds):
-            raise ValueError(f"Drain {key} must not be of the format {given}")
+            more = f"{', '.join(_FLOATS)}, a power of two such as pot5, " if key == "scale" else ""
+            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {given!r}")
         return form

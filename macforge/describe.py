@@ -27,7 +27,14 @@ def derived(design: Design) -> dict[str, object]:
         "peak_macs_per_cycle": design.array.rows * design.array.cols * pe.lanes,
         "panel_rows": engine.panel_rows,
         "products_per_step": engine.span,
+        "result_bits": engine.result_bits,
     }
+    if engine.edge:
+        table |= {
+            "drain_latency": engine.edge.latency,
+            "drain_turnaround": engine.edge.turnaround,
+            "drain_fields": {kind: list(fields) for kind, fields in engine.parameter_shapes.items()},
+        }
     small = min(256, design.tiling.max_k)
     schedule = schedule_of(engine, m=256, n=256, k=small)
     return {

@@ -51,6 +51,8 @@ REPORT_COLUMNS = {
     "fmax_mhz": "MHz",
 }
 
+_WIDE = 200
+
 
 def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
     """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
@@ -63,7 +65,9 @@ def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = No
         table.add_column(title, justify="right" if _numeric(rows, key) else "left")
     for row in rows:
         table.add_row(*(figure(row[key]) for key in columns))
-    Console().print(table)
+    # a file or a pipe has no width, and cutting names off helps nobody there
+    console = Console()
+    Console(width=None if console.is_terminal else _WIDE).print(table)
 
 
 def _numeric(rows: Sequence[Mapping[str, object]], key: str) -> bool:

@@ -138,3 +138,48 @@ def test_missing_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^Design must be a file that exists, not .*mine\.toml$"):
         load_design(tmp_path / "mine.toml")
     assert tomllib.loads(to_toml({"a": 1, "b": {"c": [1, 2]}})) == {"a": 1, "b": {"c": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    "name, setting, message",
+    [
+        (
+            "mixpe_w4a8",
+            "drain.scale=flot32",
+            r"^Drain scale must be float32, bfloat16, float16, a power of two such as ",
+        ),
+        ("mixpe_w4a8", "drain.weight_zero=nf4", r"^Drain weight_zero must be an integer format such as int8, or none"),
+        ("mixpe_w4a8", "drain.bias=yes", r"^Design key drain.bias must be true or false, not 'yes'$"),
+        ("mixpe_w4a8", "drain.act_scale=column", r"^Drain act_scale must be one of none, row, group, not 'column'$"),
+        (
+            "mixpe_w4a8",
+            "drain.scale_terms=2",
+            r"^Drain scale_terms must be 1 unless the scale is a power of two, not 2$",
+        ),
+        ("mixpe_w4a8", "drain.clamp=[1.0]", r"^Drain clamp must be two numbers, or empty, not \(1.0,\)$"),
+        (
+            "qserve_w4a8",
+            "drain.accumulator.bits=16",
+            r"^Drain accumulator must have at least \d+ bits for 32 sums, not 16",
+        ),
+        ("hawqv3_w8a8", "drain.act_scale=row", r"^Drain requantize must follow integer steps, not floating scales$"),
+        (
+            "hawqv3_w8a8",
+            "drain.accumulator.bits=40",
+            r"^Drain accumulator must have at most 32 bits to requantize, not ",
+        ),
+        ("hawqv3_w8a8", "drain.clamp=[0.5, 2]", r"^Drain clamp must be two integers where y is an integer, not "),
+        (
+            "tmac_w2a8",
+            "drain.weight_zero=int3",
+            r"^Drain zero points must be none with table_int8_bipolar2_x8_k4_lossy8",
+        ),
+        ("lut_tensor_core_w1a8", "options.k=9", r"^Option k must be an integer from 2 to 6, not 9$"),
+        ("flute_nf4a8", "weight=codebook[1,2,3]", r"^Codebook must have 2, 4, 8, .* values, not 3$"),
+        ("mixpe_w4a8", "quantizer.act.method=bcq", r"^Quantizer act.method must be one of uniform, mixed, not 'bcq'$"),
+        ("mixpe_w4a8", "tiling.max_passes=0", r"^Tiling max_passes must be an integer from 1 to 64, not 0$"),
+    ],
+)
+def test_steps_that_do_not_fit_are_refused(name, setting, message):
+    with pytest.raises(ValueError, match=message):
+        load_design(name, [setting])
