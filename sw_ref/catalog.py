@@ -8,8 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sw_ref.codebook import NF4, Codebook
+from sw_ref.fixed import Fixed
 from sw_ref.formats import Format, Int
+from sw_ref.minifloat import FLOAT_PATTERN, FLOATS, named_float, parse_float
+from sw_ref.posit import Posit
+from sw_ref.rf8 import RF8
 from sw_ref.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
+from sw_ref.special import BitMoD
 
 __all__ = ["FAMILIES", "FormatFamily", "parse_format"]
 
@@ -55,6 +60,13 @@ FAMILIES: tuple[FormatFamily, ...] = (
         examples=("uint1", "uint2", "uint4", "uint8"),
     ),
     FormatFamily(
+        spelling="fixed<1..16>_<0..16>",
+        pattern=r"fixed([0-9]{1,4})_([0-9]{1,4})",
+        build=lambda bits, fraction: Fixed(int(bits), int(fraction)),
+        description="two's complement, with so many bits after the point (MXINT8)",
+        examples=("fixed8_6",),
+    ),
+    FormatFamily(
         spelling="bipolar<1..8>",
         pattern=r"bipolar([0-9]{1,4})",
         build=lambda bits: Bipolar(int(bits)),
@@ -95,6 +107,41 @@ FAMILIES: tuple[FormatFamily, ...] = (
         build=lambda values: Codebook(tuple(map(int, values.split(",")))),
         description="any 2, 4, ... 256 integers, the value of each code",
         examples=("codebook[-8,-3,0,3]",),
+    ),
+    FormatFamily(
+        spelling=f"{'|'.join(FLOATS)}[_nonsat]",
+        pattern=f"({'|'.join(FLOATS)})(_nonsat|)",
+        build=named_float,
+        description="floating point of a standard; nonsat: what is too large becomes infinity or NaN",
+        examples=tuple(FLOATS),
+    ),
+    FormatFamily(
+        spelling="[u]e<1..8>m<0..23>[_finite|_fn|_ieee][_bias<int>][_flushed|_nozero][_nonsat]",
+        pattern=FLOAT_PATTERN,
+        build=parse_float,
+        description="any floating point: all codes finite; fn: one NaN (as ue5m3 has); ieee: infinity and NaN",
+        examples=("e2m2", "e3m3", "e4m3", "ue4m3", "ue5m3", "ue5m3_finite", "ue5m3_ieee", "e3m4_bias5"),
+    ),
+    FormatFamily(
+        spelling="posit<3..16>_<0..3>",
+        pattern=r"posit([0-9]{1,4})_([0-9]{1,4})",
+        build=lambda bits, es: Posit(int(bits), int(es)),
+        description="posit of so many bits, and bits of exponent (XR-NPE)",
+        examples=("posit4_1", "posit8_0", "posit8_1", "posit16_1"),
+    ),
+    FormatFamily(
+        spelling="rf8",
+        pattern=r"rf8",
+        build=RF8,
+        description="signed sum of two powers of two at most 4 places apart, 5 bits of exponent",
+        examples=("rf8",),
+    ),
+    FormatFamily(
+        spelling="bitmod<3|4>_<0..3>",
+        pattern=r"bitmod([0-9]{1,4})_([0-9]{1,4})",
+        build=lambda bits, select: BitMoD(int(bits), int(select)),
+        description="FP3, or FP4 times 2, with one of four special values for -0 (BitMoD)",
+        examples=("bitmod3_0", "bitmod4_3"),
     ),
 )
 

@@ -60,6 +60,15 @@ class Format(ABC):
     def fixed(self) -> FixedPoint | None:
         """The exact fixed-point form; None if it would be wider than an int64."""
 
+    @property
+    def full_scale(self) -> float:
+        """What the largest magnitude of a tensor is scaled to: the largest that the format has of either sign.
+
+        A format that is coarse near its bounds says less.
+        """
+        lo, hi = self.bounds
+        return min(hi, -lo)
+
     @abstractmethod
     def encode(self, real: ArrayLike) -> np.ndarray:
         """Codes of the values nearest to ``real``, any shape: half to even, saturating at :attr:`bounds`.
@@ -79,6 +88,10 @@ class Format(ABC):
         TypeError, ValueError
             If ``codes`` are not integers, or not all from 0 to ``2**bits - 1``.
         """
+
+    def finite(self, codes: ArrayLike) -> np.ndarray:
+        """Whether each of ``codes`` stands for a finite value, as bool of the same shape; raises as :meth:`decode`."""
+        return np.isfinite(self.decode(codes))
 
     def to_fixed(self, codes: ArrayLike) -> np.ndarray:
         """The integers ``decode(codes) * 2**-fixed.lsb``, as int64 of the same shape.

@@ -65,9 +65,9 @@ class Quantized:
 class Quantizer:
     """How a real tensor becomes codes.
 
-    ``symmetric``: ``scale = max|x| / q`` with ``q = min(hi, -lo)`` of the format's bounds, which is
-    ``2**(bits-1) - 1`` for an integer format; ``value = round(x / scale)``; the zero point is 0. No value
-    passes -q, so ``-2**(bits-1)`` stays unused and int2 is ternary. Needs values of both signs: neither an
+    ``symmetric``: ``scale = max|x| / q`` with q the format's full scale, which is ``min(hi, -lo)`` of its bounds
+    unless it says less, and ``2**(bits-1) - 1`` for an integer format; ``value = round(x / scale)``; the zero point is
+    0. No value passes -q, so ``-2**(bits-1)`` stays unused and int2 is ternary. Needs values of both signs: neither an
     unsigned format nor int1 will do.
 
     ``asymmetric``: with the range of x widened to hold 0, ``scale = (max - min) / (2**bits - 1)``,
@@ -149,7 +149,7 @@ class Quantizer:
         ratios = 1 - np.arange(self.clip_search + 1, dtype=np.float32) / np.float32(self.clip_search + 1)
         low, high = self._reduce(np.minimum, x, k_axis), self._reduce(np.maximum, x, k_axis)
         if self.scheme == "symmetric":
-            scale = np.maximum(-low, high) / np.float32(self._symmetric_bound)
+            scale = np.maximum(-low, high) / np.float32(self.format.full_scale)
             tries = (self._symmetric(x, ratio * scale, k_axis) for ratio in ratios)
         else:
             low, high = np.minimum(low, np.float32(0)), np.maximum(high, np.float32(0))

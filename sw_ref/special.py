@@ -1,0 +1,171 @@
+"""Minifloats whose negative zero is a special value, chosen for each group: BitMoD."""
+
+import operator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sw_ref.groups import group_of, group_slices
+from sw_ref.minifloat import Float
+from sw_ref.quantize import finite_matrix
+from sw_ref.tabulated import Tabulated
+
+__all__ = ["SELECTS", "BitMoD", "BitMoDQuantized", "BitMoDQuantizer"]
+
+SELECTS = range(4)
+"""What two bits select one of four special values by."""
+
+BASES = {3: Float(2, 0), 4: Float(2, 1)}
+SPECIAL_VALUES = {3: (3, -3, 6, -6), 4: (10, -10, 16, -16)}
+SCALE_LIMIT = 127
+
+
+@dataclass(frozen=True)
+class BitMoD(Tabulated):
+    """FP3 or FP4 with a special value in the place of -0, as integers: FP3 as it is, FP4 times 2.
+
+    A code is that of E2M0 or E2M1, but that the sign alone is the special value. bitmod3 is 0, +-1, +-2, +-4, and by
+    ``select`` 3, -3, 6 or -6; bitmod4 is 0, +-1, +-2, +-3, +-4, +-6, +-8, +-12, and 10, -10, 16 or -16: of the halves
+    that they stand for, 5 and 8. BitMoD (arXiv 2411.11745, section III); which select is which is this project's.
+
+    Parameters
+    ----------
+    bits : {3, 4}
+        Width.
+    select : {0, 1, 2, 3}
+    """
+
+    bits: int
+    select: int
+
+    def __post_init__(self) -> None:
+        for field, allowed, words in (("bits", BASES, "3 or 4"), ("select", SELECTS, "from 0 to 3")):
+            value = operator.index(getattr(self, field))
+            object.__setattr__(self, field, value)
+            if value not in allowed:
+                raise ValueError(f"{field.capitalize()} must be {words}, not {value}")
+
+    @property
+    def name(self) -> str:
+        return f"bitmod{self.bits}_{self.select}"
+
+    @property
+    def special(self) -> int:
+        """The integer that the sign alone stands for."""
+        return SPECIAL_VALUES[self.bits][self.select]
+
+    @property
+    def integers(self) -> tuple[int, ...]:
+        integers = BASES[self.bits].to_fixed(np.arange(1 << self.bits))
+        integers[1 << (self.bits - 1)] = self.special
+        return tuple(integers.tolist())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BitMoDQuantized:
+    """A weight of BitMoD: ``real[k, n] = integer[k, n] * scale[g, n] * channel_scale[n]``.
+
+    Parameters
+    ----------
+    codes : uint32 array (K, N)
+        Of ``BitMoD(bits, select)``, with the select of their group.
+    select : int64 array (G, N)
+        From 0 to 3.
+    scale : int64 array (G, N)
+        From 1 to 127.
+    channel_scale : float32 array (1, N)
+    bits : {3, 4}
+    group_size : int
+        Codes along K that share a select and a scale; 0 if all of them do.
+    """
+
+    codes: np.ndarray
+    select: np.ndarray
+    scale: np.ndarray
+    channel_scale: np.ndarray
+    bits: int
+    group_size: int
+
+    def integers(self) -> np.ndarray:
+        """What the codes stand for, int64 (K, N)."""
+        table = np.array([BitMoD(self.bits, select).integers for select in SELECTS])
+        return table[self._along_k(self.select), self.codes]
+
+    def reals(self) -> np.ndarray:
+        """The real weight that the codes stand for, in float64."""
+        return self.integers() * self._along_k(self.scale) * self.channel_scale.astype(np.float64)
+
+    def dequantize(self) -> np.ndarray:
+        """The real weight that the codes stand for: float32, each element rounded once."""
+        return self.reals().astype(np.float32)
+
+    def _along_k(self, parameter: np.ndarray) -> np.ndarray:
+        return parameter[group_of(len(self.codes), self.group_size)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitMoDQuantizer:
+    """How a real weight becomes BitMoD codes.
+
+    For each group and select, the scale is ``max|w| / max|integer|`` and an integer the one nearest to ``w / scale``;
+    the select of least squared error is taken, the lowest of several. The scales of a channel then become integers,
+    ``clip(round(scale / channel_scale), 1, 127)`` with ``channel_scale = (largest scale) / 127``, and the codes are
+    those of the integers nearest to ``w / (scale * channel_scale)``. Scales are float32, the rest float64.
+
+    BitMoD (arXiv 2411.11745, sections III and IV). That codes are chosen again after their scales is this project's.
+
+    Parameters
+    ----------
+    bits : {3, 4}
+    group_size : int
+        Neighbours along K; 0 for all of K. The last group may be shorter.
+    """
+
+    bits: int
+    group_size: int = 128
+
+    def __post_init__(self) -> None:
+        BitMoD(self.bits, 0)
+        if operator.index(self.group_size) < 0:
+            raise ValueError(f"Group size must be at least 0, not {self.group_size}")
+
+    def quantize(self, weight: ArrayLike, *, what: str = "weight") -> BitMoDQuantized:
+        """Codes of ``weight`` (K, N), taken as float32.
+
+        Raises
+        ------
+        ValueError
+            If ``weight`` is no matrix, is empty, or has an element that is no finite float32.
+        """
+        weight = finite_matrix(weight, what)
+        starts = [group.start for group in group_slices(len(weight), self.group_size)]
+        groups = group_of(len(weight), self.group_size)
+        amax = np.maximum.reduceat(np.abs(weight), starts)
+        least, select, scale = np.full(amax.shape, np.inf), np.zeros(amax.shape, dtype=np.int64), amax
+        for each in SELECTS:
+            fmt = BitMoD(self.bits, each)
+            tried = amax / np.float32(max(map(abs, fmt.bounds)))
+            values = fmt.to_fixed(fmt.encode(_divided(weight, tried[groups])))
+            error = np.add.reduceat((weight - values * tried[groups].astype(np.float64)) ** 2, starts)
+            better = error < least
+            least = np.where(better, error, least)
+            select, scale = np.where(better, each, select), np.where(better, tried, scale)
+        channel_scale = scale.max(axis=0, keepdims=True) / np.float32(SCALE_LIMIT)
+        channel_scale = np.where(channel_scale == 0, np.float32(1), channel_scale)
+        scale = np.clip(np.rint(scale / channel_scale), 1, SCALE_LIMIT).astype(np.int64)
+        scaled = weight / (scale * channel_scale.astype(np.float64))[groups]
+        codes = [BitMoD(self.bits, each).encode(scaled) for each in SELECTS]
+        return BitMoDQuantized(
+            codes=np.choose(select[groups], codes),
+            select=select,
+            scale=scale,
+            channel_scale=channel_scale,
+            bits=self.bits,
+            group_size=self.group_size,
+        )
+
+
+def _divided(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """``weight / scale`` in float64, 0 where the scale is."""
+    return np.divide(weight, scale, out=np.zeros(weight.shape), where=scale > 0, dtype=np.float64)
