@@ -253,7 +253,7 @@ def report(
         _err.print(f"wrote {path}", highlight=False, soft_wrap=True)
     print_rows(results.rows, json_, REPORT_COLUMNS)
     if results.finding and not json_:
-        _out.print(*results.finding.summary, sep="\n", highlight=False)
+        _out.print(*results.finding.summary, sep="\n", highlight=False, soft_wrap=True)
     failures = [row["design"] for row in results.rows if not row["verified"]]
     if failures:
         raise MismatchError(", ".join(failures))

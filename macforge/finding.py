@@ -83,7 +83,7 @@ CANDIDATES = (
     Candidate(kind="adders", family="shift_add", weights=_of("int{}", 2, 3, 4, 8)),
     Candidate(kind="adders", family="shift_add", weights={"1": "ternary", "ternary": "ternary"}),
     Candidate(kind="adders", family="shift_add", weights=_of("pot{}", 3, 4)),
-    Candidate(kind="adders", family="codebook", weights={**_ODD, "4": "nf4"}),
+    Candidate(kind="adders", family="decoded", weights={**_ODD, "4": "nf4"}),
     Candidate(kind="tables", family="table", weights=_of("bipolar{}", 1, 2, 3, 4, 8), options={"k": 2}),
     Candidate(kind="tables", family="table", weights=_of("bipolar{}", 1, 2, 3, 4), options={"k": 4}),
     Candidate(kind="tables", family="ternary_table", weights={"ternary": "ternary"}, options={"k": 2}),

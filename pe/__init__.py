@@ -2,7 +2,7 @@
 
 from pe.base import PE
 from pe.bit_serial import BitSerial
-from pe.codebook import CodebookMac
+from pe.decoded import Decoded
 from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
 from pe.sub_word import SubWord
@@ -12,6 +12,6 @@ from pe.ternary_table import TernaryTable
 __all__ = ["FAMILIES"]
 
 FAMILIES: dict[str, type[PE]] = {
-    family.family: family for family in (IntegerMac, ShiftAdd, CodebookMac, BitSerial, SubWord, Table, TernaryTable)
+    family.family: family for family in (IntegerMac, ShiftAdd, Decoded, BitSerial, SubWord, Table, TernaryTable)
 }
 """Every family by its name; a new one is its module and its entry here."""

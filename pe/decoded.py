@@ -1,4 +1,4 @@
-"""Codebook: weights are looked up once a column, and cells are those of an integer family."""
+"""Decoded operands: tables at the edges turn codes into integers, and cells are those of an integer family."""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from hw.unit import place
@@ -13,36 +14,45 @@ from pe.base import PE, Core, Encoder, PEError
 from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
 from sw_ref.accumulate import Accumulator
-from sw_ref.codebook import Codebook
-from sw_ref.formats import Int
+from sw_ref.formats import Format, Int
 from sw_ref.interval import Interval
 
-__all__ = ["CodebookMac"]
+__all__ = ["Decoded"]
+
+# Tables of more entries are no longer small.
+_MOST_BITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class CodebookMac(PE):
-    """``sum = addend + sum over lanes of act * values[weight code]``.
+class Decoded(PE):
+    """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits.
 
-    The edge of a column holds the table, and in front of the cells stands whatever their family has there.
+    Either operand is an integer, or of a format whose codes all stand for fixed-point values: codebooks, floats of few
+    bits. Each row's and each column's edge holds a table for every lane, and in front of the cells stands whatever
+    their family has there.
 
     Parameters
     ----------
     cell : {"shift_add", "mac"}
-        Family of the cells: Booth digits of the looked-up value, or the value itself.
+        Family of the cells: Booth digits of the weight's integer, or the integer itself.
     """
 
     cell: str = "shift_add"
 
-    family: ClassVar[str] = "codebook"
-    summary: ClassVar[str] = "weights looked up once a column, then an integer cell"
+    family: ClassVar[str] = "decoded"
+    summary: ClassVar[str] = (
+        "codebooks and small floats, decoded to integers once a row or column, then an integer cell"
+    )
     source: ClassVar[str] = "FLUTE (arXiv 2407.10960); NF4: QLoRA (arXiv 2305.14314)"
 
     def check(self) -> None:
-        if not isinstance(self.act, Int):
-            raise PEError(f"Family codebook takes integer activations, not {self.act.name}")
-        if not isinstance(self.weight, Codebook):
-            raise PEError(f"Family codebook takes weights of a codebook, such as nf4, not {self.weight.name}")
+        if isinstance(self.act, Int) and isinstance(self.weight, Int):
+            raise PEError(
+                f"Family decoded takes a format that is not an integer, not {self.act.name} x {self.weight.name}"
+            )
+        for form in (self.act, self.weight):
+            if not isinstance(form, Int):
+                _check_table(form)
         if self.cell not in _CELLS:
             raise PEError(f"Option cell must be one of {', '.join(_CELLS)}, not {self.cell!r}")
         # making the cells' family checks what it is given
@@ -50,14 +60,14 @@ class CodebookMac(PE):
 
     @cached_property
     def inner(self) -> PE:
-        """The integer processing element behind the table."""
-        bits = max(2, self.weight.fixed.interval.signed_bits)
-        return _CELLS[self.cell](act=self.act, weight=Int(bits), lanes=self.lanes)
+        """The integer processing element behind the tables."""
+        formats = {"act": _integer(self.act), "weight": _integer(self.weight)}
+        return _CELLS[self.cell](**formats, lanes=self.lanes)
 
     @property
     def name(self) -> str:
-        book = re.sub(r"[^a-z0-9]+", "_", self.weight.name.replace("-", "m")).strip("_")
-        return f"{book}_{self.inner.name}"
+        tables = [_spelled(form) for form in (self.act, self.weight) if not isinstance(form, Int)]
+        return "_".join([*tables, self.inner.name])
 
     @property
     def row_bits(self) -> int:
@@ -69,17 +79,21 @@ class CodebookMac(PE):
 
     @property
     def term(self) -> Interval:
-        return (self.act.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
 
     @property
     def latency(self) -> int:
         return self.inner.latency
 
     def row_encoder(self, *, masked: bool) -> Encoder:
-        return self.inner.row_encoder(masked=masked)
+        if isinstance(self.act, Int):
+            return self.inner.row_encoder(masked=masked)
+        return _Decoder(form=self.act, inner=self.inner, side="act", masked=masked)
 
     def column_encoder(self) -> Encoder:
-        return _LookUp(pe=self)
+        if isinstance(self.weight, Int):
+            return self.inner.column_encoder()
+        return _Decoder(form=self.weight, inner=self.inner, side="weight", masked=False)
 
     def core(self, accumulator: Accumulator) -> Core:
         return self.inner.core(accumulator)
@@ -88,28 +102,64 @@ class CodebookMac(PE):
 _CELLS: dict[str, type[PE]] = {"shift_add": ShiftAdd, "mac": IntegerMac}
 
 
-class _LookUp(Encoder):
-    """A table for each lane, and the encoder of the cells' family behind it."""
+def _check_table(form: Format) -> None:
+    """Raise unless a table of integers can stand for ``form``."""
+    if form.fixed is None or form.bits > _MOST_BITS:
+        raise PEError(f"Family decoded takes fixed-point values of at most {_MOST_BITS} bits a code, not {form.name}")
+    if not form.finite(np.arange(1 << form.bits)).all():
+        raise PEError(f"Family decoded takes formats whose codes are all finite, which those of {form.name} are not")
+    if form.fixed.interval.signed_bits > 16:
+        raise PEError(
+            f"Family decoded takes values of at most 16 bits, not the {form.fixed.interval.signed_bits} of {form.name}"
+        )
 
-    def __init__(self, *, pe: CodebookMac) -> None:
-        self.pe = pe
-        super().__init__(bits=pe.weight.bits, lanes=pe.lanes, operand_bits=pe.column_bits, masked=False)
-        self.latency = pe.inner.column_encoder().latency
+
+def _integer(form: Format) -> Int:
+    """What the cells get for ``form``."""
+    return form if isinstance(form, Int) else Int(max(2, form.fixed.interval.signed_bits))
+
+
+def _spelled(form: Format) -> str:
+    """The format's name as a part of module names."""
+    return re.sub(r"[^a-z0-9]+", "_", form.name.replace("-", "m")).strip("_")
+
+
+class _Decoder(Encoder):
+    """A table for each lane, and the encoder of the cells' family behind it.
+
+    Parameters
+    ----------
+    form : Format
+    inner : PE
+        Of the cells.
+    side : {"act", "weight"}
+    masked : bool
+    """
+
+    def __init__(self, *, form: Format, inner: PE, side: str, masked: bool) -> None:
+        self.form = form
+        self._cells = f"{inner.name}_{side}"
+        self._encoder = inner.row_encoder(masked=masked) if side == "act" else inner.column_encoder()
+        operand_bits = len(self._encoder.operand)
+        super().__init__(bits=form.bits, lanes=inner.lanes, operand_bits=operand_bits, masked=masked)
+        self.latency = self._encoder.latency
 
     @property
     def name(self) -> str:
-        return f"{self.pe.name}_table"
+        return f"{_spelled(self.form)}_to_{self._cells}{'_masked' if self.masked else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        encoder = place(m, "encoder", self.pe.inner.column_encoder())
-        bits = self.pe.inner.weight.bits
-        looked_up = []
+        encoder = place(m, "encoder", self._encoder)
+        entries = tuple(self.form.to_fixed(np.arange(1 << self.bits)).tolist())
+        decoded = []
         for lane in range(self.lanes):
-            value = Signal(signed(bits), name=f"value_{lane}")
-            m.d.comb += value.eq(_entry(self.pe.weight.values, self.codes.word_select(lane, self.bits)))
-            looked_up.append(value)
-        m.d.comb += [encoder.codes.eq(Cat(looked_up)), self.operand.eq(encoder.operand)]
+            value = Signal(signed(encoder.bits), name=f"value_{lane}")
+            m.d.comb += value.eq(_entry(entries, self.codes.word_select(lane, self.bits)))
+            decoded.append(value)
+        m.d.comb += [encoder.codes.eq(Cat(decoded)), self.operand.eq(encoder.operand)]
+        if self.masked:
+            m.d.comb += encoder.mask.eq(self.mask)
         return m
 
 

@@ -26,7 +26,7 @@ CASES = {
         "tiling": Tiling(group_size=6, max_k=40, panel_rows=3),
     },
     "shift-add": {"family": "shift_add", "lanes": 2, "weight": "uint5", "shape": Shape(rows=3, cols=3)},
-    "codebook": {"family": "codebook", "weight": "nf4", "shape": Shape(rows=2, cols=3)},
+    "decoded": {"family": "decoded", "weight": "nf4", "shape": Shape(rows=2, cols=3)},
     "table-tile": {
         "family": "table",
         "weight": "bipolar2",

@@ -44,6 +44,9 @@ OPERANDS = [
     ("int8", "nf4", 1),
     ("uint5", "codebook[-300,7]", 1),
     ("int8", "codebook[-8,-3,0,5]", 3),
+    ("fp4_e2m1", "fp4_e2m1", 1),
+    ("fp6_e2m3", "fp4_e3m0", 2),
+    ("fp6_e3m2", "int4", 1),
     ("bipolar1", "bipolar1", 1),
     ("bipolar1", "bipolar1", 5),
     ("bipolar1", "bipolar1", 32),
@@ -70,7 +73,7 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 OPTIONS = {
     "mac": [{"dsp": "auto"}, {"pipeline": 1}],
     "shift_add": [{"recoding": "csd"}],
-    "codebook": [{"cell": "mac"}],
+    "decoded": [{"cell": "mac"}],
     "bit_serial": [{"lut": 4}],
     "table": [{"k": 4}, {"k": 3, "lut": 4}, {"table_bits": 5}],
     "ternary_table": [{"k": 4, "lut": 4}],
