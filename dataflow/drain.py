@@ -24,8 +24,8 @@ class DrainEdge(Unit):
 
     Ports
     -----
-    sums : In(cols * bits of a sum), row_sum : In(row_sum_bits), row, valid, ends_group, first, last, final : In
-        As `dataflow.engine.Leaving` has them.
+    sums : In(cols * bits of a sum), row_sum : In(row_sum_bits), row, first, ends_group, valid, last, final : In
+        As `dataflow.engine.Leaving` has them, and only what the steps need; ``taken`` has their names.
     column_parameters, row_parameters, output_parameters : In
         Those of all columns, for this group; of this row; of all columns, for this tile, and needed later.
     column_taken, row_taken, output_taken : Out(1)
@@ -66,7 +66,7 @@ class DrainEdge(Unit):
         self.rows = rows
         self.accumulates = accumulates
         row_sum = (act.fixed.interval | 0).sum_of(depth)
-        self.row_sum_bits = row_sum.signed_bits if drain.weight_zero else 0
+        self.row_sum_bits = row_sum.bits if drain.weight_zero else 0
         self.shapes = field_shapes(drain, act=act.fixed.interval, weight=weight.fixed.interval, depth=depth)
         fields = tuple(self.shapes.items())
         self.make_term = partial(TermColumn, drain=drain, sums=sums, row_sum=row_sum, fields=fields)
@@ -83,13 +83,18 @@ class DrainEdge(Unit):
             kind: self._bits(fields) * (1 if kind == "row" else cols) for kind, fields in self._fields.items()
         }
         parameters = {f"{name}_parameters": In(bits) for name, bits in self.parameter_bits.items()}
-        row_sum_port = {"row_sum": In(self.row_sum_bits)} if self.row_sum_bits else {}
+        taken = {"sums": In(cols * sums.signed_bits)}
+        if self.row_sum_bits:
+            taken["row_sum"] = In(self.row_sum_bits)
+        if accumulates:
+            taken |= {"row": In(range(max(rows, 2))), "first": In(1)}
+        if self.parameter_bits.keys() & {"column", "output"}:
+            taken["ends_group"] = In(1)
+        taken |= dict.fromkeys(("valid", "last", "final"), In(1))
+        self.taken = tuple(taken)
         super().__init__(
             {
-                "sums": In(cols * sums.signed_bits),
-                **row_sum_port,
-                "row": In(range(rows)),
-                **dict.fromkeys(("valid", "ends_group", "first", "last", "final"), In(1)),
+                **taken,
                 **parameters,
                 **{f"{name}_taken": Out(1) for name in self.parameter_bits},
                 "result": Out(cols * self.result_bits),
@@ -109,12 +114,6 @@ class DrainEdge(Unit):
     def parameter_shapes(self) -> dict[str, dict[str, Shape]]:
         """Fields of a column, or of the row, of each kind of parameters, the first in the low bits."""
         return {kind: {name: self.shapes[name] for name in fields} for kind, fields in self._fields.items()}
-
-    @property
-    def taken(self) -> tuple[str, ...]:
-        """Inputs that come with the sums."""
-        row_sum = ("row_sum",) if self.row_sum_bits else ()
-        return ("sums", *row_sum, "row", "valid", "ends_group", "first", "last", "final")
 
     @property
     def latency(self) -> int:
@@ -142,12 +141,13 @@ class DrainEdge(Unit):
             self.result_valid.eq(delayed(m, completes, self.finish.latency, name="result_valid", init=0)),
             self.result_final.eq(delayed(m, self.final, self.latency, name="result_final")),
         ]
-        taken = {
-            "column": self.valid & self.ends_group,
-            "row": self.valid,
-            "output": completes & delayed(m, self.ends_group, self._finish_time, name="ends_tile"),
-        }
-        m.d.comb += [getattr(self, f"{name}_taken").eq(taken[name]) for name in self.parameter_bits]
+        if "column" in self.parameter_bits:
+            m.d.comb += self.column_taken.eq(self.valid & self.ends_group)
+        if "row" in self.parameter_bits:
+            m.d.comb += self.row_taken.eq(self.valid)
+        if "output" in self.parameter_bits:
+            ends_tile = delayed(m, self.ends_group, self._finish_time, name="ends_tile")
+            m.d.comb += self.output_taken.eq(completes & ends_tile)
         return m
 
     def _act_scale(self, m: Module) -> Value | None:

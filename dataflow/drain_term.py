@@ -1,12 +1,16 @@
 """The drain edge of one column, for each sum: zero points and scales."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from types import SimpleNamespace
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from dataflow.drain_steps import CONVERT, MULTIPLY, PipelinedColumn, float_product, register, to_float
-from hw.multiply import Multiply
-from hw.number import Number, total
-from hw.unit import place
+from hw.multiply import product_steps
+from hw.narrow import wrap
+from hw.number import Number, shape_of, total
+from hw.rows import above
+from hw.stages import run_steps
 from sw_ref.binary_float import FloatShape
 from sw_ref.drain import Drain
 from sw_ref.interval import Interval
@@ -40,12 +44,15 @@ class TermColumn(PipelinedColumn):
         row_sum_port = {}
         if drain.weight_zero:
             centred = centred - drain.weight_zero.interval * row_sum
-            row_sum_port = {"row_sum": In(Shape(row_sum.signed_bits, True))}
+            row_sum_port = {"row_sum": In(shape_of(row_sum))}
         if drain.act_zero:
             centred = centred - drain.act_zero.interval * self._interval("column_sum")
-        self.centred = centred
         self.integers = centred * (drain.scale_interval if not isinstance(drain.scale, FloatShape) else 1)
-        term = Shape(drain.arithmetic.bits) if drain.accumulates_floats else Shape(self.integers.signed_bits, True)
+        self.integer_bits = self.integers.signed_bits
+        if not drain.accumulates_floats and drain.accumulator.overflow != "saturate":
+            # no bit above those that the accumulator keeps has a say in them
+            self.integer_bits = min(self.integer_bits, drain.accumulator.bits)
+        term = Shape(drain.arithmetic.bits) if drain.accumulates_floats else Shape(self.integer_bits, True)
         taken = [*drain.column_fields, *(("act_zero",) if drain.act_zero else ())]
         taken += ["act_scale"] if drain.act_scale == "group" else []
         super().__init__(
@@ -89,24 +96,23 @@ class TermColumn(PipelinedColumn):
         return m
 
     def _wait(self, m: Module, sum_: Number) -> Number:
-        return register(m, "waiting", sum_)
+        return register(m, "waiting", wrap(sum_, self.integer_bits))
 
     def _centre(self, m: Module, sum_: Number) -> Number:
         centred = register(m, "sum_waiting", sum_)
         if self.drain.weight_zero:
             row_sum = Number(self.row_sum, self.row_sum_interval)
-            centred = centred - self._product(m, "weight_zero", Number(self.weight_zero), row_sum)
+            centred = centred - self._product(m, "weight_zero_product", Number(self.weight_zero), row_sum)
         if self.drain.act_zero:
-            centred = centred - self._product(m, "act_zero", Number(self.act_zero), Number(self.column_sum))
-        return register(m, "centred", Number(centred.value, self.centred))
+            centred = centred - self._product(m, "act_zero_product", Number(self.act_zero), Number(self.column_sum))
+        return register(m, "centred", wrap(centred, self.integer_bits))
 
     def _product(self, m: Module, name: str, x: Number, y: Number) -> Number:
         """``x * y``, a cycle later."""
-        a, b = x.value.shape(), y.value.shape()
-        unit = Multiply(a=(a.width, a.signed), b=(b.width, b.signed), dsp="none", pipeline=1)
-        place(m, f"{name}_product", unit)
-        m.d.comb += [unit.a.eq(x.value), unit.b.eq(y.value)]
-        return Number(unit.product, x.interval * y.interval)
+        narrow, wide = sorted((x, y), key=lambda number: len(number.value))
+        at = SimpleNamespace(multiplicand=wide, multiplier=narrow)
+        run_steps(m, at, product_steps(narrow.interval, dsp="none", name=name), registers=0)
+        return register(m, name, at.product)
 
     def _shift(self, m: Module, centred: Number) -> Number:
         codes, form = self.field(m, "scale"), self.drain.scale
@@ -114,16 +120,18 @@ class TermColumn(PipelinedColumn):
         for index in range(self.drain.scale_terms):
             code = codes.word_select(index, form.bits)
             exponent, negative = code[:-1], code[-1]
-            # the exponent field counts from 1, and 0 is 0
-            bits = len(centred.value) + form.terms[0][-1].bit_length() - 1
-            magnitude = Signal(Shape(bits, True), name=f"shifted_{index}")
-            m.d.comb += magnitude.eq(Mux(exponent == 0, 0, (centred.value << exponent) >> 1))
-            spread = centred.interval * form.fixed.interval
+            largest = centred.interval * form.terms[0][-1] | 0
+            magnitude = Signal(signed(min(largest.signed_bits, self.integer_bits)), name=f"shifted_{index}")
+            # the exponent counts from 1, and 0 is 0
+            doubled = above(m, centred.value << exponent, magnitude, name=f"doubled_{index}")
+            m.d.comb += magnitude.eq(Mux(exponent == 0, 0, doubled))
+            spread = largest | -largest if largest.signed_bits == len(magnitude) else None
             shifted.append(Number(Mux(negative, -magnitude, magnitude), spread))
-        return register(m, "term_integer", Number(total(shifted).value, self.integers))
+        return register(m, "term_integer", wrap(total(shifted), self.integer_bits))
 
     def _multiply(self, m: Module, centred: Number) -> Number:
-        return self._product(m, "scale", centred, Number(self.field(m, "scale")))
+        product = self._product(m, "scale_product", centred, Number(self.field(m, "scale")))
+        return wrap(product, self.integer_bits)
 
     def _convert(self, m: Module, integer: Number) -> Value:
         return to_float(m, integer, self.drain.arithmetic)

@@ -10,7 +10,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from dataflow.drain import DrainEdge
-from dataflow.job import job_layout
+from dataflow.job import job_layout, panel_layout
 from dataflow.mesh import Shape
 from dataflow.panel import PanelBuffer
 from dataflow.parameters import ParameterQueue
@@ -219,7 +219,7 @@ class Engine(Unit):
             by_row=self._by_row,
             span=self.span,
             steps=self.steps,
-            layout=self.job,
+            layout=panel_layout(self.job),
         )
         place(m, "panel", panel)
         array = place(m, "array", self.array)
@@ -242,7 +242,7 @@ class Engine(Unit):
             self.command.ready.eq(idle & panel.idle),
             start.eq(self.command.valid & self.command.ready),
             current.eq(Mux(start, self.command.payload, job)),
-            panel.job.eq(current),
+            *(panel.job[name].eq(current[name]) for name, _field in panel.layout),
             panel.start.eq(start),
             panel.act.payload.eq(self.act.payload),
             panel.act.valid.eq(self.act.valid),
@@ -270,11 +270,11 @@ class Engine(Unit):
 
     def _elaborate_results(self, m: Module, parts: "Parts", depth: int) -> None:
         """From the array's sums to the stream of results."""
-        leaving = parts.leaving
-        values, valid, final = leaving.sums, leaving.valid, leaving.final
+        leaving = parts.leaving.signals
+        values, valid, final = (leaving[name] for name in ("sums", "valid", "final"))
         if self.edge:
             edge = place(m, "drain", self.edge)
-            m.d.comb += [getattr(edge, name).eq(getattr(leaving, name)) for name in edge.taken]
+            m.d.comb += [getattr(edge, name).eq(signal) for name, signal in leaving.items()]
             for name, queue in parts.queues.items():
                 m.d.comb += [
                     getattr(edge, f"{name}_parameters").eq(queue.data),
@@ -299,15 +299,23 @@ class Leaving:
 
     ``valid``: there is one. ``row``: of its panel. ``ends_group``: it is the last row of its group. ``first``,
     ``last``: it is the first, or the last, of the sums of its elements of C. ``final``: it is the last of the product.
+    There are only those of them that somebody takes; ``flags`` are those of the last three.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.sums = Signal(engine.shape.cols * engine.accumulator.bits, name="sums")
-        self.row_sum = Signal(engine.row_sum_bits, name="row_sum")
-        self.row = Signal(range(engine.panel_rows), name="sums_row")
-        self.valid, self.ends_group = Signal(name="sums_valid"), Signal(name="sums_end_group")
-        self.first, self.last = Signal(name="sums_first"), Signal(name="sums_last")
-        self.final = Signal(name="sums_final")
+        shapes = {
+            "sums": engine.shape.cols * engine.accumulator.bits,
+            "row_sum": engine.row_sum_bits,
+            "row": range(max(engine.panel_rows, 2)),
+            **dict.fromkeys(("valid", "ends_group", "first", "last", "final"), 1),
+        }
+        taken = engine.edge.taken if engine.edge else ("sums", "valid", "final")
+        self.signals = {name: Signal(shapes[name], name=f"leaving_{name}") for name in taken}
+        self.flags = tuple(name for name in ("first", "last", "final") if name in taken)
+
+    def tell(self, m: Module, **values: Value) -> None:
+        """Give what is known of the row; what nobody takes is left out."""
+        m.d.comb += [self.signals[name].eq(value) for name, value in values.items() if name in self.signals]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataflow.engine import Engine, Parts
 from dataflow.job import SIZE_BITS
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.row_sums import OutputStationaryRowSums
-from dataflow.walk import BlockWalk, DepthWalk, low_ones
+from dataflow.walk import BlockWalk, PassWalk, low_ones
 from hw.delay import delayed
 from hw.unit import place
 
@@ -48,7 +48,7 @@ class OutputStationaryEngine(Engine):
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         panel, array = parts.panel, parts.array
-        steps = DepthWalk(span=self.span, layout=self.job, name="step")
+        steps = PassWalk(span=self.span, layout=self.job, name="step")
         row_blocks = BlockWalk(span=self.shape.rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         busy = Signal()
@@ -98,7 +98,7 @@ class OutputStationaryEngine(Engine):
             m.d.comb += array.mask.eq(mask)
         if self.row_sum_bits:
             self._elaborate_row_sums(m, parts, mask)
-        flags = Cat(steps.first_group, completes, ends_panel & row_blocks.last)
+        flags = {"first": steps.first_group, "last": steps.last, "final": ends_panel & row_blocks.last}
         self._elaborate_leaving(m, parts, rows=Mux(ends_sum, row_blocks.used, 0), flags=flags)
         return ~busy
 
@@ -111,24 +111,25 @@ class OutputStationaryEngine(Engine):
             sums.mask.eq(mask),
             sums.valid.eq(array.valid),
             sums.last.eq(array.last),
-            parts.leaving.row_sum.eq(delayed(m, sums.sum, array.latency - sums.latency, name="row_sum")),
         ]
+        parts.leaving.tell(m, row_sum=delayed(m, sums.sum, array.latency - sums.latency, name="row_sum"))
 
-    def _elaborate_leaving(self, m: Module, parts: Parts, *, rows: Value, flags: Value) -> None:
+    def _elaborate_leaving(self, m: Module, parts: Parts, *, rows: Value, flags: dict[str, Value]) -> None:
         """Tell what comes out of the array: ``rows`` of a tile, 0 if no sum ends now, and what its sums are."""
         leaving, latency = parts.leaving, 1 + parts.array.latency
         arriving = delayed(m, rows, latency, name="arriving_rows", init=0)
-        arriving_flags = delayed(m, flags, latency, name="arriving_flags")
-        rest, rest_flags = Signal.like(arriving, name="rest_rows"), Signal.like(flags, name="rest_flags")
-        row = Signal.like(leaving.row, name="next_row")
-        left, now = Signal.like(arriving, name="leaving_rows"), Signal.like(flags, name="leaving_flags")
+        arriving_flags = delayed(m, Cat(flags[name] for name in leaving.flags), latency, name="arriving_flags")
+        rest, rest_flags = Signal.like(arriving, name="rest_rows"), Signal.like(arriving_flags, name="rest_flags")
+        left, now = Signal.like(arriving, name="leaving_rows"), Signal.like(arriving_flags, name="leaving_flags")
         m.d.comb += [
             left.eq(Mux(arriving != 0, arriving, rest)),
             now.eq(Mux(arriving != 0, arriving_flags, rest_flags)),
-            leaving.sums.eq(parts.array.result),
-            leaving.row.eq(Mux(arriving != 0, 0, row)),
-            leaving.valid.eq(left != 0),
-            leaving.ends_group.eq(left == 1),
-            Cat(leaving.first, leaving.last, leaving.final).eq(now & Cat(1, 1, left == 1)),
         ]
-        m.d.sync += [rest.eq(left - (left != 0)), rest_flags.eq(now), row.eq(leaving.row + 1)]
+        m.d.sync += [rest.eq(left - (left != 0)), rest_flags.eq(now)]
+        told = dict(zip(leaving.flags, now, strict=True))
+        told["final"] &= left == 1
+        leaving.tell(m, sums=parts.array.result, valid=left != 0, ends_group=left == 1, **told)
+        if "row" in leaving.signals:
+            row = Signal.like(leaving.signals["row"], name="next_row")
+            leaving.tell(m, row=Mux(arriving != 0, 0, row))
+            m.d.sync += row.eq(leaving.signals["row"] + 1)

@@ -21,7 +21,7 @@ class PanelBuffer(Unit):
     Ports
     -----
     job : In(layout)
-        As `dataflow.job.job_layout` has it, to be held while it is loading.
+        To be held while it is loading.
     start : In(1)
         Begin with a job; only while ``idle``.
     idle : Out(1)
@@ -49,7 +49,7 @@ class PanelBuffer(Unit):
     steps : int
         Steps that there is room for.
     layout : StructLayout
-        Of a job.
+        Of the part of a job that matters here, see `dataflow.job.panel_layout`.
     """
 
     def __init__(

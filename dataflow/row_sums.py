@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.narrow import wrap
-from hw.number import Number, assign, total
+from hw.number import Number, assign, shape_of, total
 from hw.unit import Unit, place
 from sw_ref.formats import Format
 from sw_ref.signs import Bipolar
@@ -19,7 +19,7 @@ class _Values(Unit):
         self.act = act
         self.lanes = lanes
         self.interval = (act.fixed.interval | 0).sum_of(lanes)
-        super().__init__({"codes": In(lanes * act.bits), "mask": In(lanes), "total": Out(self.interval.signed_bits)})
+        super().__init__({"codes": In(lanes * act.bits), "mask": In(lanes), "total": Out(shape_of(self.interval))})
 
     @property
     def name(self) -> str:
@@ -28,7 +28,7 @@ class _Values(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         lanes = [self._value(lane) for lane in range(self.lanes)]
-        m.d.comb += assign(self.total.as_signed(), total(lanes))
+        m.d.comb += assign(self.total, total(lanes))
         return m
 
     def _value(self, lane: int) -> Number:
@@ -49,7 +49,7 @@ class OutputStationaryRowSums(Unit):
     codes : In(rows * lanes * act bits), mask : In(lanes), valid, last : In(1)
         As the array has them.
     sum : Out(bits)
-        In two's complement, of row r `latency` + r cycles after the last step.
+        Modulo ``2**bits``, of row r `latency` + r cycles after the last step.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class OutputStationaryRowSums(Unit):
             m.d.comb += [
                 values.codes.eq(self.codes.word_select(row, self.lanes * self.act.bits)),
                 values.mask.eq(self.mask),
-                sum_.eq(running + values.total.as_signed()),
+                sum_.eq(running + values.total),
             ]
             with m.If(self.valid):
                 m.d.sync += running.eq(Mux(self.last, 0, sum_))
@@ -110,7 +110,7 @@ class WeightStationaryRowSum(Unit):
     codes : In(lanes * act bits), mask : In(lanes)
         As the array has them.
     sum : Out(bits)
-        In two's complement, of the vector of `latency` cycles ago.
+        Modulo ``2**bits``, of the vector of `latency` cycles ago.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class WeightStationaryRowSum(Unit):
                 values.codes.eq(self.codes[start * self.act.bits : (start + lanes) * self.act.bits]),
                 values.mask.eq(self.mask[start : start + lanes]),
             ]
-            level.append(Number(values.total.as_signed(), values.interval))
+            level.append(Number(values.total, values.interval))
         left = (pairs - 1).bit_length()
         level = [self._stage(m, number, left, index) for index, number in enumerate(level)]
         while left:

@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-__all__ = ["BlockWalk", "DepthWalk", "depth_steps", "low_ones"]
+__all__ = ["BlockWalk", "DepthWalk", "PassWalk", "depth_steps", "low_ones"]
 
 
 def depth_steps(depth: int, *, span: int, group: int) -> int:
@@ -53,7 +53,7 @@ class BlockWalk:
 
 
 class DepthWalk:
-    """Walks over K in steps of ``span`` that never cross the end of a group, as often as there are passes.
+    """Walks over K in steps of ``span`` that never cross the end of a group, and then over K again.
 
     Parameters
     ----------
@@ -69,9 +69,7 @@ class DepthWalk:
         self.span = span
         self._k_left = Signal(layout["k"].shape, name=f"{name}_k_left")
         self._group_left = Signal(layout["group"].shape, name=f"{name}_group_left")
-        self._passes_left = Signal(layout["passes"].shape, name=f"{name}_passes_left")
         self.first_of_group = Signal(name=f"{name}_first_of_group")
-        self.first_group = Signal(name=f"{name}_first_group")
 
     @property
     def _left(self) -> Value:
@@ -89,35 +87,47 @@ class DepthWalk:
         return self.last_of_group & (self._k_left <= self._group_left)
 
     @property
-    def last(self) -> Value:
-        """This step ends the last pass over K."""
-        return self.last_of_pass & (self._passes_left == 1)
-
-    @property
     def used(self) -> Value:
         """Products of this step."""
         return Mux(self.last_of_group, self._left, self.span)[: self.span.bit_length()]
 
     def start(self, m: Module, job: data.View) -> None:
-        """In the next cycle, stand at the first step of a job's first pass."""
-        m.d.sync += [
-            self._k_left.eq(job.k),
-            self._group_left.eq(job.group),
-            self._passes_left.eq(job.passes),
-            self.first_of_group.eq(1),
-            self.first_group.eq(1),
-        ]
+        """In the next cycle, stand at the first step."""
+        m.d.sync += [self._k_left.eq(job.k), self._group_left.eq(job.group), self.first_of_group.eq(1)]
 
     def step(self, m: Module, job: data.View) -> None:
         """In the next cycle, stand at the next step; after the last one, at the first again."""
         m.d.sync += [
-            self._k_left.eq(self._k_left - self.used),
+            self._k_left.eq(Mux(self.last_of_pass, job.k, self._k_left - self.used)),
             self._group_left.eq(Mux(self.last_of_group, job.group, self._group_left - self.span)),
             self.first_of_group.eq(self.last_of_group),
         ]
+
+
+class PassWalk(DepthWalk):
+    """Walks over K as `DepthWalk` does, in as many passes as a job asks for."""
+
+    def __init__(self, *, span: int, layout: data.StructLayout, name: str) -> None:
+        super().__init__(span=span, layout=layout, name=name)
+        self._passes_left = Signal(layout["passes"].shape, name=f"{name}_passes_left")
+        self.first_group = Signal(name=f"{name}_first_group")
+
+    @property
+    def last(self) -> Value:
+        """This step ends the last pass over K."""
+        return self.last_of_pass & (self._passes_left == 1)
+
+    def start(self, m: Module, job: data.View) -> None:
+        """In the next cycle, stand at the first step of the first pass."""
+        super().start(m, job)
+        m.d.sync += [self._passes_left.eq(job.passes), self.first_group.eq(1)]
+
+    def step(self, m: Module, job: data.View) -> None:
+        """In the next cycle, stand at the next step; after the last one of all passes, at the first again."""
+        super().step(m, job)
         with m.If(self.last_of_group):
             m.d.sync += self.first_group.eq(0)
         with m.If(self.last_of_pass):
-            m.d.sync += [self._k_left.eq(job.k), self._passes_left.eq(self._passes_left - 1)]
+            m.d.sync += self._passes_left.eq(self._passes_left - 1)
         with m.If(self.last):
             m.d.sync += [self._passes_left.eq(job.passes), self.first_group.eq(1)]

@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory
 from dataflow.engine import Engine, Parts
 from dataflow.job import SIZE_BITS
 from dataflow.row_sums import WeightStationaryRowSum
-from dataflow.walk import BlockWalk, DepthWalk, low_ones
+from dataflow.walk import BlockWalk, PassWalk, low_ones
 from dataflow.weight_stationary import WeightStationaryArray
 from hw.delay import delayed
 from hw.unit import place
@@ -16,9 +16,6 @@ __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
 SUM_TURNAROUND = 3
 """Cycles from reading a sum of the panel to when it can be read again, with the next block added."""
-
-# What the last products of a group say of its sums, see `dataflow.engine.Leaving`.
-_FLAGS = ("first", "completes", "final")
 
 
 class WeightStationaryEngine(Engine):
@@ -63,9 +60,9 @@ class WeightStationaryEngine(Engine):
         settling = Signal(range(self.group_cycles))
         first_row, fire, last_fire = Signal(), Signal(), Signal()
         panel, array = parts.panel, parts.array
-        ready = parts.elaborate_reserve(
-            m, rows=Const(1), starts=first_row, completes=block.completes, ends=fire & block.ends_group
-        )
+        completes = block.last if self.drain else Const(1)
+        ends = fire & block.ends_group
+        ready = parts.elaborate_reserve(m, rows=Const(1), starts=first_row, completes=completes, ends=ends)
 
         m.d.comb += [
             fire.eq(active & panel.available & (~block.ends_group | ready) & (~first_row | (settling == 0))),
@@ -85,12 +82,7 @@ class WeightStationaryEngine(Engine):
             with m.If(block.ends_pass):
                 m.d.sync += panel.address.eq(0)
         with m.If(loader.swap):
-            m.d.sync += [
-                block.eq(loader.block),
-                rows_left.eq(loader.block.rows),
-                first_row.eq(1),
-                active.eq(1),
-            ]
+            m.d.sync += [block.eq(loader.block), rows_left.eq(loader.block.rows), first_row.eq(1), active.eq(1)]
         with m.If(parts.start):
             m.d.sync += panel.address.eq(0)
 
@@ -101,9 +93,8 @@ class WeightStationaryEngine(Engine):
             array.mask.eq(delayed(m, mask, 1, name="issued_mask")),
             array.swap.eq(delayed(m, loader.swap, 1, name="issued_swap", init=0)),
         ]
-        token = data.StructLayout(
-            dict.fromkeys(("valid", "first_row", "starts_group", "ends_group", "end", *_FLAGS), 1)
-        )
+        flags = parts.leaving.flags
+        token = data.StructLayout(dict.fromkeys(("valid", "first_row", "starts_group", "ends_group", "end", *flags), 1))
         now = Signal(token, name="issued")
         m.d.comb += [
             now.valid.eq(fire),
@@ -111,7 +102,7 @@ class WeightStationaryEngine(Engine):
             now.starts_group.eq(block.starts_group),
             now.ends_group.eq(block.ends_group),
             now.end.eq(rows_left == 1),
-            *(now[flag].eq(block[flag]) for flag in _FLAGS),
+            *(now[flag].eq(block[flag]) for flag in flags),
         ]
         self._elaborate_sums(m, parts, now)
         return ~active & ~loader.busy
@@ -119,14 +110,16 @@ class WeightStationaryEngine(Engine):
     def _elaborate_loader(self, m: Module, parts: Parts) -> "_Loader":
         """Load one block of weights ahead of the one in use."""
         lanes = self.pe.lanes
-        loader = _Loader(rows=self.panel_rows, span=self.span)
-        depth = DepthWalk(span=self.span, layout=self.job, name="block")
+        loader = _Loader(rows=self.panel_rows, span=self.span, flags=parts.leaving.flags)
+        depth = PassWalk(span=self.span, layout=self.job, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         row = Signal(self.shape.rows, name="load_row", init=1)
         k = Signal(range(self.span + 1), name="load_k")
         accepted = Signal(name="weight_accepted")
         block, job = loader.block, parts.job
+        ends_panel = depth.last & col_blocks.last
+        flags = {"first": depth.first_group, "last": depth.last, "final": ends_panel & row_blocks.last}
         m.d.comb += [
             self.weight.ready.eq(loader.busy & ~loader.loaded),
             accepted.eq(self.weight.valid & self.weight.ready),
@@ -135,10 +128,8 @@ class WeightStationaryEngine(Engine):
             block.starts_group.eq(depth.first_of_group),
             block.ends_group.eq(depth.last_of_group),
             block.ends_pass.eq(depth.last_of_pass),
-            block.first.eq(depth.first_group),
-            block.completes.eq(depth.last if self.drain else depth.last_of_group),
-            block.ends_panel.eq(depth.last & col_blocks.last),
-            block.final.eq(depth.last & col_blocks.last & row_blocks.last),
+            block.ends_panel.eq(ends_panel),
+            *(block[flag].eq(flags[flag]) for flag in parts.leaving.flags),
             parts.array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight")),
             parts.array.load.eq(delayed(m, Mux(accepted, row, 0), 1, name="issued_load", init=0)),
         ]
@@ -178,18 +169,16 @@ class WeightStationaryEngine(Engine):
         starts_group = delayed(m, token.starts_group, 1, name="base_starts_group")
         m.d.comb += Cat(array.base, base_row_sum).eq(Mux(starts_group, 0, read.data))
 
-        flags = [token[flag] & (token.end if flag == "final" else 1) for flag in _FLAGS]
         m.d.comb += [
             write.addr.eq(delayed(m, read.addr, 2, name="write_row")),
             write.data.eq(Cat(array.result, row_sum)),
             write.en.eq(delayed(m, token.valid & ~token.ends_group, 2, name="write_sum", init=0)),
-            leaving.sums.eq(array.result),
-            leaving.row_sum.eq(row_sum),
-            leaving.row.eq(write.addr),
-            leaving.valid.eq(delayed(m, token.valid & token.ends_group, 2, name="leave_sum", init=0)),
-            leaving.ends_group.eq(delayed(m, token.end, 2, name="leave_end")),
-            Cat(leaving.first, leaving.last, leaving.final).eq(delayed(m, Cat(flags), 2, name="leave_flags")),
         ]
+        told = {"ends_group": token.end, **{flag: token[flag] for flag in leaving.flags}}
+        told["final"] &= token.end
+        late = {name: delayed(m, told[name], 2, name=f"leave_{name}") for name in told if name in leaving.signals}
+        valid = delayed(m, token.valid & token.ends_group, 2, name="leave_sum", init=0)
+        leaving.tell(m, sums=array.result, row_sum=row_sum, row=write.addr, valid=valid, **late)
 
     def _elaborate_row_sum(self, m: Module, array: WeightStationaryArray) -> tuple[Value, Value]:
         """The sum of a row's activations, which goes with the sums: what to add to, and what comes of it."""
@@ -208,11 +197,11 @@ class _Loader:
     """The block of weights that comes next.
 
     ``busy`` while there are more; ``loaded`` when it is in place; ``swap`` takes it into use. `block` tells what it is:
-    ``rows`` of the panel that pass it, ``used`` products along K, and whether it starts or ends a group, ends a pass
-    over K, ends the panel, is of the first sums of elements of C, completes them, and ends the product.
+    ``rows`` of the panel that pass it, ``used`` products along K, whether it starts or ends a group, ends a pass over
+    K, ends the panel, and the ``flags`` of its sums, see `dataflow.engine.Leaving`.
     """
 
-    def __init__(self, *, rows: int, span: int) -> None:
+    def __init__(self, *, rows: int, span: int, flags: tuple[str, ...]) -> None:
         self.busy = Signal(name="load_busy")
         self.loaded = Signal(name="block_loaded")
         self.swap = Signal(name="swap")
@@ -225,7 +214,7 @@ class _Loader:
                     "ends_group": 1,
                     "ends_pass": 1,
                     "ends_panel": 1,
-                    **dict.fromkeys(_FLAGS, 1),
+                    **dict.fromkeys(flags, 1),
                 }
             ),
             name="next_block",

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Shape, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, shape_of, wire
-from hw.rows import above, shifted, spelled, with_below
+from hw.rows import add_multiple, complemented, shifted, spelled
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
@@ -56,8 +56,9 @@ class Digit:
     def multiple(self, m: Module, name: str, a: Number, digit: Value) -> Number:
         """``digit * a`` of a moved ``a``, and 1 less where the digit is negative, which takes no carry."""
         positive = a.interval * Interval(0, 1 << self.far)
-        # a negative multiple is the complement of a positive one
-        return Number(_multiple(m, name, a.value, digit, self.far, 0), positive | -positive - 1)
+        interval = positive | -positive - 1
+        chosen = _chosen(a.value, digit, self.far)
+        return Number(complemented(m, name, chosen, digit[1], interval.bits), interval)
 
     def row(self, x: Number, a: Number, sum: Shape) -> "DigitAdd":
         """What adds a multiple of a moved ``a`` to ``x``."""
@@ -125,14 +126,8 @@ class DigitAdd(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        # As in GatedAdd, the carry chain takes x as it is, and the look-up tables choose the multiple. For that, Yosys
-        # must have met its name after that of x, and find it as wide as x, with each bit computed.
-        chosen = _multiple(m, "chosen", self.a, self.digit, self.far, len(self.x))
-        multiple = Signal(chosen.shape(), name="multiple")
-        m.d.comb += multiple.eq(chosen)
-        # the 1 that a negative multiple lacks comes as a carry, out of a bit below the lowest
-        negative = self.digit[1]
-        m.d.comb += self.sum.eq(above(m, with_below(negative, self.x) + with_below(negative, multiple), self.sum))
+        chosen = _chosen(self.a, self.digit, self.far)
+        m.d.comb += self.sum.eq(add_multiple(m, self.x, chosen, self.digit[1], self.sum))
         return m
 
 
@@ -177,16 +172,7 @@ def add_digits(
     return Number(Cat(*low, running.value).as_signed(), total) if low else running
 
 
-def _multiple(m: Module, name: str, a: Value, digit: Value, far: int, width: int) -> Value:
-    """`Digit.multiple` in at least ``width`` bits."""
+def _chosen(a: Value, digit: Value, far: int) -> Value:
+    """What a digit chooses of a moved ``a``, its sign apart."""
     chosen = Mux(digit[0], a, 0)
-    if far:
-        chosen = chosen | Mux(digit[2], a << far, 0)
-    positive = Signal(chosen.shape(), name=name)
-    m.d.comb += positive.eq(chosen)
-    # a negative multiple has a sign, even if a has none
-    signed = positive.shape().signed
-    beyond = positive[-1] if signed else Const(0, 1)
-    bits = max(width, len(positive) + (not signed))
-    extended = Cat(positive, beyond.replicate(bits - len(positive)))
-    return (extended ^ digit[1].replicate(bits)).as_signed()
+    return chosen | Mux(digit[2], a << far, 0) if far else chosen

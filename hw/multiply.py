@@ -3,11 +3,11 @@
 from functools import partial
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, assign, shape_of, wire
-from hw.rows import GatedAdd
+from hw.rows import GatedAdd, add_multiple, spelled
 from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
@@ -40,8 +40,7 @@ class Multiply(Unit):
 
     @property
     def name(self) -> str:
-        a, b = (f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
-        return f"multiply_{a}_{b}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
+        return f"multiply_{spelled(self._formats)}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -72,20 +71,13 @@ class BoothAdd(Unit):
 
     @property
     def name(self) -> str:
-        widths = "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in self._formats)
-        return f"add_booth_{widths}"
+        return f"add_booth_{spelled(self._formats)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         below, low, high = self.digit
-        magnitude = Signal(signed(len(self.a) + 2), name="magnitude")
-        m.d.comb += magnitude.eq(Mux(low ^ below, self.a, Mux((high ^ low) & (high ^ below), self.a << 1, 0)))
-        # a negative digit adds the complement, and the missing 1 through a bit below the lowest
-        chosen = Signal(signed(len(magnitude) + 1), name="chosen")
-        m.d.comb += chosen.eq(Cat(high, magnitude.as_unsigned() ^ high.replicate(len(magnitude))))
-        # as in hw.rows, the carry chain takes x as it is
-        x = Cat(1, self.x).as_signed() if self.x.shape().signed else Cat(1, self.x)
-        m.d.comb += self.sum.eq((x + chosen)[1 : 1 + len(self.sum)])
+        chosen = Mux(low ^ below, self.a, Mux((high ^ low) & (high ^ below), self.a << 1, 0))
+        m.d.comb += self.sum.eq(add_multiple(m, self.x, chosen, high, self.sum))
         return m
 
 
@@ -95,10 +87,10 @@ def check_dsp(dsp: str) -> None:
         raise ValueError(f"DSP must be none or auto, not {dsp!r}")
 
 
-def product_steps(multiplier: Interval, *, dsp: str) -> list[Step]:
+def product_steps(multiplier: Interval, *, dsp: str, name: str = "row") -> list[Step]:
     """Steps that turn Numbers ``at.multiplicand`` and ``at.multiplier`` into their product, ``at.product``.
 
-    ``multiplier`` is the interval of the latter.
+    ``multiplier`` is the interval of the latter. Rows of adders are called ``<name>_<lowest bit>``.
     """
     if dsp == "auto":
         return [Step(4, _multiply)]
@@ -106,10 +98,10 @@ def product_steps(multiplier: Interval, *, dsp: str) -> list[Step]:
     for low in range(0, multiplier.bits, 2):
         last = low + 2 >= multiplier.bits and (multiplier.signed or multiplier.bits % 2 == 1)
         covered = multiplier if last else Interval.of_bits(low + 2, signed=True)
-        rows.append(partial(_row, low=low, covered=covered, is_digit=True))
+        rows.append(partial(_row, name=name, low=low, covered=covered, is_digit=True))
     if not last:
         # the highest digit has counted the top bit as negative
-        rows.append(partial(_row, low=multiplier.bits, covered=multiplier, is_digit=False))
+        rows.append(partial(_row, name=name, low=multiplier.bits, covered=multiplier, is_digit=False))
     # the first row waits for its carry chain; those of the others run along with it
     return [Step(3 if index == 0 else 1, row) for index, row in enumerate(rows)]
 
@@ -118,7 +110,7 @@ def _multiply(m: Module, at: SimpleNamespace) -> None:
     at.product = wire(m, "product", at.multiplicand * at.multiplier)
 
 
-def _row(m: Module, at: SimpleNamespace, *, low: int, covered: Interval, is_digit: bool) -> None:
+def _row(m: Module, at: SimpleNamespace, *, name: str, low: int, covered: Interval, is_digit: bool) -> None:
     """Adds what the multiplier's bits from ``low`` on say: the next digit, or what makes up for a negative top bit.
 
     ``covered`` holds the number that the digits so far stand for. The bits of the product below ``low`` are done.
@@ -127,10 +119,13 @@ def _row(m: Module, at: SimpleNamespace, *, low: int, covered: Interval, is_digi
     product = a.interval * covered
     done = at.product if low else Number.constant(0)
     x = Number(done.value.shift_right(low), _from_bit(done.interval, low))
-    shapes = {"x": x.value.shape(), "a": a.value.shape(), "sum": shape_of(_from_bit(product, low))}
+    sum_ = shape_of(_from_bit(product, low))
+    # the last sum may be a bit shorter than what is added
+    added = a.value[: sum_.width] if sum_.width < len(a.value) else a.value
+    shapes = {"x": x.value.shape(), "a": added.shape(), "sum": sum_}
     formats = {port: (shape.width, shape.signed) for port, shape in shapes.items()}
-    row = place(m, f"row_{low}", BoothAdd(**formats) if is_digit else GatedAdd(**formats, subtract=False))
-    m.d.comb += [row.x.eq(x.value), row.a.eq(a.value)]
+    row = place(m, f"{name}_{low}", BoothAdd(**formats) if is_digit else GatedAdd(**formats, subtract=False))
+    m.d.comb += [row.x.eq(x.value), row.a.eq(added)]
     if not low:
         multiplier = at.multiplier
         # as the rows read it: a digit begins with the bit below, and the highest may end beyond the number

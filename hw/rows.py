@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueLike, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.narrow import keep
@@ -23,8 +23,10 @@ __all__ = [
     "GatedAdd",
     "above",
     "add_kept",
+    "add_multiple",
     "add_with_carry",
     "any_of",
+    "complemented",
     "multiply",
     "shifted",
     "spelled",
@@ -173,17 +175,38 @@ def add_kept(m: Module, name: str, x: Number, y: Number, carry: Value, accumulat
     return add_with_carry(m, name, x, y, carry, sum=accumulator.interval)
 
 
+def add_multiple(m: Module, x: Value, multiple: Value, negative: Value, like: Value) -> Value:
+    """``x + multiple``, or ``x - multiple`` where ``negative``, as wide as ``like``: one carry chain."""
+    # As in GatedAdd, the carry chain takes x as it is, and the look-up tables choose the multiple. For that, Yosys must
+    # have met its name after that of x, and find it as wide as x, with each bit computed.
+    bits = max(len(x), len(multiple) + (not multiple.shape().signed))
+    added = Signal(signed(min(bits, len(like))), name="multiple")
+    m.d.comb += added.eq(complemented(m, "chosen", multiple, negative, len(added)))
+    # the 1 that a complement lacks comes as a carry, out of a bit below the lowest
+    return above(m, with_below(negative, x) + with_below(negative, added), like)
+
+
+def complemented(m: Module, name: str, value: Value, negative: Value, bits: int) -> Value:
+    """``value``, or its complement where ``negative``, modulo ``2**bits``; 1 less than the negative of ``value``."""
+    shape = value.shape()
+    kept = Signal(Shape(min(shape.width, bits), shape.signed), name=name)
+    m.d.comb += kept.eq(value[: len(kept)])
+    beyond = kept[-1] if shape.signed else Const(0, 1)
+    extended = Cat(kept, beyond.replicate(bits - len(kept)))
+    return (extended ^ negative.replicate(bits)).as_signed()
+
+
 def with_below(bit: ValueLike, value: Value) -> Value:
     """``value`` with one more bit below its lowest."""
     joined = Cat(bit, value)
     return joined.as_signed() if value.shape().signed else joined
 
 
-def above(m: Module, total: Value, like: Value) -> Value:
-    """``total`` without its lowest bit, as wide as ``like``."""
-    whole = Signal(1 + len(like), name="whole")
+def above(m: Module, total: Value, like: Value, *, name: str = "whole") -> Value:
+    """``total``, called ``name`` in the Verilog, without its lowest bit, as wide as ``like``."""
+    whole = Signal(1 + len(like), name=name)
     # stays in the Verilog, where its name tells linters that it is meant to be unused
-    below = Signal(name="unused_below", attrs={"keep": 1})
+    below = Signal(name=f"unused_below_{name}", attrs={"keep": 1})
     m.d.comb += [whole.eq(total), below.eq(whole[0])]
     return whole[1:]
 

@@ -89,7 +89,7 @@ class SelectAdd(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         zero = self.zero if self.or_zero else None
-        word = select(m, "word", self.table, self.key, zero, self.negate, word_bits=self.word_bits, lut=self.lut)
+        word = select(m, "selected", self.table, self.key, zero, self.negate, word_bits=self.word_bits, lut=self.lut)
         # Written as a difference, since synthesis may swap the operands of a sum, and the chain is to take x as it is.
         # The bit below the lowest borrows unless the word is negated, where the complement lacks 1.
         total = with_below(self.negate, self.x) - with_below(1, ~word)

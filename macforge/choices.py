@@ -7,6 +7,7 @@ from types import UnionType
 from macforge.plain import one_of
 from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow
 from sw_ref.binary_float import BF16, FP16, FP32
+from sw_ref.block import BLOCKS
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
 from sw_ref.formats import Format, Int
@@ -45,10 +46,10 @@ class QuantizerChoice:
 
     Parameters
     ----------
-    method : {"uniform", "bcq", "progressive", "mixed"}
+    method : {"uniform", "mixed", "block", "bcq", "progressive"}
         ``uniform``: `sw_ref.quantize.Quantizer`. ``mixed``: the same, and ``wide`` for what is salient: of weights,
-        columns; of activations, groups of K (`sw_ref.salience`). Of weights only, ``bcq``: `sw_ref.bcq`;
-        ``progressive``: `sw_ref.progressive`.
+        columns; of activations, groups of K (`sw_ref.salience`). ``block``: `sw_ref.block`. Of weights only, ``bcq``:
+        `sw_ref.bcq`; ``progressive``: `sw_ref.progressive`.
     format : str
         What is quantized to, if it is not the processing element's format: it then comes in digits of that.
     scheme : {"auto", "symmetric", "asymmetric", "absmean"}
@@ -62,6 +63,8 @@ class QuantizerChoice:
         Of weights, how many columns are salient, with ``mixed``.
     ratio : float
         Of activations, how far above the median a channel's largest must be to be salient, with ``mixed``.
+    block : str
+        A key of `sw_ref.block.BLOCKS`, with ``block``.
     planes, powers : int
         Planes, and terms of a scale (0: a float), with ``bcq``.
     """
@@ -74,11 +77,14 @@ class QuantizerChoice:
     wide: str = "int8"
     fraction: float = 0.1
     ratio: float = 4.0
+    block: str = ""
     planes: int = 1
     powers: int = 0
 
     def __post_init__(self) -> None:
-        one_of("Quantizer method", self.method, ("uniform", "bcq", "progressive", "mixed"))
+        one_of("Quantizer method", self.method, ("uniform", "mixed", "block", "bcq", "progressive"))
+        if self.method == "block":
+            one_of("Quantizer block", self.block, BLOCKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +95,7 @@ class QuantizerChoices:
     weight: QuantizerChoice = field(default_factory=QuantizerChoice)
 
     def __post_init__(self) -> None:
-        one_of("Quantizer act.method", self.act.method, ("uniform", "mixed"))
+        one_of("Quantizer act.method", self.act.method, ("uniform", "mixed", "block"))
 
 
 @dataclass(frozen=True, kw_only=True)

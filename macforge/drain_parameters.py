@@ -20,20 +20,22 @@ __all__ = ["Pass", "Segment", "drain_parameters"]
 class Pass:
     """One pass of weights: a weight is the sum over all passes of ``real * integer * (value - zero)``.
 
-    ``codes`` (K, N); ``integer`` and ``zero`` (G, N) int64, ``real`` (G, N) float32.
+    ``codes`` (K, N); ``integer`` and ``zero`` (G, N) int64, ``real`` (G, N) float32. ``overall`` is a factor of all.
     """
 
     codes: np.ndarray
     integer: np.ndarray
     real: np.ndarray
     zero: np.ndarray
+    overall: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Segment:
     """A group of activations, or one digit of it: an activation is the sum of ``factor * scale * (value - zero)``.
 
-    ``codes`` (M, K of the group), ``scale`` (M,) float32, ``zero`` (M,) int64, ``group`` is the group's number.
+    ``codes`` (M, K of the group), ``scale`` (M,) float32, ``zero`` (M,) int64, ``group`` is the group's number, and
+    ``overall`` a factor of all.
     """
 
     group: int
@@ -41,6 +43,7 @@ class Segment:
     factor: int
     scale: np.ndarray
     zero: np.ndarray
+    overall: float = 1.0
 
 
 def drain_parameters(
@@ -83,6 +86,7 @@ def drain_parameters(
     }
     _check_zeros(drain, given)
     given["scale"], channel = _weight_scales(drain, pe, pairs)
+    channel = channel * (np.float32(passes[0].overall) * np.float32(segments[0].overall))
     act_scale = np.stack([s.scale for _one, s in pairs])
     left = np.ones((1, 1))
     if not drain.channel_scale:
@@ -106,7 +110,8 @@ def drain_parameters(
 def _weight_scales(drain: Drain, pe: PE, pairs: Sequence[tuple[Pass, Segment]]) -> tuple[np.ndarray, np.ndarray]:
     """Scales of groups in the drain edge's format, and of columns (N,), in float64."""
     integer = np.stack([one.integer[s.group] * s.factor for one, s in pairs])
-    real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, pe.rule.lsb)
+    unit = pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
+    real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(drain.scale, FloatShape):
         return drain.arithmetic.encode(integer * real), np.ones(real.shape[1])
     if isinstance(drain.scale, PowerOfTwo):

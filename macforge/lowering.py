@@ -8,6 +8,7 @@ import numpy as np
 from macforge.design import Design
 from macforge.drain_parameters import Pass, Segment, drain_parameters
 from sw_ref.bcq import BinaryCoder
+from sw_ref.block import BLOCKS, BlockQuantizer
 from sw_ref.dequantize import dequantize_gemm
 from sw_ref.digits import plane_weights, planes, split
 from sw_ref.formats import Format
@@ -148,6 +149,11 @@ def _passes(design: Design, weight: np.ndarray) -> list[Pass]:
             )
             for plane in coder.quantize(weight).planes
         ]
+    if choice.method == "block":
+        blocks = _block_quantizer(design, "weight").quantize(weight, k_axis=0, what="weight")
+        real = blocks.scale.decode(blocks.scale_codes).astype(np.float32)
+        one, none = np.ones(real.shape, np.int64), np.zeros(real.shape, np.int64)
+        return [Pass(codes=blocks.codes, integer=one, real=real, zero=none, overall=blocks.tensor_scale or 1.0)]
     if choice.method == "progressive":
         coded = ProgressiveQuantizer(group_size=group_size).quantize(weight)
         integer = coded.groups.scale.astype(np.int64)
@@ -174,12 +180,44 @@ def _uniform_passes(design: Design, weight: Quantized) -> list[Pass]:
 
 def _segments(design: Design, act: np.ndarray, group: int) -> Iterator[Segment]:
     """Groups of activations, each digit of them by itself."""
+    if design.quantizer.act.method == "block":
+        yield from _block_segments(design, act)
+        return
     for index, block in enumerate(_blocks(design, act, group)):
         rows = (len(act),)
         scale, zero = np.broadcast_to(block.scale[:, 0], rows), np.broadcast_to(block.zero_point[:, 0], rows)
         for digit in _digits(block.codes, block.format, design.pe.act, "act"):
             zeros = digit.zero_with(zero)
             yield Segment(group=index, codes=digit.codes, factor=digit.weight, scale=scale, zero=zeros)
+
+
+def _block_segments(design: Design, act: np.ndarray) -> Iterator[Segment]:
+    """Blocks of activations, each with its own scale in every row."""
+    blocks = _block_quantizer(design, "act").quantize(act, k_axis=1, what="act")
+    scales = blocks.scale.decode(blocks.scale_codes).astype(np.float32)
+    for index, k in enumerate(group_slices(act.shape[1], blocks.size)):
+        yield Segment(
+            group=index,
+            codes=blocks.codes[:, k],
+            factor=1,
+            scale=scales[:, index],
+            zero=np.zeros(len(act), np.int64),
+            overall=blocks.tensor_scale or 1.0,
+        )
+
+
+def _block_quantizer(design: Design, side: str) -> BlockQuantizer:
+    name = getattr(design.quantizer, side).block
+    quantizer, form = BLOCKS[name], getattr(design.pe, side)
+    if quantizer.element != form:
+        raise ValueError(
+            f"Quantizer {side}.block {name} must have elements of {form.name}, not {quantizer.element.name}"
+        )
+    if quantizer.size != design.tiling.group_size:
+        raise ValueError(
+            f"Tiling group_size must be {quantizer.size}, as {name} has it, not {design.tiling.group_size}"
+        )
+    return quantizer
 
 
 def _blocks(design: Design, act: np.ndarray, group: int) -> list[Quantized]:

@@ -14,6 +14,7 @@ from pe.base import PE, Core, Encoder, PEError
 from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
 from sw_ref.accumulate import Accumulator
+from sw_ref.fixed import Fixed
 from sw_ref.formats import Format, Int
 from sw_ref.interval import Interval
 
@@ -27,9 +28,9 @@ _MOST_BITS = 8
 class Decoded(PE):
     """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits.
 
-    Either operand is an integer, or of a format whose codes all stand for fixed-point values: codebooks, floats of few
-    bits. Each row's and each column's edge holds a table for every lane, and in front of the cells stands whatever
-    their family has there.
+    Either operand is an integer, with or without bits after the point, or of a format whose codes all stand for
+    fixed-point values: codebooks, floats of few bits. Each row's and each column's edge holds a table for every lane,
+    and in front of the cells stands whatever their family has there.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class Decoded(PE):
                 f"Family decoded takes a format that is not an integer, not {self.act.name} x {self.weight.name}"
             )
         for form in (self.act, self.weight):
-            if not isinstance(form, Int):
+            if not _is_integer(form):
                 _check_table(form)
         if self.cell not in _CELLS:
             raise PEError(f"Option cell must be one of {', '.join(_CELLS)}, not {self.cell!r}")
@@ -66,7 +67,7 @@ class Decoded(PE):
 
     @property
     def name(self) -> str:
-        tables = [_spelled(form) for form in (self.act, self.weight) if not isinstance(form, Int)]
+        tables = [_spelled(form) for form in (self.act, self.weight) if not _is_integer(form)]
         return "_".join([*tables, self.inner.name])
 
     @property
@@ -86,12 +87,12 @@ class Decoded(PE):
         return self.inner.latency
 
     def row_encoder(self, *, masked: bool) -> Encoder:
-        if isinstance(self.act, Int):
+        if _is_integer(self.act):
             return self.inner.row_encoder(masked=masked)
         return _Decoder(form=self.act, inner=self.inner, side="act", masked=masked)
 
     def column_encoder(self) -> Encoder:
-        if isinstance(self.weight, Int):
+        if _is_integer(self.weight):
             return self.inner.column_encoder()
         return _Decoder(form=self.weight, inner=self.inner, side="weight", masked=False)
 
@@ -117,6 +118,11 @@ def _check_table(form: Format) -> None:
 def _integer(form: Format) -> Int:
     """What the cells get for ``form``."""
     return form if isinstance(form, Int) else Int(max(2, form.fixed.interval.signed_bits))
+
+
+def _is_integer(form: Format) -> bool:
+    """Whether codes are the integers themselves, in two's complement or unsigned."""
+    return isinstance(form, Int | Fixed)
 
 
 def _spelled(form: Format) -> str:

@@ -210,7 +210,7 @@ class _LookUp(Core):
         addend = Number(self.addend.as_signed())
         selections = self.pe.planes * self.pe.tables
         if selections == 1:
-            kept = keep(self._row(m, 0, addend), self.accumulator)
+            kept = keep(self._row(m, 0, addend, self.accumulator), self.accumulator)
         else:
             product, carry = self._product(m, selections)
             kept = add_kept(m, "total", addend, product, carry, self.accumulator)
@@ -232,10 +232,12 @@ class _LookUp(Core):
             running = self._row(m, index, running)
         return Number(Cat(*low, running.value).as_signed()), negate
 
-    def _row(self, m: Module, index: int, x: Number) -> Number:
-        """``x`` and what one selection adds."""
+    def _row(self, m: Module, index: int, x: Number, kept_by: Accumulator | None = None) -> Number:
+        """``x`` and what one selection adds; only what an accumulator keeps of it, if it goes there."""
         pe = self.pe
         interval = x.interval + (pe.entry | -pe.entry)
+        if kept_by and kept_by.overflow != "saturate":
+            interval = kept_by.interval
         row = SelectAdd(
             x_bits=len(x.value),
             words=len(pe.signs),

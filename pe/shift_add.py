@@ -46,8 +46,8 @@ class ShiftAdd(IntegerPE):
         if self.recoding not in RECODINGS:
             raise PEError(f"Option recoding must be one of {', '.join(RECODINGS)}, not {self.recoding!r}")
         if isinstance(self.weight, Int):
-            if not 2 <= self.weight.bits <= 8:
-                raise PEError(f"Family shift_add takes weights of 2 to 8 bits, not {self.weight.name}")
+            if self.weight.bits < 2:
+                raise PEError(f"Family shift_add takes weights of 2 bits or more, not {self.weight.name}")
         elif self.digits is None:
             raise PEError(f"Family shift_add takes integers, ternary, pot or apot as weights, not {self.weight.name}")
         elif self.recoding != ShiftAdd.recoding:

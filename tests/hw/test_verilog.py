@@ -123,6 +123,7 @@ unit = {kind}(
     shape=Shape(rows=3, cols=2),
     accumulator=Accumulator(16),
     tiling=Tiling(max_k=64),
+    drain=None,
 )
 sys.stdout.write(emit_verilog(unit))
 """
@@ -135,6 +136,7 @@ def test_verilog_is_the_same_every_time(engine):
         "shape": Shape(rows=3, cols=2),
         "accumulator": Accumulator(16),
         "tiling": Tiling(max_k=64),
+        "drain": None,
     }
     verilog = emit_verilog(engine(**unit))
     assert emit_verilog(engine(**unit)) == verilog
@@ -183,7 +185,7 @@ LINTED = [
 )
 @pytest.mark.parametrize("kind", [*ARRAYS, *ENGINES], ids=lambda kind: kind.__name__)
 def test_verilog_is_clean(kind, pe, shape, accumulator, group_size, tmp_path):
-    tiling = {"tiling": Tiling(max_k=40, group_size=group_size)} if kind in ENGINES else {}
+    tiling = {"tiling": Tiling(max_k=40, group_size=group_size), "drain": None} if kind in ENGINES else {}
     unit = kind(pe=pe, shape=shape, accumulator=accumulator, **tiling)
     found = lint(emit_verilog(unit), unit.name, tmp_path)
     assert (found.returncode, found.stderr) == (0, "")

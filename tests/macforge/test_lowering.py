@@ -6,6 +6,7 @@ import pytest
 from macforge.design import design_names, load_design
 from macforge.product import lowered, matmul
 from sw_ref.bcq import BinaryCoder
+from sw_ref.block import BLOCKS
 from sw_ref.progressive import ProgressiveQuantizer
 from sw_ref.quantize import sqnr_db
 from sw_ref.salience import salient_columns
@@ -13,7 +14,7 @@ from tb.engine import expected_results
 
 DRAINED = [name for name in design_names() if load_design(name).edge]
 # activations of two precisions have a test of their own
-ONE_PRECISION = [name for name in DRAINED if load_design(name).quantizer.act.method == "uniform"]
+ONE_PRECISION = [name for name in DRAINED if load_design(name).quantizer.act.method != "mixed"]
 M, K, N = 5, 256, 24
 
 
@@ -31,6 +32,8 @@ def quantized_weight(design, act, weight):
     if choice.method == "bcq":
         coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
         return coder.quantize(weight).dequantize()
+    if choice.method == "block":
+        return BLOCKS[choice.block].quantize(weight, k_axis=0).dequantize()
     if choice.method == "progressive":
         return ProgressiveQuantizer(group_size=group_size).quantize(weight).dequantize()
     narrow = design.weight_quantizer.quantize(weight, k_axis=0).dequantize()
@@ -41,6 +44,14 @@ def quantized_weight(design, act, weight):
     return narrow
 
 
+def quantized_act(design, act):
+    """The activations as the design's quantizer leaves them."""
+    choice = design.quantizer.act
+    if choice.method == "block":
+        return BLOCKS[choice.block].quantize(act, k_axis=1).dequantize().astype(np.float64)
+    return design.act_quantizer.quantize(act, k_axis=1).dequantize().astype(np.float64)
+
+
 @pytest.mark.parametrize("name", ONE_PRECISION)
 def test_result_is_the_product_of_quantized_operands(name):
     """But for the rounding of the floats on the way: 2**-24 of each term."""
@@ -48,7 +59,7 @@ def test_result_is_the_product_of_quantized_operands(name):
     act, weight, bias = operands()
     job = lowered(design, act, weight, bias if design.drain.bias else None)
     result = job.real([expected_results(design.engine, product) for product in job.products])
-    reference = design.act_quantizer.quantize(act, k_axis=1).dequantize().astype(np.float64)
+    reference = quantized_act(design, act)
     reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
     if design.edge.requantize:
         # half a step of the result, half a unit of the sums for the bias, and what the multiplier's width loses
@@ -128,6 +139,8 @@ def test_hardware_is_the_model(name):
             r"^Drain scale must hold powers of two up to 2\*\*6\.?0?, which pot3 does not$",
         ),
         ("qserve_w4a8", "tiling.group_size=100", None),
+        ("mxfp4", "tiling.group_size=16", r"^Tiling group_size must be 32, as mxfp4 has it, not 16$"),
+        ("mxfp4", "weight=fp4_e3m0", r"^Quantizer weight.block mxfp4 must have elements of fp4_e3m0, not fp4_e2m1$"),
         (
             "abq_w2a8",
             "tiling.group_size=100",

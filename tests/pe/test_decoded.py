@@ -46,7 +46,6 @@ def test_name_of_an_unnamed_codebook_tells_its_values():
         ("fp16", "nf4", {}, "Family decoded takes fixed-point values of at most 8 bits a code, not fp16"),
         ("e4m3", "nf4", {}, "Family decoded takes values of at most 16 bits, not the 19 of e4m3"),
         ("int8", "nf4", {"cell": "table"}, "Option cell must be one of shift_add, mac, not 'table'"),
-        ("int8", "codebook[-300,7]", {}, "Family shift_add takes weights of 2 to 8 bits, not int10"),
     ],
 )
 def test_what_does_not_fit_is_refused(act, weight, options, message):
