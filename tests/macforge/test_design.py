@@ -176,7 +176,11 @@ def test_missing_file_is_refused(tmp_path):
         ),
         ("lut_tensor_core_w1a8", "options.k=9", r"^Option k must be an integer from 2 to 6, not 9$"),
         ("flute_nf4a8", "weight=codebook[1,2,3]", r"^Codebook must have 2, 4, 8, .* values, not 3$"),
-        ("mixpe_w4a8", "quantizer.act.method=bcq", r"^Quantizer act.method must be one of uniform, mixed, not 'bcq'$"),
+        (
+            "mixpe_w4a8",
+            "quantizer.act.method=bcq",
+            r"^Quantizer act.method must be one of uniform, mixed, block, not 'bcq'$",
+        ),
         ("mixpe_w4a8", "tiling.max_passes=0", r"^Tiling max_passes must be an integer from 1 to 64, not 0$"),
     ],
 )
