@@ -1,8 +1,9 @@
 """The drain edge of an array: every column's, the totals in between, and when each parameter is taken."""
 
+from collections.abc import Mapping
 from functools import partial
 
-from amaranth.hdl import Cat, Module, Shape, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +11,9 @@ from dataflow.drain_finish import FinishColumn
 from dataflow.drain_steps import field_shapes
 from dataflow.drain_term import TermColumn
 from dataflow.drain_total import AccumulateColumn
+from dataflow.turns import Turns
 from hw.delay import delayed
+from hw.select import Choose
 from hw.unit import Unit, place
 from sw_ref.drain import Drain
 from sw_ref.formats import Format
@@ -22,6 +25,9 @@ __all__ = ["DrainEdge"]
 class DrainEdge(Unit):
     """Turns the sums that leave an array, a row at a time, into results, as `sw_ref.drain.Drain` says.
 
+    There are ``lanes`` pipelines, in which the columns take turns: neighbours at once, column 0 first. A row is at work
+    for `turns` cycles then, and rows that come faster wait for each other, as many as a panel has.
+
     Ports
     -----
     sums : In(cols * bits of a sum), row_sum : In(row_sum_bits), row, first, ends_group, valid, last, final : In
@@ -31,9 +37,10 @@ class DrainEdge(Unit):
     column_taken, row_taken, output_taken : Out(1)
         These were needed for the last time.
     result : Out(cols * result_bits), result_valid, result_final : Out(1)
-        `latency` cycles after the last sums of a row.
+        `latency` cycles after the last sums of a row, if none waits before it.
 
-    Two sums of an element of C must come `turnaround` cycles apart, or more.
+    Two sums of an element of C must come `turnaround` cycles apart, or more; and the last rows of two groups so many
+    that nothing waits when those of the second come.
 
     Parameters
     ----------
@@ -43,8 +50,8 @@ class DrainEdge(Unit):
     act, weight : Format
     depth : int
         Products of the longest sum.
-    cols, rows : int
-        Columns of the array, rows of a panel.
+    cols, rows, lanes : int
+        Columns of the array, rows of a panel, and pipelines.
     accumulates : bool
         Whether there can be several sums of an element.
     """
@@ -59,11 +66,14 @@ class DrainEdge(Unit):
         depth: int,
         cols: int,
         rows: int,
+        lanes: int,
         accumulates: bool,
     ) -> None:
         self.drain = drain
         self.cols = cols
         self.rows = rows
+        self.lanes = lanes
+        self.turns = -(-cols // lanes)
         self.accumulates = accumulates
         row_sum = (act.fixed.interval | 0).sum_of(depth)
         self.row_sum_bits = row_sum.bits if drain.weight_zero else 0
@@ -108,7 +118,8 @@ class DrainEdge(Unit):
 
     @property
     def name(self) -> str:
-        return f"drain_{self.cols}x{len(self.sums) // self.cols}_to_{self.result_bits}"
+        turns = f"_in_{self.turns}_turns" if self.turns > 1 else ""
+        return f"drain_{self.cols}x{len(self.sums) // self.cols}_to_{self.result_bits}{turns}"
 
     @property
     def parameter_shapes(self) -> dict[str, dict[str, Shape]]:
@@ -117,8 +128,9 @@ class DrainEdge(Unit):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last sums to the results."""
-        return self._finish_time + self.finish.latency
+        """Cycles from the last sums to the results, for a row that finds nothing before it."""
+        waiting = Turns.latency + self.turns - 1 if self.turns > 1 else 0
+        return waiting + self._finish_time + self.finish.latency
 
     @property
     def turnaround(self) -> int:
@@ -131,84 +143,135 @@ class DrainEdge(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
+        given = self._take_turns(m)
+        late_turn = delayed(m, given["turn"], self._finish_time, name="late_turn")
+        turns = {"column": given["turn"], "output": late_turn}
+        words = {
+            kind: self._of_turn(m, kind, getattr(self, f"{kind}_parameters"), turns.get(kind)) for kind in self._fields
+        }
         act_scale = self._act_scale(m)
-        terms = [self._place_term(m, column, act_scale) for column in range(self.cols)]
-        totals = self._elaborate_totals(m, terms)
-        results = [self._place_finish(m, column, total, act_scale) for column, total in enumerate(totals)]
-        m.d.comb += self.result.eq(Cat(results))
-        completes = delayed(m, self.valid & self.last, self._finish_time, name="completes", init=0)
+        terms = self._place_terms(m, given, words, act_scale)
+        totals = self._elaborate_totals(m, given, terms)
+        results = self._place_finishes(m, totals, words, act_scale)
+        self._elaborate_results(m, results)
+        completes = delayed(m, given["ends"] & given["last"], self._finish_time, name="completes", init=0)
+        final = delayed(m, given["final"], self._finish_time + self.finish.latency, name="result_final")
         m.d.comb += [
             self.result_valid.eq(delayed(m, completes, self.finish.latency, name="result_valid", init=0)),
-            self.result_final.eq(delayed(m, self.final, self.latency, name="result_final")),
+            self.result_final.eq(final),
         ]
         if "column" in self.parameter_bits:
-            m.d.comb += self.column_taken.eq(self.valid & self.ends_group)
+            m.d.comb += self.column_taken.eq(given["ends"] & given["ends_group"])
         if "row" in self.parameter_bits:
-            m.d.comb += self.row_taken.eq(self.valid)
+            m.d.comb += self.row_taken.eq(given["ends"])
         if "output" in self.parameter_bits:
-            ends_tile = delayed(m, self.ends_group, self._finish_time, name="ends_tile")
+            ends_tile = delayed(m, given["ends_group"], self._finish_time, name="ends_tile")
             m.d.comb += self.output_taken.eq(completes & ends_tile)
         return m
+
+    def _take_turns(self, m: Module) -> dict[str, Value]:
+        """What is at work in this cycle: of the row that comes in, or that waits, the columns whose turn it is.
+
+        ``valid`` says that there is something, ``ends`` that these are its last columns.
+        """
+        row = {name: getattr(self, name) for name in self.taken}
+        if self.turns == 1:
+            return {**row, "turn": Const(0), "ends": self.valid}
+        del row["valid"]
+        unit = place(m, "turns", Turns(width=len(Cat(row.values())), turns=self.turns, depth=self.rows))
+        m.d.comb += [unit.row.eq(Cat(row.values())), unit.valid.eq(self.valid)]
+        waiting, at = {}, 0
+        for name, value in row.items():
+            waiting[name] = unit.waiting[at : at + len(value)]
+            at += len(value)
+        waiting["sums"] = self._of_turn(m, "sums", waiting["sums"], unit.turn)
+        return {**waiting, "valid": unit.active, "turn": unit.turn, "ends": unit.active & unit.is_last}
+
+    def _of_turn(self, m: Module, name: str, words: Value, turn: Value | None) -> Value:
+        """Of a word for each column, those of the columns whose turn it is; what has no turn is for all."""
+        if self.turns == 1 or turn is None:
+            return words
+        width = len(words) // self.cols * self.lanes
+        unit = place(m, f"{name}_of_turn", Choose(words=self.turns, word_bits=width, complements=False))
+        m.d.comb += [unit.table.eq(words), unit.key.eq(turn)]
+        return unit.word
 
     def _act_scale(self, m: Module) -> Value | None:
         """The row's scale, when the columns want it."""
         if self.drain.act_scale == "none":
             return None
-        time = (
-            self.term.time_of("act_scale")
-            if self.drain.act_scale == "group"
-            else (self._finish_time + self.finish.time_of("act_scale"))
-        )
-        return delayed(m, self._word("row", "act_scale", 0), time, name="act_scale")
+        if self.drain.act_scale == "group":
+            time = self.term.time_of("act_scale")
+        else:
+            time = self._finish_time + self.finish.time_of("act_scale")
+        return delayed(m, self._word(self.row_parameters, "row", "act_scale", 0), time, name="act_scale")
 
-    def _word(self, kind: str, name: str, column: int) -> Value:
-        """One parameter, as it comes in."""
+    def _word(self, words: Value, kind: str, name: str, lane: int) -> Value:
+        """One parameter of those that are at work."""
         fields = self._fields[kind]
-        at = column * self._bits(fields) + self._bits(fields[: fields.index(name)])
-        return getattr(self, f"{kind}_parameters")[at : at + self.shapes[name].width]
+        at = lane * self._bits(fields) + self._bits(fields[: fields.index(name)])
+        return words[at : at + self.shapes[name].width]
 
-    def _connect(self, m: Module, unit: TermColumn | FinishColumn, column: int, act_scale: Value | None) -> None:
-        """Give a column's unit its parameters."""
+    def _connect(
+        self, m: Module, unit: TermColumn | FinishColumn, lane: int, words: Mapping[str, Value], act_scale: Value | None
+    ) -> None:
+        """Give a pipeline its parameters."""
         for kind, fields in self._fields.items():
             for name in fields:
                 if name in unit.signature.members:
                     late = name in unit.late
-                    word = act_scale if late else self._word(kind, name, 0 if kind == "row" else column)
+                    word = act_scale if late else self._word(words[kind], kind, name, 0 if kind == "row" else lane)
                     m.d.comb += getattr(unit, name).eq(word)
 
-    def _place_term(self, m: Module, column: int, act_scale: Value | None) -> Value:
-        unit = place(m, f"term_{column}", self.make_term())
-        m.d.comb += unit.sum.eq(self.sums.word_select(column, len(unit.sum)))
-        if self.row_sum_bits:
-            m.d.comb += unit.row_sum.eq(self.row_sum)
-        self._connect(m, unit, column, act_scale)
-        return unit.term
+    def _place_terms(
+        self, m: Module, given: Mapping[str, Value], words: Mapping[str, Value], act_scale: Value | None
+    ) -> list[Value]:
+        units = [place(m, f"term_{lane}", self.make_term()) for lane in range(self.lanes)]
+        for lane, unit in enumerate(units):
+            m.d.comb += unit.sum.eq(given["sums"].word_select(lane, len(unit.sum)))
+            if self.row_sum_bits:
+                m.d.comb += unit.row_sum.eq(given["row_sum"])
+            self._connect(m, unit, lane, words, act_scale)
+        return [unit.term for unit in units]
 
-    def _place_finish(self, m: Module, column: int, total: Value, act_scale: Value | None) -> Value:
-        unit = place(m, f"finish_{column}", self.make_finish())
-        m.d.comb += unit.total.eq(total)
-        self._connect(m, unit, column, act_scale)
-        return unit.result
+    def _place_finishes(
+        self, m: Module, totals: list[Value], words: Mapping[str, Value], act_scale: Value | None
+    ) -> list[Value]:
+        units = [place(m, f"finish_{lane}", self.make_finish()) for lane in range(self.lanes)]
+        for lane, (unit, total) in enumerate(zip(units, totals, strict=True)):
+            m.d.comb += unit.total.eq(total)
+            self._connect(m, unit, lane, words, act_scale)
+        return [unit.result for unit in units]
 
-    def _elaborate_totals(self, m: Module, terms: list[Value]) -> list[Value]:
+    def _elaborate_results(self, m: Module, results: list[Value]) -> None:
+        """Put the results of all turns of a row side by side."""
+        row = Cat(results)
+        if self.turns > 1:
+            earlier = Signal((self.turns - 1) * len(row), name="earlier_results", reset_less=True)
+            # a row's turns follow each other without a gap
+            m.d.sync += earlier.eq(Cat(earlier, row)[len(row) :])
+            row = Cat(earlier, row)
+        m.d.comb += self.result.eq(row)
+
+    def _elaborate_totals(self, m: Module, given: Mapping[str, Value], terms: list[Value]) -> list[Value]:
         """Add each term to its total, which waits in a memory for the next."""
-        units = [place(m, f"accumulate_{column}", self.make_accumulate()) for column in range(self.cols)]
+        units = [place(m, f"accumulate_{lane}", self.make_accumulate()) for lane in range(self.lanes)]
         totals = [unit.total for unit in units]
         m.d.comb += [unit.term.eq(term) for unit, term in zip(units, terms, strict=True)]
         if not self.accumulates:
             return totals
-        m.submodules.totals = memory = Memory(shape=len(Cat(totals)), depth=self.rows, init=[])
+        place_ = Cat(given["turn"], given["row"]) if self.turns > 1 else given["row"]
+        m.submodules.totals = memory = Memory(shape=len(Cat(totals)), depth=1 << len(place_), init=[])
         write, read = memory.write_port(), memory.read_port()
         time = self.term.latency
-        first = delayed(m, self.first, time, name="first_term")
-        bases = read.data
+        first = delayed(m, given["first"], time, name="first_term")
         m.d.comb += [
             # the memory takes a cycle to answer
-            read.addr.eq(delayed(m, self.row, time - 1, name="base_row")),
-            write.addr.eq(delayed(m, self.row, self._finish_time, name="total_row")),
-            write.en.eq(delayed(m, self.valid, self._finish_time, name="total_valid", init=0)),
+            read.addr.eq(delayed(m, place_, time - 1, name="base_place")),
+            write.addr.eq(delayed(m, place_, self._finish_time, name="total_place")),
+            write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
             write.data.eq(Cat(totals)),
         ]
-        for column, unit in enumerate(units):
-            m.d.comb += [unit.base.eq(bases.word_select(column, len(unit.base))), unit.first.eq(first)]
+        for lane, unit in enumerate(units):
+            m.d.comb += [unit.base.eq(read.data.word_select(lane, len(unit.base))), unit.first.eq(first)]
         return totals

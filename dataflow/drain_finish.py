@@ -3,7 +3,15 @@
 from amaranth.hdl import Cat, Module, Mux, Shape, Value
 from amaranth.lib.wiring import In, Out
 
-from dataflow.drain_steps import ADD, CONVERT, MULTIPLY, REQUANTIZE, PipelinedColumn, float_product, register, to_float
+from dataflow.drain_steps import (
+    ADD,
+    CONVERT,
+    REQUANTIZE,
+    PipelinedColumn,
+    multiply_stages,
+    register,
+    to_float,
+)
 from hw.delay import delayed
 from hw.float_add import FloatAdd
 from hw.narrow import keep, saturate
@@ -26,8 +34,6 @@ class FinishColumn(PipelinedColumn):
     fields : tuple of (str, Shape)
         Parameters, see `field_shapes`.
     """
-
-    late = ("act_scale",)
 
     def __init__(self, *, drain: Drain, fields: tuple[tuple[str, Shape], ...]) -> None:
         self.drain = drain
@@ -65,9 +71,9 @@ class FinishColumn(PipelinedColumn):
         if drain.floating and not drain.accumulates_floats:
             steps.append(("convert", CONVERT))
         if drain.channel_scale:
-            steps.append(("channel_scale", MULTIPLY))
+            steps.append(("channel_scale", multiply_stages(drain.arithmetic)))
         if drain.act_scale == "row":
-            steps.append(("act_scale", MULTIPLY))
+            steps.append(("act_scale", multiply_stages(drain.act_scale_format)))
         if drain.bias:
             steps.append(("float_bias", ADD) if drain.floating else ("integer_bias", 1))
         if drain.requantize:
@@ -87,10 +93,7 @@ class FinishColumn(PipelinedColumn):
         return to_float(m, y, self.drain.arithmetic)
 
     def _channel_scale(self, m: Module, y: Value) -> Value:
-        return float_product(m, "channel_scaled", y, self.field(m, "channel_scale"), self.drain.arithmetic)
-
-    def _act_scale(self, m: Module, y: Value) -> Value:
-        return float_product(m, "act_scaled", y, self.field(m, "act_scale"), self.drain.arithmetic)
+        return self.scaled(m, "channel_scale", y, self.drain.arithmetic)
 
     def _float_bias(self, m: Module, y: Value) -> Value:
         add = place(m, "biased", FloatAdd(shape=self.drain.arithmetic, pipeline=ADD))

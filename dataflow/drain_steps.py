@@ -17,17 +17,21 @@ from sw_ref.signs import PowerOfTwo
 __all__ = [
     "ADD",
     "CONVERT",
-    "MULTIPLY",
     "REQUANTIZE",
     "PipelinedColumn",
     "field_shapes",
-    "float_product",
+    "multiply_stages",
     "register",
     "to_float",
 ]
 
-ADD, CONVERT, MULTIPLY, REQUANTIZE = 4, 3, 8, 8
+ADD, CONVERT, REQUANTIZE = 4, 3, 8
 """Register stages of the arithmetic, for 100 MHz and more on ECP5."""
+
+
+def multiply_stages(factor: FloatShape) -> int:
+    """Register stages of a product, by the factor that makes the rows of the multiplier."""
+    return next(stages for most, stages in ((0, 2), (3, 4), (10, 5), (23, 8)) if factor.fraction <= most)
 
 
 def field_shapes(drain: Drain, *, act: Interval, weight: Interval, depth: int) -> dict[str, Shape]:
@@ -39,7 +43,7 @@ def field_shapes(drain: Drain, *, act: Interval, weight: Interval, depth: int) -
         "act_zero": drain.act_zero and Shape(drain.act_zero.bits, drain.act_zero.signed),
         "column_sum": Shape(column_sum.signed_bits, True),
         "scale": drain.scale and _scale_shape(drain),
-        "act_scale": Shape(floats),
+        "act_scale": Shape(drain.act_scale_format.bits),
         "channel_scale": Shape(floats),
         "bias": Shape(floats) if drain.floating else Shape(32, True),
         "multiplier": Shape(drain.multiplier_bits),
@@ -58,10 +62,11 @@ class PipelinedColumn(Unit):
     """A pipeline of steps, each of which takes its parameters when the value reaches it.
 
     Parameters are given along with the value, and wait inside, but for those in ``late``: these are given when they are
-    needed, see `time_of`.
+    needed, see `time_of`, since they are the same for all columns.
     """
 
-    late: tuple[str, ...] = ()
+    late: tuple[str, ...] = ("act_scale",)
+    drain: Drain
 
     @property
     @abstractmethod
@@ -86,10 +91,20 @@ class PipelinedColumn(Unit):
             self._time += cycles
         return value
 
-    def field(self, m: Module, name: str, *, after: int = 0) -> Value:
-        """A parameter, ``after`` cycles of the step that is being described."""
+    def field(self, m: Module, name: str) -> Value:
+        """A parameter, at the time of the step that is being described."""
         port = getattr(self, name)
-        return port if name in self.late else delayed(m, port, self._time + after, name=name)
+        return port if name in self.late else delayed(m, port, self._time, name=name)
+
+    def scaled(self, m: Module, name: str, value: Value, factor: FloatShape) -> Value:
+        """``value`` times the parameter ``name``, a ``factor``, `multiply_stages` later."""
+        shape, pipeline = self.drain.arithmetic, multiply_stages(factor)
+        unit = place(m, f"{name}_product", FloatMultiply(shape=shape, y_shape=factor, dsp="none", pipeline=pipeline))
+        m.d.comb += [unit.x.eq(value), unit.y.eq(self.field(m, name))]
+        return unit.product
+
+    def _act_scale(self, m: Module, value: Value) -> Value:
+        return self.scaled(m, "act_scale", value, self.drain.act_scale_format)
 
 
 def register(m: Module, name: str, number: Number) -> Number:
@@ -104,10 +119,3 @@ def to_float(m: Module, integer: Number, shape: FloatShape) -> Value:
     place(m, "to_float", convert)
     m.d.comb += convert.integer.eq(integer.value)
     return convert.code
-
-
-def float_product(m: Module, name: str, x: Value, y: Value, shape: FloatShape) -> Value:
-    """``x * y`` of floats, `MULTIPLY` cycles later."""
-    unit = place(m, name, FloatMultiply(shape=shape, dsp="none", pipeline=MULTIPLY))
-    m.d.comb += [unit.x.eq(x), unit.y.eq(y)]
-    return unit.product

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
-from dataflow.drain_steps import CONVERT, MULTIPLY, PipelinedColumn, float_product, register, to_float
+from dataflow.drain_steps import CONVERT, PipelinedColumn, multiply_stages, register, to_float
 from hw.multiply import product_steps
 from hw.narrow import wrap
 from hw.number import Number, shape_of, total
@@ -30,8 +30,6 @@ class TermColumn(PipelinedColumn):
     fields : tuple of (str, Shape)
         Parameters, see `field_shapes`.
     """
-
-    late = ("act_scale",)
 
     def __init__(
         self, *, drain: Drain, sums: Interval, row_sum: Interval, fields: tuple[tuple[str, Shape], ...]
@@ -84,9 +82,9 @@ class TermColumn(PipelinedColumn):
         if drain.accumulates_floats:
             steps.append(("convert", CONVERT))
         if isinstance(drain.scale, FloatShape):
-            steps.append(("scale", MULTIPLY))
+            steps.append(("scale", multiply_stages(drain.scale)))
         if drain.act_scale == "group":
-            steps.append(("act_scale", MULTIPLY))
+            steps.append(("act_scale", multiply_stages(drain.act_scale_format)))
         return steps or [("wait", 1)]
 
     def circuit(self, platform: object) -> Module:
@@ -137,7 +135,4 @@ class TermColumn(PipelinedColumn):
         return to_float(m, integer, self.drain.arithmetic)
 
     def _scale(self, m: Module, term: Value) -> Value:
-        return float_product(m, "scaled", term, self.field(m, "scale"), self.drain.arithmetic)
-
-    def _act_scale(self, m: Module, term: Value) -> Value:
-        return float_product(m, "act_scaled", term, self.field(m, "act_scale"), self.drain.arithmetic)
+        return self.scaled(m, "scale", term, self.drain.scale)

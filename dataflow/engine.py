@@ -38,15 +38,20 @@ class Tiling:
         rows).
     max_passes : int
         Most passes of weights over the same activations: planes of weights of more bits than a cell takes.
+    drain_lanes : int
+        Columns that the drain edge works on at once, 0 for all: the columns of the array take turns, ``ceil(cols /
+        drain_lanes)`` cycles a row, in so many fewer pipelines.
     """
 
     group_size: int = 0
     max_k: int = 4096
     panel_rows: int = 64
     max_passes: int = 1
+    drain_lanes: int = 0
 
     def __post_init__(self) -> None:
-        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096), "max_passes": (1, 64)}
+        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096)}
+        limits |= {"max_passes": (1, 64), "drain_lanes": (0, 4096)}
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -148,8 +153,13 @@ class Engine(Unit):
         return self.edge.turnaround if self.edge else 1
 
     @property
+    def turns(self) -> int:
+        """Cycles that the drain edge takes for a row of sums."""
+        return self.edge.turns if self.edge else 1
+
+    @property
     def latency(self) -> int:
-        """Cycles from the last products of an element of C to its result, in front of the FIFO."""
+        """Cycles from the last products of an element of C to its result, in front of the FIFO, if no row waits."""
         return self.array.latency + (self.edge.latency if self.edge else 0)
 
     @property
@@ -195,6 +205,7 @@ class Engine(Unit):
             depth=self.tiling.max_group,
             cols=self.shape.cols,
             rows=self.panel_rows,
+            lanes=min(self.tiling.drain_lanes or self.shape.cols, self.shape.cols),
             accumulates=self.tiling.max_passes > 1 or self.tiling.max_group < self.tiling.max_k,
         )
 

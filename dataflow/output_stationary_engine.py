@@ -36,7 +36,7 @@ class OutputStationaryEngine(Engine):
 
     @property
     def group_cycles(self) -> int:
-        return max(self.shape.rows, self.turnaround)
+        return max(self.shape.rows * self.turns, self.turnaround)
 
     @property
     def _by_row(self) -> bool:
@@ -52,7 +52,7 @@ class OutputStationaryEngine(Engine):
         row_blocks = BlockWalk(span=self.shape.rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         busy = Signal()
-        # cycles until another sum may end: the rows of the last tile have left the array's cells
+        # cycles until another sum may end: the rows of the last tile have left the array
         draining = Signal(range(self.group_cycles))
         ends_sum, fire, ends_panel = Signal(), Signal(), Signal()
         completes = steps.last if self.drain else Const(1)

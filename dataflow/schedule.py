@@ -204,10 +204,10 @@ class OutputStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, passes, steps of K; a tile of sums after each group."""
 
     formula: ClassVar[str] = (
-        "2 + ceil(M/rows) * ceil(N/cols) * passes * (sum over groups of max(steps, rows, turnaround)) - "
-        "max(0, rows - steps, turnaround - steps) + latency + 2 + rows of the last panel; steps = ceil(group's K / "
-        "lanes), that of the first group in the subtrahend; rows - 1 - steps more, if that is above 0 and the drain "
-        "edge has parameters of rows"
+        "2 + ceil(M/rows) * ceil(N/cols) * passes * (sum over groups of max(steps, apart)) - max(0, apart - steps) + "
+        "latency + 3 + turns * (rows of the last panel - 1); steps = ceil(group's K / lanes), that of the first group "
+        "in the subtrahend; apart = max(turns * rows, turnaround); rows - 1 - steps more, if that is above 0 and the "
+        "drain edge has parameters of rows"
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
@@ -231,7 +231,8 @@ class OutputStationarySchedule(Schedule):
         tiles = len(self._rows) * len(self._cols) * self.passes
         to_last_sum = first + tiles * sum(max(count, apart) for count in steps) - max(steps[0], apart)
         last_rows = int((self._rows[-1] >= 0).sum())
-        return _START + to_last_sum + self.engine.latency + _FIFO_LATENCY + last_rows
+        to_last_row = 1 + self.engine.turns * (last_rows - 1)
+        return _START + to_last_sum + self.engine.latency + _FIFO_LATENCY + to_last_row
 
 
 class WeightStationarySchedule(Schedule):
@@ -239,7 +240,8 @@ class WeightStationarySchedule(Schedule):
 
     formula: ClassVar[str] = (
         "3 + load + sum over all blocks of max(panel's rows, next block's load + 1, turnaround) + latency + 2, without "
-        "waiting after the last; load = beats of weights of a block, at most rows"
+        "waiting after the last; load = beats of weights of a block, at most rows. Blocks that end a group "
+        "start at least turns * panel's rows apart; after the last block, (turns - 1) * (panel's rows - 1) more"
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
@@ -260,15 +262,21 @@ class WeightStationarySchedule(Schedule):
     @property
     def cycles(self) -> int:
         loads = (self._steps.reshape(-1, self.engine.shape.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
-        swap, last_row, turnaround = 0, 0, 0
+        last_k = [group.stop - 1 for group in self.groups]
+        blocks = list(zip(loads, np.isin(self._steps, last_k).any(1), strict=True)) * (len(self._cols) * self.passes)
+        turns = self.engine.turns
+        swap, last_row, turnaround, drained = 0, 0, 0, 0
         for rows in (self._rows >= 0).sum(1):
-            for load in np.tile(loads, len(self._cols) * self.passes):
+            for load, ends_group in blocks:
                 # a block is taken into use once it is loaded and the rows have passed the one before
                 swap = max(swap + load + 1, last_row)
-                first_row = max(swap + 1, last_row + 1 + turnaround)
+                first_row = max(swap + 1, last_row + 1 + turnaround, drained if ends_group else 0)
                 last_row = first_row + rows - 1
                 turnaround = max(0, self.engine.group_cycles - rows)
-        return int(last_row + 1 + self.engine.latency + _FIFO_LATENCY + 1)
+                if ends_group:
+                    drained = first_row + rows * turns
+        waiting = (rows - 1) * (turns - 1)
+        return int(last_row + waiting + 1 + self.engine.latency + _FIFO_LATENCY + 1)
 
 
 def schedule_of(engine: Engine, *, m: int, n: int, k: int, group: int = 0, passes: int = 1, mode: int = 0) -> Schedule:

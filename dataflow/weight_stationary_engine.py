@@ -50,35 +50,32 @@ class WeightStationaryEngine(Engine):
 
     @property
     def _rows_in_flight(self) -> int:
-        return self.latency + 6
+        waiting = self.panel_rows if self.turns > 1 else 0
+        return self.latency + 6 + waiting
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         loader = self._elaborate_loader(m, parts)
         block = Signal(loader.block.shape(), name="block")
         active = Signal()
         rows_left = Signal(range(self.panel_rows + 1))
-        settling = Signal(range(self.group_cycles))
         first_row, fire, last_fire = Signal(), Signal(), Signal()
         panel, array = parts.panel, parts.array
         completes = block.last if self.drain else Const(1)
         ends = fire & block.ends_group
         ready = parts.elaborate_reserve(m, rows=Const(1), starts=first_row, completes=completes, ends=ends)
 
+        settled, drained = self._elaborate_pauses(m, ends=ends, done=last_fire, rows=block.rows)
+        may_start = settled & (drained | ~block.ends_group)
         m.d.comb += [
-            fire.eq(active & panel.available & (~block.ends_group | ready) & (~first_row | (settling == 0))),
+            fire.eq(active & panel.available & (~block.ends_group | ready) & (~first_row | may_start)),
             last_fire.eq(fire & (rows_left == 1)),
             loader.swap.eq(loader.loaded & (~active | last_fire)),
             panel.release.eq(last_fire & block.ends_panel),
         ]
-        with m.If(settling != 0):
-            m.d.sync += settling.eq(settling - 1)
         with m.If(fire):
             m.d.sync += [rows_left.eq(rows_left - 1), first_row.eq(0), panel.address.eq(panel.address + 1)]
         with m.If(last_fire):
             m.d.sync += active.eq(0)
-            # the panel's first row must not come round before its sum can be read
-            with m.If(block.rows < self.group_cycles):
-                m.d.sync += settling.eq(self.group_cycles - block.rows)
             with m.If(block.ends_pass):
                 m.d.sync += panel.address.eq(0)
         with m.If(loader.swap):
@@ -106,6 +103,23 @@ class WeightStationaryEngine(Engine):
         ]
         self._elaborate_sums(m, parts, now)
         return ~active & ~loader.busy
+
+    def _elaborate_pauses(self, m: Module, *, ends: Value, done: Value, rows: Value) -> tuple[Value, Value]:
+        """Whether the sums of a panel's first row can be read again, and whether no row waits at the drain edge.
+
+        ``done``: the last of so many ``rows`` passes a block; ``ends``: a row's sums are complete.
+        """
+        settling = Signal(range(self.group_cycles), name="settling")
+        with m.If(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
+        with m.If(done & (rows < self.group_cycles)):
+            m.d.sync += settling.eq(self.group_cycles - rows)
+        draining = Signal(range(self.panel_rows * (self.turns - 1) + 1), name="draining")
+        with m.If(ends):
+            m.d.sync += draining.eq(draining + self.turns - 1)
+        with m.Elif(draining != 0):
+            m.d.sync += draining.eq(draining - 1)
+        return settling == 0, draining == 0
 
     def _elaborate_loader(self, m: Module, parts: Parts) -> "_Loader":
         """Load one block of weights ahead of the one in use."""

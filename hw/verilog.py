@@ -24,6 +24,7 @@ hierarchy -top {top}
 proc -noopt
 opt_clean
 wreduce
+splitnets -driver w:$*
 opt_clean -purge
 setattr -unset init w:*
 write_verilog -noattr -simple-lhs design.v

@@ -1,12 +1,13 @@
 """What a design leaves to choose besides its formats: quantizers, accumulators, the steps of the drain edge."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import UnionType
 
 from macforge.plain import one_of
 from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow
-from sw_ref.binary_float import BF16, FP16, FP32
+from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.block import BLOCKS
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
@@ -16,6 +17,13 @@ from sw_ref.signs import PowerOfTwo
 __all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
 
 _FLOATS = {"float32": FP32, "bfloat16": BF16, "float16": FP16}
+_FACTORS = "float32, bfloat16, float16, a float such as e5m3 or e8m0"
+
+
+def _factor(name: str) -> FloatShape | None:
+    """The float of this name, if it is one."""
+    fields = re.fullmatch(r"e([2-8])m(\d{1,2})", name)
+    return FloatShape(int(fields[1]), int(fields[2])) if fields else _FLOATS.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +115,10 @@ class DrainChoice:
     weight_zero, act_zero, requantize : str
         An integer format, or ``none``.
     scale : str
-        ``float32``, ``bfloat16`` or ``float16``, an integer format, a power of two such as ``pot5``, or ``none``.
+        ``float32``, ``bfloat16``, ``float16`` or a float of so many exponent and fraction bits, such as ``e5m3``, an
+        integer format, a power of two such as ``pot5``, or ``none``.
+    act_scale_format : str
+        A float, as for ``scale``; empty for that of ``arithmetic``.
     accumulator : AccumulatorChoice
         Of integers; ``bits`` 0 for what exact sums take.
     arithmetic : {"float32", "bfloat16", "float16"}
@@ -120,6 +131,7 @@ class DrainChoice:
     scale: str = "none"
     scale_terms: int = 1
     act_scale: str = "none"
+    act_scale_format: str = ""
     channel_scale: bool = False
     bias: bool = False
     requantize: str = "none"
@@ -140,9 +152,10 @@ class DrainChoice:
         return Drain(
             weight_zero=self._format("weight_zero", Int),
             act_zero=self._format("act_zero", Int),
-            scale=_FLOATS.get(self.scale) or self._format("scale", Int | PowerOfTwo),
+            scale=_factor(self.scale) or self._format("scale", Int | PowerOfTwo),
             scale_terms=self.scale_terms,
             act_scale=self.act_scale,
+            act_scale_format=self._act_scale_format(),
             channel_scale=self.channel_scale,
             bias=self.bias,
             requantize=self._format("requantize", Int),
@@ -153,6 +166,12 @@ class DrainChoice:
             arithmetic=_FLOATS[self.arithmetic],
         )
 
+    def _act_scale_format(self) -> FloatShape | None:
+        form = _factor(self.act_scale_format)
+        if self.act_scale_format and not form:
+            raise ValueError(f"Drain act_scale_format must be {_FACTORS}, or empty, not {self.act_scale_format!r}")
+        return form
+
     def _format(self, key: str, kinds: type | UnionType) -> Format | None:
         given = getattr(self, key)
         if given == "none":
@@ -162,6 +181,6 @@ class DrainChoice:
         except ValueError:
             form = None
         if not isinstance(form, kinds):
-            more = f"{', '.join(_FLOATS)}, a power of two such as pot5, " if key == "scale" else ""
+            more = f"{_FACTORS}, a power of two such as pot5, " if key == "scale" else ""
             raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {given!r}")
         return form

@@ -174,14 +174,19 @@ class Design:
         return Quantizer(form, scheme, choice.granularity, group_size, clip_search=choice.clip_search)
 
     def resized(self, cells: int) -> "Design":
-        """The design with ``cells`` x ``cells`` cells: fewer rows and more columns, if it has fewer rows."""
+        """The design with ``cells`` x ``cells`` cells: fewer rows and more columns, if it has fewer rows.
+
+        Its drain edge gets wider or narrower as the array gets faster or slower.
+        """
         if cells < 1:
             raise ValueError(f"Cells must be at least 1 each way, not {cells}")
         shape = self.array
         rows = min(cells, shape.rows)
         cols = cells * cells // rows
         tile = {"tile_rows": min(shape.tile_rows, rows), "tile_cols": min(shape.tile_cols, cols)}
-        return dataclasses.replace(self, array=dataclasses.replace(shape, rows=rows, cols=cols, **tile))
+        array = dataclasses.replace(shape, rows=rows, cols=cols, **tile)
+        drain_lanes = -(-self.tiling.drain_lanes * rows * cols // (shape.rows * shape.cols))
+        return dataclasses.replace(self, array=array, tiling=dataclasses.replace(self.tiling, drain_lanes=drain_lanes))
 
     def with_settings(self, settings: Iterable[str]) -> "Design":
         """This design with fields replaced, each given as ``key=value``, such as ``array.rows=4``."""

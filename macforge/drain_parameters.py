@@ -93,7 +93,8 @@ def drain_parameters(
         left = left * channel
     if drain.act_scale == "none":
         left = left * _same("Activation scales", act_scale)[:, None]
-    given["channel_scale"], given["act_scale"] = drain.arithmetic.encode(channel), drain.arithmetic.encode(act_scale)
+    given["channel_scale"] = drain.arithmetic.encode(channel)
+    given["act_scale"] = _floats("act_scale", drain.act_scale_format, act_scale)
     given["bias"] = drain.arithmetic.encode(bias)
     if not drain.floating and (drain.bias or drain.requantize):
         unit = _same("Activation scales", left)
@@ -113,12 +114,24 @@ def _weight_scales(drain: Drain, pe: PE, pairs: Sequence[tuple[Pass, Segment]]) 
     unit = pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(drain.scale, FloatShape):
-        return drain.arithmetic.encode(integer * real), np.ones(real.shape[1])
+        return _floats("scale", drain.scale, integer * real), np.ones(real.shape[1])
     if isinstance(drain.scale, PowerOfTwo):
         return _powers(drain, integer, real)
     if not drain.scale and (integer != 1).any():
         raise ValueError("Drain scale must not be none where weights or activations come in digits or groups")
     return integer, _same("Weight scales", real)
+
+
+def _floats(name: str, shape: FloatShape, scales: np.ndarray) -> np.ndarray:
+    codes = shape.encode(scales)
+    lost = (scales != 0) & ((shape.decode(codes) == 0) | ~np.isfinite(shape.decode(codes)))
+    if lost.any():
+        least, most = np.abs(scales[scales != 0]).min(), np.abs(scales).max()
+        raise ValueError(
+            f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which a float of {shape.exponent} exponent "
+            "bits does not; float32 and bfloat16 have 8"
+        )
+    return codes
 
 
 def _column_sums(pe: PE, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:

@@ -33,14 +33,14 @@ class FloatShape:
     exponent : int
         Bits, from 2 to 8.
     fraction : int
-        Bits, from 1 to 23.
+        Bits, from 0 to 23; with 0, which is for factors alone, there is no NaN.
     """
 
     exponent: int
     fraction: int
 
     def __post_init__(self) -> None:
-        for field, least, most in (("exponent", 2, 8), ("fraction", 1, 23)):
+        for field, least, most in (("exponent", 2, 8), ("fraction", 0, 23)):
             bits = operator.index(getattr(self, field))
             object.__setattr__(self, field, bits)
             if not least <= bits <= most:
@@ -68,8 +68,8 @@ class FloatShape:
 
     @property
     def nan(self) -> int:
-        """Code of the NaN that results."""
-        return self.infinity | 1 << (self.fraction - 1)
+        """Code of the NaN that results; with a fraction of 0 bits, infinity."""
+        return self.infinity | (1 << self.fraction) >> 1
 
     def encode(self, real: ArrayLike) -> np.ndarray:
         """Codes of float64 numbers, rounded and flushed as results are."""
@@ -109,19 +109,23 @@ class FloatShape:
         exact = (integers >= -(1 << 53)) & (integers <= 1 << 53)
         return self.encode(np.where(exact, integers, odd).astype(np.float64))
 
-    def multiply(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
-        """Codes of ``x * y``."""
-        return self._apply(np.multiply, x, y)
+    def holds(self, other: FloatShape) -> bool:
+        """Whether all numbers of ``other`` are numbers of this shape too."""
+        return other.exponent <= self.exponent and other.fraction <= self.fraction
+
+    def multiply(self, x: ArrayLike, y: ArrayLike, y_shape: FloatShape | None = None) -> np.ndarray:
+        """Codes of ``x * y``, where ``y`` are codes of ``y_shape``, or of this shape."""
+        return self._apply(np.multiply, self.decode(x), (y_shape or self).decode(y))
 
     def add(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Codes of ``x + y``."""
-        return self._apply(np.add, x, y)
+        return self._apply(np.add, self.decode(x), self.decode(y))
 
-    def _apply(self, function: Callable[..., np.ndarray], x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    def _apply(self, function: Callable[..., np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
         # Rounded first to float64, with at least 2p + 2 bits for p of ours, a sum or product still rounds to what it
         # would at once (Figueroa, "When is double rounding innocuous?", 1995).
         with np.errstate(invalid="ignore"):
-            return self.encode(function(self.decode(x), self.decode(y)))
+            return self.encode(function(x, y))
 
     def _check_codes(self, codes: ArrayLike) -> np.ndarray:
         codes = np.asarray(codes)

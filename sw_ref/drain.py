@@ -50,11 +50,13 @@ class Drain:
     weight_zero, act_zero : Int or None
         Format of the zero points of a group and column, of a row.
     scale : Int, PowerOfTwo, FloatShape or None
-        Format of the scale of a group and column.
+        Format of the scale of a group and column; of floats, one whose numbers ``arithmetic`` holds.
     scale_terms : int
         With PowerOfTwo: how many of them, added up, make the scale.
     act_scale : {"none", "row", "group"}
         Whether there is a float for each row, and when it multiplies.
+    act_scale_format : FloatShape or None
+        Its format, whose numbers ``arithmetic`` holds; None for that of ``arithmetic``.
     channel_scale : bool
         A float for each column.
     bias : bool
@@ -81,6 +83,7 @@ class Drain:
     scale: Int | PowerOfTwo | FloatShape | None = None
     scale_terms: int = 1
     act_scale: ActScale = "none"
+    act_scale_format: FloatShape | None = None
     channel_scale: bool = False
     bias: bool = False
     requantize: Int | None = None
@@ -97,6 +100,17 @@ class Drain:
             raise ValueError(f"Drain scale_terms must be an integer from 1 to 8, not {self.scale_terms!r}")
         if self.scale_terms > 1 and not isinstance(self.scale, PowerOfTwo):
             raise ValueError(f"Drain scale_terms must be 1 unless the scale is a power of two, not {self.scale_terms}")
+        for name in ("scale", "act_scale_format"):
+            form = getattr(self, name)
+            if isinstance(form, FloatShape) and not self.arithmetic.holds(form):
+                raise ValueError(
+                    f"Drain {name} must be a float that the arithmetic of {self.arithmetic.bits} bits holds, not one "
+                    f"of {form.exponent} exponent and {form.fraction} fraction bits"
+                )
+        if not self.act_scale_format:
+            object.__setattr__(self, "act_scale_format", self.arithmetic)
+        if not self.arithmetic.fraction:
+            raise ValueError("Drain arithmetic must have a fraction, not 0 bits of it")
         if self.requantize and self.floating:
             raise ValueError("Drain requantize must follow integer steps, not floating scales")
         if self.requantize and self.accumulator.bits > 32:
@@ -203,9 +217,9 @@ def _accumulate_floats(terms: np.ndarray, parameters: Mapping[str, np.ndarray], 
     floats = config.arithmetic
     terms = floats.from_integer(terms)
     if isinstance(config.scale, FloatShape):
-        terms = floats.multiply(terms, parameters["scale"][:, None, :])
+        terms = floats.multiply(terms, parameters["scale"][:, None, :], config.scale)
     if config.act_scale == "group":
-        terms = floats.multiply(terms, parameters["act_scale"][:, :, None])
+        terms = floats.multiply(terms, parameters["act_scale"][:, :, None], config.act_scale_format)
     y = terms[0]
     for term in terms[1:]:
         y = floats.add(y, term)
@@ -220,7 +234,7 @@ def _finish_floats(y: np.ndarray, parameters: Mapping[str, np.ndarray], config: 
         y = floats.multiply(y, parameters["channel_scale"])
     if config.act_scale == "row":
         # that of the last group
-        y = floats.multiply(y, parameters["act_scale"][-1][:, None])
+        y = floats.multiply(y, parameters["act_scale"][-1][:, None], config.act_scale_format)
     if config.bias:
         y = floats.add(y, parameters["bias"])
     if config.clamp or config.relu:

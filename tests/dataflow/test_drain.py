@@ -10,7 +10,7 @@ from dataflow.engine import Tiling
 from dataflow.mesh import Shape
 from pe import FAMILIES
 from sw_ref.accumulate import Accumulator
-from sw_ref.binary_float import BF16, FP32, FloatShape
+from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
 from sw_ref.formats import Int
@@ -68,6 +68,26 @@ CASES = {
         "shape": Shape(rows=2, cols=3),
         "drain": Drain(bias=True, requantize=Int(8), clamp=(-100, 90), accumulator=Accumulator(24)),
     },
+    "turns": {
+        "tiling": Tiling(group_size=5, max_k=24, panel_rows=4, drain_lanes=2),
+        "weight": "uint4",
+        "shape": Shape(rows=2, cols=5),
+        "drain": Drain(weight_zero=Int(4, False), scale=FP16, act_scale="row", bias=True),
+    },
+    "turns-of-one": {
+        "tiling": Tiling(group_size=9, max_k=24, panel_rows=5, max_passes=2, drain_lanes=1),
+        "act": "uint8",
+        "drain": Drain(act_zero=Int(8, False), scale=FloatShape(8, 0), act_scale="group", arithmetic=BF16),
+    },
+    "turns-of-integers": {
+        "tiling": Tiling(group_size=5, max_k=24, panel_rows=3, drain_lanes=2),
+        "drain": Drain(bias=True, requantize=Int(8), accumulator=Accumulator(24)),
+    },
+    "turns-without-totals": {
+        "tiling": Tiling(max_k=24, panel_rows=7, drain_lanes=2),
+        "shape": Shape(rows=3, cols=4, tile_rows=3, tile_cols=2),
+        "drain": Drain(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
+    },
     "bias": {
         "tiling": WHOLE,
         "drain": Drain(bias=True, accumulator=Accumulator(24)),
@@ -84,6 +104,7 @@ def make_engine(dataflow, *, drain, tiling, family="mac", act="int8", weight="in
 def parameters(engine, random, sums, m, n):
     """Random parameters, of sizes that do not overflow; floats of all signs."""
     drain = engine.drain
+    forms = {"scale": drain.scale, "act_scale": drain.act_scale_format}
     shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
     found = {}
     floats = {"act_scale", "channel_scale"}
@@ -93,7 +114,7 @@ def parameters(engine, random, sums, m, n):
         for name, shape in fields.items():
             if name in floats:
                 reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
-                found[name] = drain.arithmetic.encode(reals)
+                found[name] = forms.get(name, drain.arithmetic).encode(reals)
             elif name == "scale" and isinstance(drain.scale, PowerOfTwo):
                 found[name] = random.integers(0, 1 << drain.scale.bits, (drain.scale_terms, *shapes[kind]))
             else:

@@ -19,7 +19,7 @@ WIDE = [FP32, FP16, BF16]
 
 def operands(shape, random):
     """Pairs of codes: all if there are few, else all pairs of corners, and random ones of several kinds."""
-    if shape.bits <= 8:
+    if shape.bits <= 9:
         codes = np.arange(1 << shape.bits)
         return np.repeat(codes, len(codes)), np.tile(codes, len(codes))
     last, sign = (1 << shape.fraction) - 1, 1 << (shape.bits - 1)
@@ -69,11 +69,22 @@ def test_sums_and_products_are_the_models():
     trials = []
     for index, shape in enumerate([*SMALL, *WIDE]):
         trials.append(binary(FloatAdd(shape=shape, pipeline=index % 4), shape, random))
-        trials.append(binary(FloatMultiply(shape=shape, dsp="none", pipeline=index % 4), shape, random))
+        trials.append(binary(FloatMultiply(shape=shape, y_shape=shape, dsp="none", pipeline=index % 4), shape, random))
     for pipeline in (6, 20):
         trials.append(binary(FloatAdd(shape=FP32, pipeline=pipeline), FP32, random))
-        trials.append(binary(FloatMultiply(shape=FP32, dsp="none", pipeline=pipeline), FP32, random))
-    trials.append(binary(FloatMultiply(shape=BF16, dsp="auto", pipeline=3), BF16, random))
+        trials.append(binary(FloatMultiply(shape=FP32, y_shape=FP32, dsp="none", pipeline=pipeline), FP32, random))
+    trials.append(binary(FloatMultiply(shape=BF16, y_shape=BF16, dsp="auto", pipeline=3), BF16, random))
+    for shape, factor in (
+        (FP32, FP16),
+        (FP32, BF16),
+        (BF16, FloatShape(4, 3)),
+        (FloatShape(3, 2), FloatShape(5, 4)),
+        (FP32, FloatShape(8, 0)),
+    ):
+        unit = FloatMultiply(shape=shape, y_shape=factor, dsp="none", pipeline=factor.exponent % 4)
+        x, y = operands(shape, random)[0], operands(factor, random)[1]
+        x, y = np.resize(x, max(x.size, y.size)), np.resize(y, max(x.size, y.size))
+        trials.append(UnitTrial(unit=unit, inputs={"x": x, "y": y}, expected={"product": shape.multiply(x, y, factor)}))
     assert simulate_units(trials).failure is None
 
 
@@ -92,8 +103,11 @@ def test_integers_become_the_models_numbers(shape):
     ("make", "message"),
     [
         (lambda: FloatAdd(shape=FP32, pipeline=-1), "Pipeline must be 0 or more stages, not -1"),
-        (lambda: FloatMultiply(shape=FP32, dsp="none", pipeline=True), "Pipeline must be 0 or more stages, not True"),
-        (lambda: FloatMultiply(shape=FP32, dsp="all", pipeline=0), "DSP must be none or auto, not 'all'"),
+        (
+            lambda: FloatMultiply(shape=FP32, y_shape=FP32, dsp="none", pipeline=True),
+            "Pipeline must be 0 or more stages, not True",
+        ),
+        (lambda: FloatMultiply(shape=FP32, y_shape=FP32, dsp="all", pipeline=0), "DSP must be none or auto, not 'all'"),
         (
             lambda: IntegerToFloat(bits=8, signed=True, shape=FP32, pipeline=1.0),
             "Pipeline must be 0 or more stages, not 1.0",

@@ -146,7 +146,7 @@ def test_missing_file_is_refused(tmp_path):
         (
             "mixpe_w4a8",
             "drain.scale=flot32",
-            r"^Drain scale must be float32, bfloat16, float16, a power of two such as ",
+            r"^Drain scale must be float32, bfloat16, float16, a float such as ",
         ),
         ("mixpe_w4a8", "drain.weight_zero=nf4", r"^Drain weight_zero must be an integer format such as int8, or none"),
         ("mixpe_w4a8", "drain.bias=yes", r"^Design key drain.bias must be true or false, not 'yes'$"),

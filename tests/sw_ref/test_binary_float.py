@@ -167,8 +167,8 @@ def test_corners(operation, x, y, result):
     [
         ((1, 2), "Exponent must be from 2 to 8 bits, not 1"),
         ((9, 2), "Exponent must be from 2 to 8 bits, not 9"),
-        ((8, 0), "Fraction must be from 1 to 23 bits, not 0"),
-        ((8, 24), "Fraction must be from 1 to 23 bits, not 24"),
+        ((8, -1), "Fraction must be from 0 to 23 bits, not -1"),
+        ((8, 24), "Fraction must be from 0 to 23 bits, not 24"),
     ],
 )
 def test_other_shapes_are_refused(fields, message):
