@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -36,7 +36,7 @@ class DrainEdge(Unit):
         Those of all columns, for this group; of this row; of all columns, for this tile, and needed later.
     column_taken, row_taken, output_taken : Out(1)
         These were needed for the last time.
-    result : Out(cols * result_bits), result_valid, result_final : Out(1)
+    result : Out(cols * result_bits), result_invalid : Out(cols) if it can be, result_valid, result_final : Out(1)
         `latency` cycles after the last sums of a row, if none waits before it.
 
     Two sums of an element of C must come `turnaround` cycles apart, or more; and the last rows of two groups so many
@@ -52,6 +52,8 @@ class DrainEdge(Unit):
         Products of the longest sum.
     cols, rows, lanes : int
         Columns of the array, rows of a panel, and pipelines.
+    finds_nonfinite : bool
+        Whether results can be invalid.
     accumulates : bool
         Whether there can be several sums of an element.
     """
@@ -67,6 +69,7 @@ class DrainEdge(Unit):
         cols: int,
         rows: int,
         lanes: int,
+        finds_nonfinite: bool,
         accumulates: bool,
     ) -> None:
         self.drain = drain
@@ -74,10 +77,12 @@ class DrainEdge(Unit):
         self.rows = rows
         self.lanes = lanes
         self.turns = -(-cols // lanes)
+        self.finds_nonfinite = finds_nonfinite
         self.accumulates = accumulates
-        row_sum = (act.fixed.interval | 0).sum_of(depth)
+        act, weight = (form.fixed.interval if form.fixed else Interval(0, 0) for form in (act, weight))
+        row_sum = (act | 0).sum_of(depth)
         self.row_sum_bits = row_sum.bits if drain.weight_zero else 0
-        self.shapes = field_shapes(drain, act=act.fixed.interval, weight=weight.fixed.interval, depth=depth)
+        self.shapes = field_shapes(drain, act=act, weight=weight, depth=depth)
         fields = tuple(self.shapes.items())
         self.make_term = partial(TermColumn, drain=drain, sums=sums, row_sum=row_sum, fields=fields)
         self.term = self.make_term()
@@ -93,14 +98,7 @@ class DrainEdge(Unit):
             kind: self._bits(fields) * (1 if kind == "row" else cols) for kind, fields in self._fields.items()
         }
         parameters = {f"{name}_parameters": In(bits) for name, bits in self.parameter_bits.items()}
-        taken = {"sums": In(cols * sums.signed_bits)}
-        if self.row_sum_bits:
-            taken["row_sum"] = In(self.row_sum_bits)
-        if accumulates:
-            taken |= {"row": In(range(max(rows, 2))), "first": In(1)}
-        if self.parameter_bits.keys() & {"column", "output"}:
-            taken["ends_group"] = In(1)
-        taken |= dict.fromkeys(("valid", "last", "final"), In(1))
+        taken = self._taken(cols * sums.signed_bits)
         self.taken = tuple(taken)
         super().__init__(
             {
@@ -108,10 +106,24 @@ class DrainEdge(Unit):
                 **parameters,
                 **{f"{name}_taken": Out(1) for name in self.parameter_bits},
                 "result": Out(cols * self.result_bits),
+                **({"result_invalid": Out(cols)} if finds_nonfinite else {}),
                 "result_valid": Out(1),
                 "result_final": Out(1),
             }
         )
+
+    def _taken(self, sum_bits: int) -> dict[str, In]:
+        """What comes from the array: only what the steps need."""
+        taken = {"sums": In(sum_bits)}
+        if self.row_sum_bits:
+            taken["row_sum"] = In(self.row_sum_bits)
+        if self.finds_nonfinite:
+            taken["invalid"] = In(self.cols)
+        if self.accumulates:
+            taken |= {"row": In(range(max(self.rows, 2))), "first": In(1)}
+        if self.parameter_bits.keys() & {"column", "output"}:
+            taken["ends_group"] = In(1)
+        return taken | dict.fromkeys(("valid", "last", "final"), In(1))
 
     def _bits(self, fields: tuple[str, ...]) -> int:
         return sum(self.shapes[name].width for name in fields)
@@ -151,9 +163,15 @@ class DrainEdge(Unit):
         }
         act_scale = self._act_scale(m)
         terms = self._place_terms(m, given, words, act_scale)
-        totals = self._elaborate_totals(m, given, terms)
+        totals, invalid = self._elaborate_totals(m, given, terms)
         results = self._place_finishes(m, totals, words, act_scale)
-        self._elaborate_results(m, results)
+        if self.finds_nonfinite:
+            invalid = delayed(m, invalid, self.finish.latency, name="invalid_result")
+            m.d.comb += self.result_invalid.eq(self._row(m, "invalid", invalid))
+            if self.drain.floating:
+                nan = self.drain.arithmetic.nan
+                results = [Mux(bit, nan, result) for bit, result in zip(invalid, results, strict=True)]
+        m.d.comb += self.result.eq(self._row(m, "results", Cat(results)))
         completes = delayed(m, given["ends"] & given["last"], self._finish_time, name="completes", init=0)
         final = delayed(m, given["final"], self._finish_time + self.finish.latency, name="result_final")
         m.d.comb += [
@@ -243,35 +261,41 @@ class DrainEdge(Unit):
             self._connect(m, unit, lane, words, act_scale)
         return [unit.result for unit in units]
 
-    def _elaborate_results(self, m: Module, results: list[Value]) -> None:
-        """Put the results of all turns of a row side by side."""
-        row = Cat(results)
-        if self.turns > 1:
-            earlier = Signal((self.turns - 1) * len(row), name="earlier_results", reset_less=True)
-            # a row's turns follow each other without a gap
-            m.d.sync += earlier.eq(Cat(earlier, row)[len(row) :])
-            row = Cat(earlier, row)
-        m.d.comb += self.result.eq(row)
+    def _row(self, m: Module, name: str, now: Value) -> Value:
+        """What comes of the turns of a row, side by side."""
+        if self.turns == 1:
+            return now
+        earlier = Signal((self.turns - 1) * len(now), name=f"earlier_{name}", reset_less=True)
+        # a row's turns follow each other without a gap
+        m.d.sync += earlier.eq(Cat(earlier, now)[len(now) :])
+        return Cat(earlier, now)
 
-    def _elaborate_totals(self, m: Module, given: Mapping[str, Value], terms: list[Value]) -> list[Value]:
-        """Add each term to its total, which waits in a memory for the next."""
+    def _elaborate_totals(
+        self, m: Module, given: Mapping[str, Value], terms: list[Value]
+    ) -> tuple[list[Value], Value | None]:
+        """Add each term to its total, which waits in a memory for the next; and whether it is invalid by now."""
         units = [place(m, f"accumulate_{lane}", self.make_accumulate()) for lane in range(self.lanes)]
         totals = [unit.total for unit in units]
         m.d.comb += [unit.term.eq(term) for unit, term in zip(units, terms, strict=True)]
+        invalid = given.get("invalid", Const(0, 0))
+        invalid = delayed(m, self._of_turn(m, "invalid", invalid, given["turn"]), self._finish_time, name="invalid")
         if not self.accumulates:
-            return totals
+            return totals, invalid
         place_ = Cat(given["turn"], given["row"]) if self.turns > 1 else given["row"]
-        m.submodules.totals = memory = Memory(shape=len(Cat(totals)), depth=1 << len(place_), init=[])
+        width = len(Cat(totals))
+        m.submodules.totals = memory = Memory(shape=width + len(invalid), depth=1 << len(place_), init=[])
         write, read = memory.write_port(), memory.read_port()
         time = self.term.latency
         first = delayed(m, given["first"], time, name="first_term")
+        base_invalid = Mux(first, 0, read.data[width:])
+        invalid |= delayed(m, base_invalid, self.accumulate.latency, name="base_invalid")
         m.d.comb += [
             # the memory takes a cycle to answer
             read.addr.eq(delayed(m, place_, time - 1, name="base_place")),
             write.addr.eq(delayed(m, place_, self._finish_time, name="total_place")),
             write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
-            write.data.eq(Cat(totals)),
+            write.data.eq(Cat(totals, invalid)),
         ]
         for lane, unit in enumerate(units):
             m.d.comb += [unit.base.eq(read.data.word_select(lane, len(unit.base))), unit.first.eq(first)]
-        return totals
+        return totals, invalid

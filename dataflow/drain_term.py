@@ -2,10 +2,11 @@
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from dataflow.drain_steps import CONVERT, PipelinedColumn, multiply_stages, register, to_float
+from hw.delay import delayed
 from hw.multiply import product_steps
 from hw.narrow import wrap
 from hw.number import Number, shape_of, total
@@ -38,7 +39,7 @@ class TermColumn(PipelinedColumn):
         self.sums = sums
         self.row_sum_interval = row_sum
         self._fields = dict(fields)
-        centred = sums
+        centred = Interval(0, 0) if drain.sums else sums
         row_sum_port = {}
         if drain.weight_zero:
             centred = centred - drain.weight_zero.interval * row_sum
@@ -79,7 +80,7 @@ class TermColumn(PipelinedColumn):
             steps.append(("shift", 1))
         elif drain.scale and not isinstance(drain.scale, FloatShape):
             steps.append(("multiply", 1))
-        if drain.accumulates_floats:
+        if drain.accumulates_floats and not drain.sums:
             steps.append(("convert", CONVERT))
         if isinstance(drain.scale, FloatShape):
             steps.append(("scale", multiply_stages(drain.scale)))
@@ -89,11 +90,16 @@ class TermColumn(PipelinedColumn):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        term = self.run(m, Number(self.sum, self.sums))
+        floats, shape = self.drain.arithmetic, self.drain.sums
+        # exponents are of the same width
+        given = Cat(Const(0, floats.fraction - shape.fraction), self.sum) if shape else Number(self.sum, self.sums)
+        term = self.run(m, given)
         m.d.comb += self.term.eq(term.value if isinstance(term, Number) else term)
         return m
 
-    def _wait(self, m: Module, sum_: Number) -> Number:
+    def _wait(self, m: Module, sum_: Number | Value) -> Number | Value:
+        if self.drain.sums:
+            return delayed(m, sum_, 1, name="waiting")
         return register(m, "waiting", wrap(sum_, self.integer_bits))
 
     def _centre(self, m: Module, sum_: Number) -> Number:

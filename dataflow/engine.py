@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Shape as HdlShape
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from dataflow.drain import DrainEdge
 from dataflow.job import job_layout, panel_layout
 from dataflow.mesh import Shape
+from dataflow.nonfinite import finds_nonfinite
 from dataflow.panel import PanelBuffer
 from dataflow.parameters import ParameterQueue
 from dataflow.walk import depth_steps
@@ -19,6 +20,8 @@ from hw.unit import Unit, place
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
 from sw_ref.drain import Drain
+from sw_ref.float_sum import FloatSum
+from sw_ref.interval import Interval
 
 __all__ = ["Engine", "Parts", "Tiling"]
 
@@ -72,6 +75,9 @@ class Engine(Unit):
     Without a drain edge, every sum of a group (and pass) is a result. With one, all sums of an element of C make one
     result, as `sw_ref.drain` says, and what that takes besides the sums comes on streams of its own.
 
+    An operand that is infinite or NaN counts as 0, and makes every result that it takes part in invalid: a NaN, where
+    results are floats.
+
     Ports
     -----
     command : In(stream of `job`)
@@ -80,8 +86,11 @@ class Engine(Unit):
         Codes, lane 0 of row (column) 0 in the low bits.
     column, row, output : In(stream), only what the drain edge has fields for
         Parameters: of all columns, for each group; of one row, for each group; of all columns, for each tile of C.
-    result : Out(stream of {values, last})
-        One row of one tile: a value for each column, column 0 in the low bits; ``last`` ends the product.
+    result : Out(stream of {values, invalid, last})
+        One row of one tile: a value for each column, column 0 in the low bits; whether each is invalid, if it can be;
+        ``last`` ends the product.
+    nonfinite : Out(1), only if results can be invalid
+        A result of the last product was.
 
     All streams are valid/ready. Neither ``ready`` of an input nor ``valid`` of the output depends on an input in
     the same cycle. Reset (at least one cycle) drops whatever was going on.
@@ -90,7 +99,7 @@ class Engine(Unit):
     ----------
     pe : PE
     shape : Shape
-    accumulator : Accumulator
+    accumulator : Accumulator or FloatSum
         Of the sums.
     tiling : Tiling
     drain : Drain or None
@@ -99,16 +108,23 @@ class Engine(Unit):
 
     dataflow: str
 
-    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator, tiling: Tiling, drain: Drain | None) -> None:
+    def __init__(
+        self, *, pe: PE, shape: Shape, accumulator: Accumulator | FloatSum, tiling: Tiling, drain: Drain | None
+    ) -> None:
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
         self.tiling = tiling
         self.drain = drain
+        if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
+            raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
+        self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
         self.edge = self._make_edge() if drain else None
-        row = data.StructLayout({"values": shape.cols * self.result_bits, "last": 1})
+        row = {"values": shape.cols * self.result_bits, "invalid": self.invalid_bits, "last": 1}
+        row = data.StructLayout({name: bits for name, bits in row.items() if bits})
+        nonfinite = {"nonfinite": Out(1)} if self.invalid_bits else {}
         streams = {name: In(stream.Signature(bits)) for name, bits in self.parameter_bits.items()}
         super().__init__(
             {
@@ -117,6 +133,7 @@ class Engine(Unit):
                 "weight": In(stream.Signature(shape.cols * pe.column_code_bits)),
                 **streams,
                 "result": Out(stream.Signature(row)),
+                **nonfinite,
             }
         )
 
@@ -130,7 +147,7 @@ class Engine(Unit):
     @property
     def result_bits(self) -> int:
         """Width of a result."""
-        return self.edge.result_bits if self.edge else self.accumulator.bits
+        return self.edge.result_bits if self.edge else self.accumulator.result_bits
 
     @property
     def parameter_bits(self) -> dict[str, int]:
@@ -199,13 +216,14 @@ class Engine(Unit):
             raise ValueError(f"Drain zero points must be none with {self.pe.name}, whose sums are not in units of 1")
         return DrainEdge(
             drain=self.drain,
-            sums=self.accumulator.interval,
+            sums=Interval.of_bits(self.accumulator.result_bits, signed=True),
             act=self.pe.act,
             weight=self.pe.weight,
             depth=self.tiling.max_group,
             cols=self.shape.cols,
             rows=self.panel_rows,
             lanes=min(self.tiling.drain_lanes or self.shape.cols, self.shape.cols),
+            finds_nonfinite=bool(self.invalid_bits),
             accumulates=self.tiling.max_passes > 1 or self.tiling.max_group < self.tiling.max_k,
         )
 
@@ -283,6 +301,7 @@ class Engine(Unit):
         """From the array's sums to the stream of results."""
         leaving = parts.leaving.signals
         values, valid, final = (leaving[name] for name in ("sums", "valid", "final"))
+        invalid = leaving.get("invalid", Const(0, 0))
         if self.edge:
             edge = place(m, "drain", self.edge)
             m.d.comb += [getattr(edge, name).eq(signal) for name, signal in leaving.items()]
@@ -292,10 +311,11 @@ class Engine(Unit):
                     queue.take.eq(getattr(edge, f"{name}_taken")),
                 ]
             values, valid, final = edge.result, edge.result_valid, edge.result_final
+            invalid = edge.result_invalid if self.invalid_bits else invalid
         m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=depth)
         taken = Signal(name="result_taken")
         m.d.comb += [
-            fifo.w_data.eq(Cat(values, final)),
+            fifo.w_data.eq(Cat(values, invalid, final)),
             fifo.w_en.eq(valid),
             self.result.payload.eq(fifo.r_data),
             self.result.valid.eq(fifo.r_rdy),
@@ -303,6 +323,9 @@ class Engine(Unit):
             fifo.r_en.eq(taken),
         ]
         m.d.sync += parts.free.eq(parts.free - parts.reserve + taken)
+        if self.invalid_bits:
+            seen = taken & self.result.payload.invalid.any()
+            m.d.sync += self.nonfinite.eq(Mux(parts.start, 0, self.nonfinite | seen))
 
 
 class Leaving:
@@ -310,17 +333,20 @@ class Leaving:
 
     ``valid``: there is one. ``row``: of its panel. ``ends_group``: it is the last row of its group. ``first``,
     ``last``: it is the first, or the last, of the sums of its elements of C. ``final``: it is the last of the product.
+    ``invalid``, for each column: an operand of the sum is not finite.
     There are only those of them that somebody takes; ``flags`` are those of the last three.
     """
 
     def __init__(self, engine: Engine) -> None:
         shapes = {
-            "sums": engine.shape.cols * engine.accumulator.bits,
+            "sums": engine.shape.cols * engine.accumulator.result_bits,
             "row_sum": engine.row_sum_bits,
+            "invalid": engine.invalid_bits,
             "row": range(max(engine.panel_rows, 2)),
             **dict.fromkeys(("valid", "ends_group", "first", "last", "final"), 1),
         }
-        taken = engine.edge.taken if engine.edge else ("sums", "valid", "final")
+        plain = ("sums", *(("invalid",) if engine.invalid_bits else ()), "valid", "final")
+        taken = engine.edge.taken if engine.edge else plain
         self.signals = {name: Signal(shapes[name], name=f"leaving_{name}") for name in taken}
         self.flags = tuple(name for name in ("first", "last", "final") if name in taken)
 

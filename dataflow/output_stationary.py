@@ -11,7 +11,11 @@ from hw.delay import delayed
 from hw.rows import any_of
 from hw.unit import Unit, place
 from pe.base import PE
+from pe.float_round import finish_unit
 from sw_ref.accumulate import Accumulator
+
+FINISH = 2
+"""Register stages of what turns a sum into a float, once a column."""
 
 __all__ = ["OutputStationaryArray", "OutputStationaryCell", "OutputStationaryCells"]
 
@@ -134,6 +138,8 @@ class OutputStationaryCells(Cells):
 class OutputStationaryArray(Unit):
     """Array of rows x cols cells, each keeping ``sum over steps and lanes of act * weight``.
 
+    Sums that are floats are finished, if they have to be, once a column: behind the cells.
+
     In a cycle with ``valid`` high, one step goes in: ``lanes`` activations for each row and ``lanes`` weights for
     each column. The step with ``last`` ends all sums of this tile; the next step starts new ones. Row ``r`` of the
     results comes out, all columns together, `latency` + ``r`` cycles after that step; so two steps with ``last`` must
@@ -148,7 +154,7 @@ class OutputStationaryArray(Unit):
     mask : In(lanes), only with several lanes
         Lanes that count.
     valid, last : In(1)
-    result : Out(cols * accumulator bits)
+    result : Out(cols * accumulator.result_bits)
         0 in all cycles without a result.
 
     Parameters
@@ -173,7 +179,7 @@ class OutputStationaryArray(Unit):
                 **({"mode": In(pe.mode_bits)} if pe.mode_bits else {}),
                 "valid": In(1),
                 "last": In(1),
-                "result": Out(shape.cols * accumulator.bits),
+                "result": Out(shape.cols * accumulator.result_bits),
             }
         )
 
@@ -189,7 +195,8 @@ class OutputStationaryArray(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the last step to row 0 of its results."""
-        return 2 + self._edge + self.pe.latency + self.shape.mesh_cols
+        finish = finish_unit(self.accumulator, pipeline=FINISH)
+        return 2 + self._edge + self.pe.latency + self.shape.mesh_cols + (finish.latency if finish else 0)
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -200,8 +207,20 @@ class OutputStationaryArray(Unit):
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
         # in each column one mesh row at most is not 0, so that the OR of all is the one that counts
         result = delayed(m, any_of(m, "gather", [band.below for band in bands]), 1, name="gathered")
-        m.d.comb += self.result.eq(deskewed(m, shape, result, what="result"))
+        m.d.comb += self.result.eq(self._finished(m, deskewed(m, shape, result, what="result")))
         return m
+
+    def _finished(self, m: Module, sums: Value) -> Value:
+        """The columns' results."""
+        results = []
+        for column in range(self.shape.cols):
+            sum_ = sums.word_select(column, self.accumulator.bits)
+            if finish := finish_unit(self.accumulator, pipeline=FINISH):
+                place(m, f"finish_{column}", finish)
+                m.d.comb += finish.sum.eq(sum_)
+                sum_ = finish.code
+            results.append(sum_)
+        return Cat(results)
 
     def _controls(self, m: Module) -> list[Value]:
         """Control of each mesh row, skewed as its activations are."""

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from dataflow.engine import Engine, Parts
 from dataflow.job import SIZE_BITS
+from dataflow.nonfinite import nonfinite
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.row_sums import OutputStationaryRowSums
 from dataflow.walk import BlockWalk, PassWalk, low_ones
@@ -98,6 +99,9 @@ class OutputStationaryEngine(Engine):
             m.d.comb += array.mask.eq(mask)
         if self.row_sum_bits:
             self._elaborate_row_sums(m, parts, mask)
+        if self.invalid_bits:
+            used = delayed(m, low_ones(col_blocks.used, self.shape.cols), 1, name="issued_cols")
+            self._elaborate_invalid(m, parts, mask, used)
         flags = {"first": steps.first_group, "last": steps.last, "final": ends_panel & row_blocks.last}
         self._elaborate_leaving(m, parts, rows=Mux(ends_sum, row_blocks.used, 0), flags=flags)
         return ~busy
@@ -113,6 +117,34 @@ class OutputStationaryEngine(Engine):
             sums.last.eq(array.last),
         ]
         parts.leaving.tell(m, row_sum=delayed(m, sums.sum, array.latency - sums.latency, name="row_sum"))
+
+    def _elaborate_invalid(self, m: Module, parts: Parts, mask: Value, cols: Value) -> None:
+        """Tell which sums have a factor that is not finite: by row and by column, each kept until its sum ends."""
+        array, pe = parts.array, self.pe
+        mode = array.mode if pe.mode_bits else None
+        found = {}
+        for side, codes, bits in (("act", array.act, pe.row_code_bits), ("weight", array.weight, pe.column_code_bits)):
+            hits = [nonfinite(pe, side, codes[at : at + bits], mask, mode) for at in range(0, len(codes), bits)]
+            running, found[side] = (
+                Signal(len(hits), name=f"nonfinite_{side}s"),
+                Signal(len(hits), name=f"{side}s_found"),
+            )
+            m.d.comb += found[side].eq(running | Cat(hits))
+            with m.If(array.valid):
+                m.d.sync += running.eq(Mux(array.last, 0, found[side]))
+        rows, held, used = (
+            Signal(bits, name=name)
+            for name, bits in (
+                ("invalid_rows", self.shape.rows),
+                ("invalid_cols", self.shape.cols),
+                ("used_cols", self.shape.cols),
+            )
+        )
+        m.d.sync += rows.eq(Mux(array.last, found["act"], rows >> 1))
+        with m.If(array.last):
+            m.d.sync += [held.eq(found["weight"]), used.eq(cols)]
+        invalid = (held | rows[0].replicate(len(held))) & used
+        parts.leaving.tell(m, invalid=delayed(m, invalid, array.latency - 1, name="invalid"))
 
     def _elaborate_leaving(self, m: Module, parts: Parts, *, rows: Value, flags: dict[str, Value]) -> None:
         """Tell what comes out of the array: ``rows`` of a tile, 0 if no sum ends now, and what its sums are."""

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from hw.narrow import wrap
 from hw.number import Number, assign, shape_of, total
 from hw.unit import Unit, place
+from pe.decode import Decode, is_integer, spelled
 from sw_ref.formats import Format
 from sw_ref.signs import Bipolar
 
@@ -23,21 +24,25 @@ class _Values(Unit):
 
     @property
     def name(self) -> str:
-        return f"total_{self.lanes}x{self.act.name}"
+        return f"total_{self.lanes}x{spelled(self.act)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        lanes = [self._value(lane) for lane in range(self.lanes)]
+        lanes = [self._value(m, lane) for lane in range(self.lanes)]
         m.d.comb += assign(self.total, total(lanes))
         return m
 
-    def _value(self, lane: int) -> Number:
+    def _value(self, m: Module, lane: int) -> Number:
         code = self.codes.word_select(lane, self.act.bits)
         interval = self.act.fixed.interval
-        if isinstance(self.act, Bipolar):
+        if is_integer(self.act):
+            value = Number(code.as_signed() if interval.signed else code)
+        elif isinstance(self.act, Bipolar):
             value = Number(code) + Number(code) + Number.constant(interval.lo)
         else:
-            value = Number(code.as_signed() if interval.signed else code)
+            decode = place(m, f"decode_{lane}", Decode(form=self.act))
+            m.d.comb += decode.code.eq(code)
+            value = Number(decode.integer, interval)
         return Number(Mux(self.mask[lane], value.value, 0), interval | 0)
 
 
@@ -78,7 +83,7 @@ class OutputStationaryRowSums(Unit):
 
     @property
     def name(self) -> str:
-        return f"row_sums_{self.rows}x{self.lanes}x{self.act.name}_{self.bits}"
+        return f"row_sums_{self.rows}x{self.lanes}x{spelled(self.act)}_{self.bits}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -132,7 +137,7 @@ class WeightStationaryRowSum(Unit):
 
     @property
     def name(self) -> str:
-        return f"row_sum_{self.lanes}x{self.act.name}_{self.bits}_by_{self.latency}"
+        return f"row_sum_{self.lanes}x{spelled(self.act)}_{self.bits}_by_{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

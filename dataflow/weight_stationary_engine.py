@@ -6,11 +6,13 @@ from amaranth.lib.memory import Memory
 
 from dataflow.engine import Engine, Parts
 from dataflow.job import SIZE_BITS
+from dataflow.nonfinite import nonfinite
 from dataflow.row_sums import WeightStationaryRowSum
 from dataflow.walk import BlockWalk, PassWalk, low_ones
 from dataflow.weight_stationary import WeightStationaryArray
 from hw.delay import delayed
 from hw.unit import place
+from sw_ref.float_sum import FloatSum
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
@@ -38,6 +40,11 @@ class WeightStationaryEngine(Engine):
         return self.tiling.panel_rows
 
     def _make_array(self) -> WeightStationaryArray:
+        if isinstance(self.accumulator, FloatSum):
+            raise ValueError(
+                f"Dataflow must be output_stationary for sums as {self.accumulator.name}, which depend on their order: "
+                "weight_stationary adds up block by block"
+            )
         return WeightStationaryArray(pe=self.pe, shape=self.shape, accumulator=self.accumulator)
 
     @property
@@ -101,7 +108,7 @@ class WeightStationaryEngine(Engine):
             now.end.eq(rows_left == 1),
             *(now[flag].eq(block[flag]) for flag in flags),
         ]
-        self._elaborate_sums(m, parts, now)
+        self._elaborate_sums(m, parts, now, loader)
         return ~active & ~loader.busy
 
     def _elaborate_pauses(self, m: Module, *, ends: Value, done: Value, rows: Value) -> tuple[Value, Value]:
@@ -124,7 +131,9 @@ class WeightStationaryEngine(Engine):
     def _elaborate_loader(self, m: Module, parts: Parts) -> "_Loader":
         """Load one block of weights ahead of the one in use."""
         lanes = self.pe.lanes
-        loader = _Loader(rows=self.panel_rows, span=self.span, flags=parts.leaving.flags)
+        loader = _Loader(
+            rows=self.panel_rows, span=self.span, flags=parts.leaving.flags, invalid_bits=self.invalid_bits
+        )
         depth = PassWalk(span=self.span, layout=self.job, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
@@ -151,6 +160,10 @@ class WeightStationaryEngine(Engine):
             m.d.sync += [row.eq(row.rotate_left(1)), k.eq(k + lanes)]
             with m.If(k + lanes >= depth.used):
                 m.d.sync += [row.eq(1), k.eq(0), loader.loaded.eq(1)]
+        if self.invalid_bits:
+            used = low_ones(col_blocks.used, self.shape.cols)
+            rest = low_ones(depth.used - k, lanes)
+            self._elaborate_invalid_cols(m, parts, loader, accepted=accepted, lanes=rest, cols=used)
         with m.If(loader.swap):
             depth.step(m, job)
             m.d.sync += loader.loaded.eq(0)
@@ -167,11 +180,26 @@ class WeightStationaryEngine(Engine):
             m.d.sync += loader.busy.eq(1)
         return loader
 
-    def _elaborate_sums(self, m: Module, parts: Parts, token: data.View) -> None:
+    def _elaborate_invalid_cols(
+        self, m: Module, parts: Parts, loader: "_Loader", *, accepted: Value, lanes: Value, cols: Value
+    ) -> None:
+        """Which columns of the next block have a weight that is not finite; of a beat, ``lanes`` and ``cols`` count."""
+        pe, bits = self.pe, self.pe.column_code_bits
+        codes, mode = self.weight.payload, parts.job.mode if self.pe.mode_bits else None
+        hits = [nonfinite(pe, "weight", codes[at : at + bits], lanes, mode) for at in range(0, len(codes), bits)]
+        found = Signal(self.invalid_bits, name="invalid_cols_found")
+        with m.If(accepted):
+            m.d.sync += found.eq(found | Cat(hits))
+        with m.If(loader.swap):
+            m.d.sync += [found.eq(0), loader.invalid_cols.eq(found), loader.used_cols.eq(cols)]
+
+    def _elaborate_sums(self, m: Module, parts: Parts, token: data.View, loader: "_Loader") -> None:
         """Add each product to the panel's sum of its row and column, and pass complete sums on."""
         array, leaving = parts.array, parts.leaving
         base_row_sum, row_sum = self._elaborate_row_sum(m, array)
-        m.submodules.sums = memory = Memory(shape=len(array.base) + self.row_sum_bits, depth=self.panel_rows, init=[])
+        base_invalid, invalid = self._elaborate_invalid(m, array, loader)
+        bases = Cat(array.base, base_row_sum, base_invalid)
+        m.submodules.sums = memory = Memory(shape=len(bases), depth=self.panel_rows, init=[])
         write, read = memory.write_port(), memory.read_port()
         # the array takes the base one cycle before it gives the result; the memory takes one more to find it
         token = token.shape()(delayed(m, token.as_value(), array.latency - 1, name="token", init=0))
@@ -181,18 +209,41 @@ class WeightStationaryEngine(Engine):
             m.d.sync += row.eq(read.addr)
 
         starts_group = delayed(m, token.starts_group, 1, name="base_starts_group")
-        m.d.comb += Cat(array.base, base_row_sum).eq(Mux(starts_group, 0, read.data))
+        m.d.comb += bases.eq(Mux(starts_group, 0, read.data))
 
         m.d.comb += [
             write.addr.eq(delayed(m, read.addr, 2, name="write_row")),
-            write.data.eq(Cat(array.result, row_sum)),
+            write.data.eq(Cat(array.result, row_sum, invalid)),
             write.en.eq(delayed(m, token.valid & ~token.ends_group, 2, name="write_sum", init=0)),
         ]
         told = {"ends_group": token.end, **{flag: token[flag] for flag in leaving.flags}}
         told["final"] &= token.end
         late = {name: delayed(m, told[name], 2, name=f"leave_{name}") for name in told if name in leaving.signals}
         valid = delayed(m, token.valid & token.ends_group, 2, name="leave_sum", init=0)
-        leaving.tell(m, sums=array.result, row_sum=row_sum, row=write.addr, valid=valid, **late)
+        beside = {"row_sum": row_sum, "invalid": invalid}
+        leaving.tell(m, sums=array.result, **beside, row=write.addr, valid=valid, **late)
+
+    def _elaborate_invalid(self, m: Module, array: WeightStationaryArray, loader: "_Loader") -> tuple[Value, Value]:
+        """Which sums have a factor that is not finite, which goes with the sums as well."""
+        bits = self.invalid_bits
+        base, invalid = Signal(bits, name="base_invalid"), Signal(bits, name="next_invalid", reset_less=True)
+        if bits:
+            pe, lanes = self.pe, self.pe.lanes
+            rows = [
+                nonfinite(
+                    pe,
+                    "act",
+                    array.act.word_select(row, pe.row_code_bits),
+                    array.mask.word_select(row, lanes),
+                    array.mode if pe.mode_bits else None,
+                )
+                for row in range(self.shape.rows)
+            ]
+            # the next block may be taken into use with the last row
+            cols = delayed(m, Cat(loader.invalid_cols, loader.used_cols), 1, name="block_cols")
+            now = (cols[:bits] | Cat(rows).any().replicate(bits)) & cols[bits:]
+            m.d.sync += invalid.eq(base | delayed(m, now, array.latency - 1, name="invalid"))
+        return base, invalid
 
     def _elaborate_row_sum(self, m: Module, array: WeightStationaryArray) -> tuple[Value, Value]:
         """The sum of a row's activations, which goes with the sums: what to add to, and what comes of it."""
@@ -210,15 +261,18 @@ class WeightStationaryEngine(Engine):
 class _Loader:
     """The block of weights that comes next.
 
-    ``busy`` while there are more; ``loaded`` when it is in place; ``swap`` takes it into use. `block` tells what it is:
-    ``rows`` of the panel that pass it, ``used`` products along K, whether it starts or ends a group, ends a pass over
-    K, ends the panel, and the ``flags`` of its sums, see `dataflow.engine.Leaving`.
+    ``busy`` while there are more; ``loaded`` when it is in place; ``swap`` takes it into use, and then ``invalid_cols``
+    tells which of its columns have a weight that is not finite, and ``used_cols`` which there are. `block` tells what
+    it is: ``rows`` of the panel that pass it, ``used`` products along K, whether it starts or ends a group, ends a pass
+    over K, ends the panel, and the ``flags`` of its sums, see `dataflow.engine.Leaving`.
     """
 
-    def __init__(self, *, rows: int, span: int, flags: tuple[str, ...]) -> None:
+    def __init__(self, *, rows: int, span: int, flags: tuple[str, ...], invalid_bits: int) -> None:
         self.busy = Signal(name="load_busy")
         self.loaded = Signal(name="block_loaded")
         self.swap = Signal(name="swap")
+        self.invalid_cols = Signal(invalid_bits, name="invalid_cols")
+        self.used_cols = Signal(invalid_bits, name="used_cols")
         self.block = Signal(
             data.StructLayout(
                 {

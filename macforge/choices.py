@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from types import UnionType
 
 from macforge.plain import one_of
-from sw_ref.accumulate import OVERFLOWS, Accumulator, Overflow
+from sw_ref.accumulate import MAX_BITS, OVERFLOWS, Accumulator, Overflow
 from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.block import BLOCKS
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats import Format, Int
 from sw_ref.signs import PowerOfTwo
 
 __all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
 
 _FLOATS = {"float32": FP32, "bfloat16": BF16, "float16": FP16}
-_FACTORS = "float32, bfloat16, float16, a float such as e5m3 or e8m0"
+_FLOATING = "float32, bfloat16, float16, a float such as e5m3 or e8m0"
 
 
 def _factor(name: str) -> FloatShape | None:
@@ -32,20 +33,52 @@ class AccumulatorChoice:
 
     Parameters
     ----------
+    kind : {"exact", "rounded", "aligned", "partial"}
+        ``exact``: integers, `sw_ref.accumulate.Accumulator`. Floats, see `sw_ref.float_sum`: ``rounded`` after each
+        product; ``aligned`` and truncated step by step; ``partial``: normalized in part.
     bits : int
         Width; 0 for what exact sums over a group of ``tiling.max_k`` products at most take.
     overflow : {"refuse", "wrap", "saturate"}
         ``refuse``: a width that could overflow is an error.
+    shape : str
+        Of sums that are floats, of results with ``partial``: ``float32``, ``bfloat16``, ``float16`` or such as
+        ``e8m13``.
+    fraction : int
+        With ``aligned``, bits after the point that are kept of each term.
+    places : list of int
+        With ``partial``, how far sums are shifted; empty for as far as they can be: exact normalization.
+    significand : int
+        With ``partial``, bits of a sum's.
     """
 
+    kind: str = "exact"
     bits: int = 0
     overflow: Overflow = "refuse"
+    shape: str = "float32"
+    fraction: int = 25
+    places: Sequence[int] = ()
+    significand: int = 16
 
     def __post_init__(self) -> None:
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= 63:
-            raise ValueError(f"Accumulator bits must be from 1 to 63, or 0 to derive them, not {self.bits!r}")
+        object.__setattr__(self, "places", tuple(self.places))
+        one_of("Accumulator kind", self.kind, ("exact", "rounded", "aligned", "partial"))
+        if self.kind != "exact":
+            self.float_sum()
+        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= MAX_BITS:
+            raise ValueError(f"Accumulator bits must be from 1 to {MAX_BITS}, or 0 to derive them, not {self.bits!r}")
         if self.overflow not in OVERFLOWS:
             raise ValueError(f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
+
+    def float_sum(self) -> FloatSum:
+        """What is kept where it is floats."""
+        shape = _factor(self.shape)
+        if not shape:
+            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {self.shape!r}")
+        if self.kind == "rounded":
+            return RoundedSum(shape)
+        if self.kind == "aligned":
+            return AlignedSum(self.fraction, shape)
+        return PartialSum(self.places or None, self.significand, shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +87,13 @@ class QuantizerChoice:
 
     Parameters
     ----------
-    method : {"uniform", "mixed", "block", "bcq", "progressive"}
+    method : {"uniform", "mixed", "block", "bcq", "progressive", "bitmod"}
         ``uniform``: `sw_ref.quantize.Quantizer`. ``mixed``: the same, and ``wide`` for what is salient: of weights,
         columns; of activations, groups of K (`sw_ref.salience`). ``block``: `sw_ref.block`. Of weights only, ``bcq``:
-        `sw_ref.bcq`; ``progressive``: `sw_ref.progressive`.
+        `sw_ref.bcq`; ``progressive``: `sw_ref.progressive`; ``bitmod``: `sw_ref.special`.
     format : str
         What is quantized to, if it is not the processing element's format: it then comes in digits of that.
-    scheme : {"auto", "symmetric", "asymmetric", "absmean"}
+    scheme : {"auto", "symmetric", "asymmetric", "absmean", "cast"}
         ``auto``: symmetric if the format holds values of both signs, else asymmetric.
     granularity : {"tensor", "channel", "group"}
     clip_search : int
@@ -90,7 +123,7 @@ class QuantizerChoice:
     powers: int = 0
 
     def __post_init__(self) -> None:
-        one_of("Quantizer method", self.method, ("uniform", "mixed", "block", "bcq", "progressive"))
+        one_of("Quantizer method", self.method, ("uniform", "mixed", "block", "bcq", "progressive", "bitmod"))
         if self.method == "block":
             one_of("Quantizer block", self.block, BLOCKS)
 
@@ -144,8 +177,8 @@ class DrainChoice:
     def __post_init__(self) -> None:
         object.__setattr__(self, "clamp", tuple(self.clamp))
 
-    def build(self, accumulator: Accumulator) -> Drain:
-        """The drain edge with this accumulator."""
+    def build(self, accumulator: Accumulator, sums: FloatShape | None = None) -> Drain:
+        """The drain edge with this accumulator, for integers or for ``sums`` that are floats."""
         one_of("Drain arithmetic", self.arithmetic, _FLOATS)
         if len(self.clamp) not in (0, 2):
             raise ValueError(f"Drain clamp must be two numbers, or empty, not {self.clamp!r}")
@@ -163,13 +196,14 @@ class DrainChoice:
             clamp=self.clamp or None,
             relu=self.relu,
             accumulator=accumulator,
+            sums=sums,
             arithmetic=_FLOATS[self.arithmetic],
         )
 
     def _act_scale_format(self) -> FloatShape | None:
         form = _factor(self.act_scale_format)
         if self.act_scale_format and not form:
-            raise ValueError(f"Drain act_scale_format must be {_FACTORS}, or empty, not {self.act_scale_format!r}")
+            raise ValueError(f"Drain act_scale_format must be {_FLOATING}, or empty, not {self.act_scale_format!r}")
         return form
 
     def _format(self, key: str, kinds: type | UnionType) -> Format | None:
@@ -181,6 +215,6 @@ class DrainChoice:
         except ValueError:
             form = None
         if not isinstance(form, kinds):
-            more = f"{_FACTORS}, a power of two such as pot5, " if key == "scale" else ""
+            more = f"{_FLOATING}, a power of two such as pot5, " if key == "scale" else ""
             raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {given!r}")
         return form

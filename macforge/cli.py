@@ -1,8 +1,12 @@
 """The command line: what is given, checked; what is asked, done; and one clear line if it cannot be."""
 
 import io
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -132,6 +136,7 @@ def sim(
     seed: Annotated[int, typer.Option(help="Of operands and stalls.")] = 0,
     stalls: Annotated[float, typer.Option(help="Probability of a stall on each stream and cycle.")] = 0.0,
     waves: Annotated[Path | None, typer.Option(help="Record waves to this .fst or .vcd file.")] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Designs at a time; 0: one a processor.")] = 0,
     settings: Settings = None,
     cells: Cells = None,
     json_: Json = False,
@@ -143,9 +148,9 @@ def sim(
     kind = "" if waves is None else waves.suffix.removeprefix(".")
     if waves and kind not in ("fst", "vcd"):
         raise ValueError(f"Waves must go to a file that ends in .fst or .vcd, not to {waves}")
+    run = partial(simulate, m=m, n=n, k=k, seed=seed, stalls=stalls, waves=kind)
     rows = []
-    for design in _progress(chosen, "simulating"):
-        report = simulate(design, m=m, n=n, k=k, seed=seed, stalls=stalls, waves=kind)
+    for report in _at_once(run, chosen, "simulating", jobs):
         if waves and report.waves is not None:
             write_whole(waves, report.waves)
         rows.append(report.to_table())
@@ -298,8 +303,12 @@ def _read_matrix(path: Path, name: str) -> np.ndarray:
 
 
 def _npy(array: np.ndarray) -> bytes:
+    if array.dtype == object:
+        raise ValueError(
+            "Product must fit 63 bits for a .npy file, which it does not; a drain edge with a scale makes floats"
+        )
     buffer = io.BytesIO()
-    np.save(buffer, array)
+    np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -311,6 +320,17 @@ def _bar() -> Progress:
 def _progress(items: list, what: str) -> Iterable:
     with _bar() as bar:
         yield from bar.track(items, description=what)
+
+
+def _at_once(run: Callable, items: list, what: str, jobs: int) -> Iterable:
+    """``run(item)`` of each, in their order, so many at a time in processes of their own; 0 for one a processor."""
+    jobs = min(jobs or os.cpu_count() or 1, len(items))
+    if jobs == 1:
+        yield from map(run, _progress(items, what))
+        return
+    # a fresh interpreter each: what is running here has threads, which a fork would not copy
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, _bar() as bar:
+        yield from bar.track(pool.map(run, items), total=len(items), description=what)
 
 
 def _fail(code: int, message: str) -> int:

@@ -15,9 +15,10 @@ from macforge.choices import AccumulatorChoice, DrainChoice, QuantizerChoices
 from macforge.plain import build, one_of, set_key
 from pe import FAMILIES
 from pe.base import PE
-from sw_ref.accumulate import Accumulator, bits_for, capacity
+from sw_ref.accumulate import MAX_BITS, Accumulator, bits_for, capacity
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.float_sum import FloatSum
 from sw_ref.quantize import Quantizer
 
 __all__ = ["Design", "design_names", "load_design"]
@@ -104,8 +105,10 @@ class Design:
         return self.tiling.max_group
 
     @cached_property
-    def sums(self) -> Accumulator:
+    def sums(self) -> Accumulator | FloatSum:
         """The accumulator, with its width derived and its claim checked."""
+        if self.accumulator.kind != "exact":
+            return self.accumulator.float_sum()
         steps = -(-self.depth // self.lanes)
         needed = bits_for(self.pe.term, steps)
         bits = self.accumulator.bits or needed
@@ -123,7 +126,8 @@ class Design:
         if self.drain == DrainChoice():
             return None
         given = self.drain.accumulator
-        scaled = self.drain.build(Accumulator(32))
+        sums = self.sums.result if isinstance(self.sums, FloatSum) else None
+        scaled = self.drain.build(Accumulator(32), sums)
         if scaled.accumulates_floats:
             return scaled
         count = self.tiling.max_passes * -(-self.tiling.max_k // self.tiling.max_group)
@@ -134,8 +138,10 @@ class Design:
                 f"Drain accumulator must have at least {needed} bits for {count} sums, not {bits}; or its overflow "
                 "must be wrap or saturate"
             )
-        if bits > 63:
-            raise ValueError(f"Drain accumulator must have at most 63 bits, not the {bits} of {count} exact sums")
+        if bits > MAX_BITS:
+            raise ValueError(
+                f"Drain accumulator must have at most {MAX_BITS} bits, not the {bits} of {count} exact sums"
+            )
         return self.drain.build(Accumulator(bits, given.overflow))
 
     @property

@@ -111,7 +111,8 @@ def drain_parameters(
 def _weight_scales(drain: Drain, pe: PE, pairs: Sequence[tuple[Pass, Segment]]) -> tuple[np.ndarray, np.ndarray]:
     """Scales of groups in the drain edge's format, and of columns (N,), in float64."""
     integer = np.stack([one.integer[s.group] * s.factor for one, s in pairs])
-    unit = pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
+    # floats are what they are
+    unit = 0 if drain.sums else pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(drain.scale, FloatShape):
         return _floats("scale", drain.scale, integer * real), np.ones(real.shape[1])

@@ -8,14 +8,17 @@ import numpy as np
 from macforge.design import Design
 from macforge.drain_parameters import Pass, Segment, drain_parameters
 from sw_ref.bcq import BinaryCoder
+from sw_ref.binary_float import FloatShape
 from sw_ref.block import BLOCKS, BlockQuantizer
 from sw_ref.dequantize import dequantize_gemm
 from sw_ref.digits import plane_weights, planes, split
+from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.groups import group_slices
 from sw_ref.progressive import ProgressiveQuantizer
 from sw_ref.quantize import Quantized, Quantizer
 from sw_ref.salience import blocks_with, by_magnitude, outlier_channels, salient_columns
+from sw_ref.special import BitMoDQuantizer, SelectedBitMoD
 from tb.engine import Product
 
 __all__ = ["Lowered", "lower", "lower_sums"]
@@ -48,10 +51,23 @@ def lower_sums(design: Design, act: np.ndarray, weight: np.ndarray) -> Lowered:
     integers = act.dtype.kind in "iu" and weight.dtype.kind in "iu"
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
+        if isinstance(design.sums, FloatSum):
+            return _scaled_floats(design.sums.result, results[0], act_q, weight_q)
         sums = results[0] << design.pe.rule.lsb
         return sums.sum(axis=0) if integers else dequantize_gemm(sums, act_q, weight_q)
 
     return Lowered(products=(Product(act=act_q.codes, weight=weight_q.codes),), real=real)
+
+
+def _scaled_floats(shape: FloatShape, sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
+    """The real product, out of sums that are floats."""
+    if act.zero_point.any() or weight.zero_point.any():
+        raise ValueError("Quantizer scheme must be symmetric where sums are floats")
+    real = shape.decode(sums & ((1 << shape.bits) - 1))
+    scales = [act.scale[:, g, None].astype(np.float64) for g in range(act.scale.shape[1])]
+    others = [weight.scale[g].astype(np.float64) for g in range(weight.scale.shape[0])]
+    product = sum(one * scales[min(g, len(scales) - 1)] * others[min(g, len(others) - 1)] for g, one in enumerate(real))
+    return product.astype(np.float32)
 
 
 def quantize_operand(operand: np.ndarray, quantizer: Quantizer, *, k_axis: int) -> Quantized:
@@ -159,7 +175,18 @@ def _passes(design: Design, weight: np.ndarray) -> list[Pass]:
         integer = coded.groups.scale.astype(np.int64)
         real = np.broadcast_to(coded.channel_scale, integer.shape)
         return [Pass(codes=coded.groups.codes, integer=integer, real=real, zero=coded.groups.zero_point)]
+    if choice.method == "bitmod":
+        special = _bitmod_quantizer(design).quantize(weight)
+        real = np.broadcast_to(special.channel_scale, special.scale.shape)
+        return [Pass(codes=special.selected(), integer=special.scale, real=real, zero=np.zeros_like(special.scale))]
     return _uniform_passes(design, quantize_operand(weight, design.weight_quantizer, k_axis=0))
+
+
+def _bitmod_quantizer(design: Design) -> BitMoDQuantizer:
+    form = design.pe.weight
+    if not isinstance(form, SelectedBitMoD):
+        raise ValueError(f"Quantizer weight.method bitmod takes the format bitmod3 or bitmod4, not {form.name}")
+    return BitMoDQuantizer(bits=form.code_bits, group_size=design.tiling.group_size)
 
 
 def _uniform_passes(design: Design, weight: Quantized) -> list[Pass]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from macforge.design import Design
 from macforge.lowering import Lowered, lower, lower_sums
+from sw_ref.wide import integer_array
 from tb.engine import expected_results, simulate_engine
 
 __all__ = ["MatmulResult", "MismatchError", "lowered", "matmul"]
@@ -25,7 +26,8 @@ class MatmulResult:
     Parameters
     ----------
     product : ndarray
-        C (M, N): int64 if both operands were integers and there is no drain edge, else float32.
+        C (M, N): float32, unless both operands were integers and there is no drain edge: then int64, or objects (of
+        Python's integers) if a number takes more than 63 bits.
     cycles : int or None
         Cycles that the hardware took; None from the model.
     predicted_cycles : int
@@ -71,8 +73,9 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
         if outcome.failure is not None:
             raise MismatchError(outcome.failure)
         results, cycles = [one.results for one in done], sum(one.cycles for one in done)
+    product = job.real(results)
     return MatmulResult(
-        product=job.real(results),
+        product=integer_array(product) if product.dtype == object else product,
         cycles=cycles,
         predicted_cycles=sum(schedule.cycles for schedule in schedules),
     )

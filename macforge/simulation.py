@@ -7,6 +7,9 @@ import numpy as np
 
 from macforge.design import Design
 from macforge.lowering import lower
+from pe.base import Mode
+from sw_ref.formats import Format
+from sw_ref.nonfinite import nonfinite_pattern, zeroed
 from tb.engine import Product, simulate_engine
 
 __all__ = ["SimulationReport", "simulate"]
@@ -120,17 +123,33 @@ def simulate(
 
 
 def _products(design: Design, random: np.random.Generator, m: int, n: int, k: int) -> tuple[Product, ...]:
-    """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does."""
+    """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does.
+
+    Where there are codes that are not finite, a row and a column get one each.
+    """
     for name, size in (("M", m), ("N", n), ("K", k)):
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
+    modes = design.pe.modes
     if design.edge:
-        return lower(design, random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)).products
-    return tuple(
-        Product(
-            act=random.integers(0, 1 << mode.act.bits, (m, k), np.uint32),
-            weight=random.integers(0, 1 << mode.weight.bits, (k, n), np.uint32),
-            mode=index,
-        )
-        for index, mode in enumerate(design.pe.modes)
-    )
+        drawn = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
+        products = lower(design, *drawn).products
+    else:
+        products = [
+            Product(act=_codes(random, mode.act, (m, k)), weight=_codes(random, mode.weight, (k, n)), mode=index)
+            for index, mode in enumerate(modes)
+        ]
+    return tuple(_with_nonfinite(product, modes[product.mode], random) for product in products)
+
+
+def _codes(random: np.random.Generator, form: Format, shape: tuple[int, int]) -> np.ndarray:
+    return zeroed(form, random.integers(0, 1 << form.bits, shape, np.uint32))
+
+
+def _with_nonfinite(product: Product, mode: Mode, random: np.random.Generator) -> Product:
+    """One activation and one weight of the product become infinite or NaN, if their formats can say so."""
+    act, weight = product.act.copy(), product.weight.copy()
+    for form, codes in ((mode.act, act), (mode.weight, weight)):
+        if pattern := nonfinite_pattern(form):
+            codes[tuple(random.integers(0, codes.shape))] = pattern.value
+    return dataclasses.replace(product, act=act, weight=weight)

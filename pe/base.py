@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.unit import Unit
 from sw_ref.accumulate import Accumulator
+from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
 from sw_ref.rules import EXACT, Rule
@@ -168,10 +169,9 @@ class PE(ABC):
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
         return f"{self.family}_{self.act.name}_{self.weight.name}{lanes}"
 
-    def name_with(self, accumulator: Accumulator) -> str:
-        """What it is and how it sums: ``mac_int8_int4_acc24``, ``mac_int8_int4_acc16_sat``."""
-        suffix = {"refuse": "", "wrap": "_wrap", "saturate": "_sat"}[accumulator.overflow]
-        return f"{self.name}_acc{accumulator.bits}{suffix}"
+    def name_with(self, accumulator: Accumulator | FloatSum) -> str:
+        """What it is and how it sums: ``mac_int8_int4_acc24``, ``float_bf16_bf16_fp32``."""
+        return f"{self.name}_{accumulator.name}"
 
     @property
     @abstractmethod
@@ -192,6 +192,11 @@ class PE(ABC):
     def latency(self) -> int:
         """Cycles from the operands to the addition inside a core."""
         return 0
+
+    @property
+    def lowest(self) -> tuple[int, int] | None:
+        """What `sw_ref.float_sum.FloatSum.sums` is told of act and weight; None if a core has no float sums."""
+        return None
 
     @property
     def rule(self) -> Rule:

@@ -1,74 +1,78 @@
-"""Decoded operands: tables at the edges turn codes into integers, and cells are those of an integer family."""
+"""Decoded operands: the edges turn codes into integers, and cells are those of an integer family."""
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module
 
 from hw.unit import place
 from pe.base import PE, Core, Encoder, PEError
+from pe.decode import Decode, decodes, is_integer, spelled
+from pe.look_up import LookUpPE
 from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
+from pe.table import Table
+from pe.ternary_table import TernaryTable
 from sw_ref.accumulate import Accumulator
 from sw_ref.fixed import Fixed
-from sw_ref.formats import Format, Int
+from sw_ref.formats import INT_BITS, Format, Int
 from sw_ref.interval import Interval
+from sw_ref.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
 
 __all__ = ["Decoded"]
-
-# Tables of more entries are no longer small.
-_MOST_BITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded(PE):
     """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits.
 
-    Either operand is an integer, with or without bits after the point, or of a format whose codes all stand for
-    fixed-point values: codebooks, floats of few bits. Each row's and each column's edge holds a table for every lane,
-    and in front of the cells stands whatever their family has there.
+    Either operand is an integer, with or without bits after the point, or of any format whose finite values are
+    integers of at most 53 bits in units of the last one: codebooks, floats such as FP4, E4M3 and FP16 (41 bits), small
+    posits. Each row's and each column's edge decodes the codes of every lane, see `pe.decode.Decode`, and in front of
+    the cells stands whatever their family has there. Codes that are no finite number are decoded to 0.
 
     Parameters
     ----------
-    cell : {"shift_add", "mac"}
-        Family of the cells: Booth digits of the weight's integer, or the integer itself.
+    cell : {"shift_add", "mac", "table", "ternary_table"}
+        Family of the cells: Booth digits of the weight's integer, or the integer itself; tables of decoded activations,
+        for bipolar or ternary weights, which are not decoded.
+    k : int
+        Activations of a table, where cells have tables.
     """
 
     cell: str = "shift_add"
+    k: int = 2
 
     family: ClassVar[str] = "decoded"
-    summary: ClassVar[str] = (
-        "codebooks and small floats, decoded to integers once a row or column, then an integer cell"
-    )
+    summary: ClassVar[str] = "codebooks, floats, posits: decoded to integers once a row or column, then an integer cell"
     source: ClassVar[str] = "FLUTE (arXiv 2407.10960); NF4: QLoRA (arXiv 2305.14314)"
 
     def check(self) -> None:
-        if isinstance(self.act, Int) and isinstance(self.weight, Int):
-            raise PEError(
-                f"Family decoded takes a format that is not an integer, not {self.act.name} x {self.weight.name}"
-            )
-        for form in (self.act, self.weight):
-            if not _is_integer(form):
-                _check_table(form)
         if self.cell not in _CELLS:
             raise PEError(f"Option cell must be one of {', '.join(_CELLS)}, not {self.cell!r}")
+        for side in ("act", "weight"):
+            if self._decodes(side):
+                _check_decoded(getattr(self, side))
+        if (self._taken("act"), self._taken("weight")) == (self.act, self.weight):
+            raise PEError(
+                f"Family decoded takes a format that {self.cell} does not, not {self.act.name} x {self.weight.name}"
+            )
+        if not self._has_tables and self.k != Decoded.k:
+            raise PEError(f"Option k must be {Decoded.k} without tables, not {self.k!r}")
         # making the cells' family checks what it is given
         _ = self.inner
 
     @cached_property
     def inner(self) -> PE:
-        """The integer processing element behind the tables."""
-        formats = {"act": _integer(self.act), "weight": _integer(self.weight)}
-        return _CELLS[self.cell](**formats, lanes=self.lanes)
+        """The integer processing element behind the decoders."""
+        options = {"k": self.k} if self._has_tables else {}
+        return _CELLS[self.cell](act=self._taken("act"), weight=self._taken("weight"), lanes=self.lanes, **options)
 
     @property
     def name(self) -> str:
-        tables = [_spelled(form) for form in (self.act, self.weight) if not _is_integer(form)]
-        return "_".join([*tables, self.inner.name])
+        decoded = [spelled(getattr(self, side)) for side in ("act", "weight") if self._decodes(side)]
+        return "_".join([*decoded, self.inner.name])
 
     @property
     def row_bits(self) -> int:
@@ -87,51 +91,59 @@ class Decoded(PE):
         return self.inner.latency
 
     def row_encoder(self, *, masked: bool) -> Encoder:
-        if _is_integer(self.act):
+        if not self._decodes("act"):
             return self.inner.row_encoder(masked=masked)
         return _Decoder(form=self.act, inner=self.inner, side="act", masked=masked)
 
     def column_encoder(self) -> Encoder:
-        if _is_integer(self.weight):
+        if not self._decodes("weight"):
             return self.inner.column_encoder()
         return _Decoder(form=self.weight, inner=self.inner, side="weight", masked=False)
 
     def core(self, accumulator: Accumulator) -> Core:
         return self.inner.core(accumulator)
 
+    @property
+    def _has_tables(self) -> bool:
+        return issubclass(_CELLS[self.cell], LookUpPE)
 
-_CELLS: dict[str, type[PE]] = {"shift_add": ShiftAdd, "mac": IntegerMac}
+    def _decodes(self, side: str) -> bool:
+        """Whether codes of this side are decoded in front of the cells."""
+        form = getattr(self, side)
+        return not is_integer(form) and not (side == "weight" and isinstance(form, _CELL_WEIGHTS[self.cell]))
+
+    def _taken(self, side: str) -> Format:
+        """What the cells get."""
+        form = getattr(self, side)
+        if self._decodes(side):
+            return Int(max(2, form.fixed.interval.signed_bits))
+        return Int(form.bits) if isinstance(form, Fixed) else form
 
 
-def _check_table(form: Format) -> None:
-    """Raise unless a table of integers can stand for ``form``."""
-    if form.fixed is None or form.bits > _MOST_BITS:
-        raise PEError(f"Family decoded takes fixed-point values of at most {_MOST_BITS} bits a code, not {form.name}")
-    if not form.finite(np.arange(1 << form.bits)).all():
-        raise PEError(f"Family decoded takes formats whose codes are all finite, which those of {form.name} are not")
-    if form.fixed.interval.signed_bits > 16:
+_CELLS: dict[str, type[PE]] = {cell.family: cell for cell in (ShiftAdd, IntegerMac, Table, TernaryTable)}
+
+# Weights that the cells take as they are, besides integers.
+_CELL_WEIGHTS: dict[str, tuple[type[Format], ...]] = {
+    ShiftAdd.family: (Ternary, PowerOfTwo, SumOfPowers),
+    IntegerMac.family: (),
+    Table.family: (Bipolar,),
+    TernaryTable.family: (Ternary,),
+}
+
+
+def _check_decoded(form: Format) -> None:
+    """Raise unless edges can turn codes of ``form`` into integers."""
+    if form.fixed is None or form.fixed.interval.signed_bits > INT_BITS:
         raise PEError(
-            f"Family decoded takes values of at most 16 bits, not the {form.fixed.interval.signed_bits} of {form.name}"
+            f"Family decoded takes fixed-point values of at most {INT_BITS} bits, unlike those of {form.name}, "
+            "which family float takes"
         )
-
-
-def _integer(form: Format) -> Int:
-    """What the cells get for ``form``."""
-    return form if isinstance(form, Int) else Int(max(2, form.fixed.interval.signed_bits))
-
-
-def _is_integer(form: Format) -> bool:
-    """Whether codes are the integers themselves, in two's complement or unsigned."""
-    return isinstance(form, Int | Fixed)
-
-
-def _spelled(form: Format) -> str:
-    """The format's name as a part of module names."""
-    return re.sub(r"[^a-z0-9]+", "_", form.name.replace("-", "m")).strip("_")
+    if not decodes(form):
+        raise PEError(f"Family decoded takes codes of at most 8 bits unless they are floats, not {form.name}")
 
 
 class _Decoder(Encoder):
-    """A table for each lane, and the encoder of the cells' family behind it.
+    """A `Decode` for each lane, and the encoder of the cells' family behind it.
 
     Parameters
     ----------
@@ -152,26 +164,17 @@ class _Decoder(Encoder):
 
     @property
     def name(self) -> str:
-        return f"{_spelled(self.form)}_to_{self._cells}{'_masked' if self.masked else ''}"
+        return f"{spelled(self.form)}_to_{self._cells}{'_masked' if self.masked else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         encoder = place(m, "encoder", self._encoder)
-        entries = tuple(self.form.to_fixed(np.arange(1 << self.bits)).tolist())
-        decoded = []
+        integers = []
         for lane in range(self.lanes):
-            value = Signal(signed(encoder.bits), name=f"value_{lane}")
-            m.d.comb += value.eq(_entry(entries, self.codes.word_select(lane, self.bits)))
-            decoded.append(value)
-        m.d.comb += [encoder.codes.eq(Cat(decoded)), self.operand.eq(encoder.operand)]
+            decode = place(m, f"decode_{lane}", Decode(form=self.form))
+            m.d.comb += decode.code.eq(self.codes.word_select(lane, self.bits))
+            integers.append(decode.integer)
+        m.d.comb += [encoder.codes.eq(Cat(integers)), self.operand.eq(encoder.operand)]
         if self.masked:
             m.d.comb += encoder.mask.eq(self.mask)
         return m
-
-
-def _entry(values: Sequence[int], code: Value) -> Value:
-    """``values[code]`` by choices of two, which linters read better than the cases of an `Array`."""
-    if len(values) == 1:
-        return Const(values[0])
-    half = len(values) // 2
-    return Mux(code[-1], _entry(values[half:], code[:-1]), _entry(values[:half], code[:-1]))

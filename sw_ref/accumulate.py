@@ -8,14 +8,15 @@ import numpy as np
 
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
+from sw_ref.wide import integer_array, integer_type, range_of, wrapped
 
-__all__ = ["OVERFLOWS", "Accumulator", "Overflow", "bits_for", "capacity"]
+__all__ = ["MAX_BITS", "OVERFLOWS", "Accumulator", "Overflow", "bits_for", "capacity"]
 
 Overflow = Literal["refuse", "wrap", "saturate"]
 OVERFLOWS: tuple[Overflow, ...] = ("refuse", "wrap", "saturate")
 
-# Sums are int64, and one bit is kept so that a sum which no longer fits is still seen.
-_MAX_BITS = 63
+MAX_BITS = 256
+"""The widest accumulator; exact sums of posit16 take 113 bits and those of K."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Accumulator:
     Parameters
     ----------
     bits : int
-        Width, from 1 to 63.
+        Width, from 1 to 256.
     overflow : {"refuse", "wrap", "saturate"}
         ``refuse``: the sum is an error, so what is kept is always exact. ``wrap``: its low ``bits`` bits are
         kept. ``saturate``: the nearest bound is kept.
@@ -36,10 +37,20 @@ class Accumulator:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bits", operator.index(self.bits))
-        if not 1 <= self.bits <= _MAX_BITS:
-            raise ValueError(f"Accumulator bits must be from 1 to {_MAX_BITS}, not {self.bits}")
+        if not 1 <= self.bits <= MAX_BITS:
+            raise ValueError(f"Accumulator bits must be from 1 to {MAX_BITS}, not {self.bits}")
         if self.overflow not in OVERFLOWS:
             raise ValueError(f"Overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
+
+    @property
+    def name(self) -> str:
+        """``acc24``, ``acc16_sat``: what it is, as part of module names."""
+        return f"acc{self.bits}" + {"refuse": "", "wrap": "_wrap", "saturate": "_sat"}[self.overflow]
+
+    @property
+    def result_bits(self) -> int:
+        """Width of what leaves a column: the sum itself."""
+        return self.bits
 
     @property
     def interval(self) -> Interval:
@@ -47,22 +58,23 @@ class Accumulator:
         return Interval.of_bits(self.bits, signed=True)
 
     def apply(self, sums: np.ndarray) -> np.ndarray:
-        """What the register keeps of ``sums`` (integers of any shape), as int64.
+        """What the register keeps of ``sums`` (integers of any shape), of `sw_ref.wide.integer_type`.
 
         Raises
         ------
         ValueError
             If ``overflow`` is ``refuse`` and a sum does not fit; names the first such sum and its position.
         """
-        sums = np.asarray(sums, dtype=np.int64)
         if self.overflow == "wrap":
-            unused = 64 - self.bits
-            return (sums << unused) >> unused
+            return wrapped(sums, self.bits)
+        sums, kind = integer_array(sums), integer_type(self.bits)
+        if range_of(sums) in self.interval:
+            return sums.astype(kind)
         kept = np.clip(sums, self.interval.lo, self.interval.hi)
-        if self.overflow == "refuse" and not np.array_equal(kept, sums):
+        if self.overflow == "refuse":
             first = first_where(kept != sums, sums, what="sum")
             raise ValueError(f"{first}, outside the {self.bits}-bit accumulator ({self.interval})")
-        return kept
+        return np.asarray(kept, dtype=kind)
 
 
 def bits_for(term: Interval, terms: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sw_ref.locate import first_where
+from sw_ref.wide import integer_array
 
 __all__ = ["BF16", "FP16", "FP32", "FloatShape"]
 
@@ -100,8 +102,10 @@ class FloatShape:
         return np.where(codes >> (self.bits - 1), -magnitude, magnitude)
 
     def from_integer(self, integers: ArrayLike) -> np.ndarray:
-        """Codes of int64 numbers."""
-        integers = np.asarray(integers, dtype=np.int64)
+        """Codes of integers, int64 or objects."""
+        integers = integer_array(integers)
+        if integers.dtype == object:
+            return self.encode(np.frompyfunc(_rounded_to_odd, 1, 1)(integers))
         # Beyond 53 bits float64 rounds too. A last bit that tells whether any lower one was set makes the second
         # rounding come out as if it were the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
         lost = 11
@@ -136,6 +140,13 @@ class FloatShape:
             first = first_where((codes < 0) | (codes > last), codes, what="code")
             raise ValueError(f"{first}, outside the codes of {self.bits} bits (0 to {last})")
         return codes.astype(np.int64)
+
+
+def _rounded_to_odd(integer: int) -> float:
+    """``integer`` as 53 bits, the last of which tells too whether any lower one was set."""
+    lost = max(0, integer.bit_length() - 53)
+    kept = integer >> lost
+    return math.ldexp(kept | (kept << lost != integer), lost)
 
 
 FP32 = FloatShape(8, 23)

@@ -14,7 +14,7 @@ from sw_ref.minifloat import FLOAT_PATTERN, FLOATS, named_float, parse_float
 from sw_ref.posit import Posit
 from sw_ref.rf8 import RF8
 from sw_ref.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
-from sw_ref.special import BitMoD
+from sw_ref.special import BitMoD, SelectedBitMoD
 
 __all__ = ["FAMILIES", "FormatFamily", "parse_format"]
 
@@ -46,21 +46,21 @@ class FormatFamily:
 
 FAMILIES: tuple[FormatFamily, ...] = (
     FormatFamily(
-        spelling="int<1..16>",
+        spelling="int<1..53>",
         pattern=r"int([0-9]{1,4})",
         build=lambda bits: Int(int(bits), signed=True),
         description="two's complement integer",
         examples=("int2", "int4", "int8", "int16"),
     ),
     FormatFamily(
-        spelling="uint<1..16>",
+        spelling="uint<1..53>",
         pattern=r"uint([0-9]{1,4})",
         build=lambda bits: Int(int(bits), signed=False),
         description="unsigned integer",
         examples=("uint1", "uint2", "uint4", "uint8"),
     ),
     FormatFamily(
-        spelling="fixed<1..16>_<0..16>",
+        spelling="fixed<1..53>_<0..16>",
         pattern=r"fixed([0-9]{1,4})_([0-9]{1,4})",
         build=lambda bits, fraction: Fixed(int(bits), int(fraction)),
         description="two's complement, with so many bits after the point (MXINT8)",
@@ -142,6 +142,13 @@ FAMILIES: tuple[FormatFamily, ...] = (
         build=lambda bits, select: BitMoD(int(bits), int(select)),
         description="FP3, or FP4 times 2, with one of four special values for -0 (BitMoD)",
         examples=("bitmod3_0", "bitmod4_3"),
+    ),
+    FormatFamily(
+        spelling="bitmod<3|4>",
+        pattern=r"bitmod([0-9]{1,4})",
+        build=lambda bits: SelectedBitMoD(int(bits)),
+        description="the same, in 5 or 6 bits: which special value it is comes with each code",
+        examples=("bitmod3", "bitmod4"),
     ),
 )
 

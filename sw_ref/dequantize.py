@@ -53,7 +53,7 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
         centred = sums[g] - z_a * column_sum - z_w * row_sum + (k.stop - k.start) * z_a * z_w
         # the product of two float32 numbers is exact in float64
         scale = act.scale[:, a_at, None].astype(np.float64) * weight.scale[w_at, None, :]
-        total += scale * centred
+        total += scale * centred.astype(np.float64)
     return np.ldexp(total, act.format.fixed.lsb + weight.format.fixed.lsb).astype(np.float32)
 
 

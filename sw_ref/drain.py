@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Literal
 
 import numpy as np
@@ -14,6 +16,7 @@ from sw_ref.formats import Int
 from sw_ref.interval import Interval
 from sw_ref.requantize import requantize
 from sw_ref.signs import PowerOfTwo
+from sw_ref.wide import exactly, integer_type
 
 __all__ = ["ACT_SCALES", "ActScale", "Drain", "drain"]
 
@@ -67,6 +70,8 @@ class Drain:
         Width of its unsigned multiplier.
     clamp : tuple of two numbers, or None
     relu : bool
+    sums : FloatShape or None
+        Format of the sums, if they are floats; of the exponent of ``arithmetic``, which holds them.
     accumulator : Accumulator
         Where y is an integer: what is kept of it in step 3.
     arithmetic : FloatShape
@@ -90,6 +95,7 @@ class Drain:
     multiplier_bits: int = 31
     clamp: tuple[float, float] | None = None
     relu: bool = False
+    sums: FloatShape | None = None
     accumulator: Accumulator = field(default_factory=lambda: Accumulator(32))
     arithmetic: FloatShape = FP32
 
@@ -107,6 +113,7 @@ class Drain:
                     f"Drain {name} must be a float that the arithmetic of {self.arithmetic.bits} bits holds, not one "
                     f"of {form.exponent} exponent and {form.fraction} fraction bits"
                 )
+        self._check_float_sums()
         if not self.act_scale_format:
             object.__setattr__(self, "act_scale_format", self.arithmetic)
         if not self.arithmetic.fraction:
@@ -122,10 +129,21 @@ class Drain:
         if self.clamp and not self.floating and not all(isinstance(bound, int) for bound in self.clamp):
             raise ValueError(f"Drain clamp must be two integers where y is an integer, not {self.clamp}")
 
+    def _check_float_sums(self) -> None:
+        if not self.sums:
+            return
+        if self.weight_zero or self.act_zero or not isinstance(self.scale, FloatShape | None):
+            raise ValueError("Drain zero points must be none, and its scale a float or none, where sums are floats")
+        if self.sums.exponent != self.arithmetic.exponent or not self.arithmetic.holds(self.sums):
+            raise ValueError(
+                f"Drain arithmetic must have the {self.sums.exponent} exponent bits of the sums, and at least their "
+                f"{self.sums.fraction} of fraction, not {self.arithmetic.exponent} and {self.arithmetic.fraction}"
+            )
+
     @property
     def accumulates_floats(self) -> bool:
         """Whether step 3 adds floats."""
-        return isinstance(self.scale, FloatShape) or self.act_scale == "group"
+        return isinstance(self.scale, FloatShape) or self.act_scale == "group" or self.sums is not None
 
     @property
     def floating(self) -> bool:
@@ -164,8 +182,9 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
 
     Parameters
     ----------
-    sums : int64 array (G, M, N)
-    row_sums : int64 array (G, M)
+    sums : integer array (G, M, N)
+        Integers, or codes of ``config.sums``.
+    row_sums : integer array (G, M)
         Sums of the activations' integers.
     parameters : mapping
         For each of ``config.column_fields`` an array (G, N), of ``row_fields`` (G, M), of ``output_fields`` (N,):
@@ -175,7 +194,7 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
     Returns
     -------
     array (M, N)
-        int64; where ``config.floating``, codes of floats, uint32.
+        Integers, int64 or objects as `sw_ref.wide` says; where ``config.floating``, codes of floats, uint32.
 
     Raises
     ------
@@ -184,9 +203,9 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
     """
     centred = sums
     if config.weight_zero:
-        centred = centred - parameters["weight_zero"][:, None, :] * row_sums[:, :, None]
+        centred = _less_product(centred, parameters["weight_zero"][:, None, :], row_sums[:, :, None])
     if config.act_zero:
-        centred = centred - parameters["act_zero"][:, :, None] * parameters["column_sum"][:, None, :]
+        centred = _less_product(centred, parameters["act_zero"][:, :, None], parameters["column_sum"][:, None, :])
     terms = _scaled_integers(centred, parameters, config)
     if config.accumulates_floats:
         y = _accumulate_floats(terms, parameters, config)
@@ -195,27 +214,31 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
     return _finish_floats(y, parameters, config) if config.floating else _finish_integers(y, parameters, config)
 
 
+def _less_product(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    return exactly(lambda x, y, z: x - y * z, x, y, z)
+
+
 def _scaled_integers(centred: np.ndarray, parameters: Mapping[str, np.ndarray], config: Drain) -> np.ndarray:
     """Step 2, as far as it is exact."""
     if isinstance(config.scale, PowerOfTwo):
-        return centred * config.scale.to_fixed(parameters["scale"]).sum(axis=0)[:, None, :]
+        return exactly(operator.mul, centred, config.scale.to_fixed(parameters["scale"]).sum(axis=0)[:, None, :])
     if isinstance(config.scale, Int):
-        return centred * parameters["scale"].astype(np.int64)[:, None, :]
+        return exactly(operator.mul, centred, parameters["scale"][:, None, :])
     return centred
 
 
 def _accumulate_integers(terms: np.ndarray, config: Drain) -> np.ndarray:
     if config.accumulator.overflow != "saturate":
-        return config.accumulator.apply(terms.sum(axis=0))
-    y = np.zeros(terms.shape[1:], np.int64)
+        return config.accumulator.apply(reduce(partial(exactly, operator.add), terms))
+    y = np.zeros(terms.shape[1:], integer_type(config.accumulator.bits))
     for term in terms:
-        y = config.accumulator.apply(y + term)
+        y = config.accumulator.apply(exactly(operator.add, y, term))
     return y
 
 
 def _accumulate_floats(terms: np.ndarray, parameters: Mapping[str, np.ndarray], config: Drain) -> np.ndarray:
     floats = config.arithmetic
-    terms = floats.from_integer(terms)
+    terms = floats.encode(config.sums.decode(terms)) if config.sums else floats.from_integer(terms)
     if isinstance(config.scale, FloatShape):
         terms = floats.multiply(terms, parameters["scale"][:, None, :], config.scale)
     if config.act_scale == "group":
@@ -249,7 +272,7 @@ def _finish_floats(y: np.ndarray, parameters: Mapping[str, np.ndarray], config: 
 
 def _finish_integers(y: np.ndarray, parameters: Mapping[str, np.ndarray], config: Drain) -> np.ndarray:
     if config.bias:
-        y = config.accumulator.apply(y + parameters["bias"])
+        y = config.accumulator.apply(exactly(operator.add, y, parameters["bias"]))
     if config.requantize:
         form = config.requantize
         y = requantize(y, parameters["multiplier"], parameters["shift"], bits=form.bits, signed=form.signed)

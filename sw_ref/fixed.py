@@ -20,7 +20,7 @@ class Fixed(Format):
     Parameters
     ----------
     bits : int
-        Width, from 1 to 16.
+        Width, from 1 to 53.
     fraction : int
         Bits after the point, from 0 to 16.
     """

@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
 
-__all__ = ["FixedPoint", "Format", "Int"]
+__all__ = ["INT_BITS", "FixedPoint", "Format", "Int"]
+
+INT_BITS = 53
+"""The most bits of an `Int`, so that a float64 holds every value."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,14 @@ class FixedPoint:
 class Format(ABC):
     """A number format: a set of values, and the bit patterns that stand for them.
 
-    A **code** is a bit pattern read as a non-negative integer below ``2**bits``; arrays of codes are uint32.
+    A **code** is a bit pattern read as a non-negative integer below ``2**bits``; arrays of codes are uint32, or uint64
+    where codes have more than 32 bits.
     Subclasses are frozen dataclasses, so that equal formats compare equal and a format can be a key.
 
     Attributes
     ----------
     bits : int
-        Width of a code, from 1 to 32: a field or a property of the subclass.
+        Width of a code, from 1 to 53: a field or a property of the subclass.
     """
 
     bits: int
@@ -148,7 +152,7 @@ class Format(ABC):
         return real
 
     def check_codes(self, codes: ArrayLike, *, what: str = "code") -> np.ndarray:
-        """``codes`` as uint32; TypeError or ValueError if one is not a bit pattern of this format."""
+        """``codes`` as an array of codes; TypeError or ValueError if one is not a bit pattern of this format."""
         codes = np.asarray(codes)
         if codes.dtype.kind not in "iu":
             raise TypeError(f"{what} must be an array of integers, not of {codes.dtype}")
@@ -156,7 +160,7 @@ class Format(ABC):
         if codes.size and (codes.min() < 0 or codes.max() > last):
             first = first_where((codes < 0) | (codes > last), codes, what=what)
             raise ValueError(f"{first}, outside the codes of {self.name} (0 to {last})")
-        return codes.astype(np.uint32)
+        return codes.astype(_dtype(self.bits))
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ class Int(Format):
     Parameters
     ----------
     bits : int
-        Width, from 1 to 16.
+        Width, from 1 to 53.
     signed : bool
     """
 
@@ -177,8 +181,8 @@ class Int(Format):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bits", operator.index(self.bits))
-        if not 1 <= self.bits <= 16:
-            raise ValueError(f"Bits must be from 1 to 16, not {self.bits}")
+        if not 1 <= self.bits <= INT_BITS:
+            raise ValueError(f"Bits must be from 1 to {INT_BITS}, not {self.bits}")
         if not isinstance(self.signed, bool):
             raise TypeError(f"Signed must be a bool, not {self.signed!r}")
 
@@ -201,7 +205,7 @@ class Int(Format):
 
     def encode(self, real: ArrayLike) -> np.ndarray:
         values = np.clip(np.rint(self.check_reals(real)), *self.bounds).astype(np.int64)
-        return (values & ((1 << self.bits) - 1)).astype(np.uint32)
+        return (values & ((1 << self.bits) - 1)).astype(_dtype(self.bits))
 
     def decode(self, codes: ArrayLike) -> np.ndarray:
         return self.to_fixed(codes).astype(np.float64)
@@ -212,3 +216,8 @@ class Int(Format):
             unused = 64 - self.bits
             values = (values << unused) >> unused
         return values
+
+
+def _dtype(bits: int) -> type[np.unsignedinteger]:
+    """What codes of so many bits are kept in."""
+    return np.uint32 if bits <= 32 else np.uint64

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sw_ref.accumulate import Accumulator
+from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.groups import group_slices
-from sw_ref.interval import Interval
-from sw_ref.matmul import INT64, range_of
+from sw_ref.matmul import partial_sums
 from sw_ref.rules import EXACT, Rule
+from sw_ref.wide import exactly, integer_type
 
-__all__ = ["gemm"]
+__all__ = ["float_gemm", "gemm"]
 
 
 def gemm(
@@ -49,8 +50,9 @@ def gemm(
 
     Returns
     -------
-    int64 array (G, M, N)
-        In units of ``2**(act.fixed.lsb + weight.fixed.lsb + rule.lsb)``.
+    array (G, M, N)
+        Of `sw_ref.wide.integer_type` of the accumulator's bits, in units of
+        ``2**(act.fixed.lsb + weight.fixed.lsb + rule.lsb)``.
 
     Raises
     ------
@@ -67,18 +69,40 @@ def gemm(
     return np.stack([_accumulate(a[:, k], w[k], accumulator, step, rule) for k in groups])
 
 
+def float_gemm(
+    act_codes: ArrayLike,
+    weight_codes: ArrayLike,
+    *,
+    act: Format,
+    weight: Format,
+    sums: FloatSum,
+    lowest: tuple[int, int],
+    group_size: int = 0,
+    step: int = 1,
+) -> np.ndarray:
+    """As `gemm`, with sums that are floats: codes of ``sums.result``, of finite operands.
+
+    Parameters
+    ----------
+    sums : FloatSum
+        How products add up.
+    lowest : tuple of int
+        See `FloatSum.sums`.
+
+    Returns
+    -------
+    uint32 array (G, M, N)
+    """
+    a, w = act.decode(act_codes), weight.decode(weight_codes)
+    groups = group_slices(a.shape[1], group_size)
+    return np.stack([sums.finish(sums.sums(a[:, k], w[k], step, lowest=lowest)) for k in groups])
+
+
 def _accumulate(a: np.ndarray, w: np.ndarray, accumulator: Accumulator, step: int, rule: Rule) -> np.ndarray:
     """One group's sums, (M, N)."""
-    if accumulator.overflow != "saturate" or _partial_sums(a, w) in accumulator.interval:
+    if accumulator.overflow != "saturate" or partial_sums(a, w) in accumulator.interval:
         return accumulator.apply(rule.matmul(a, w))
-    sums = np.zeros((a.shape[0], w.shape[1]), dtype=np.int64)
+    sums = np.zeros((a.shape[0], w.shape[1]), dtype=integer_type(accumulator.bits))
     for k in group_slices(a.shape[1], step):
-        if _partial_sums(a[:, k], w[k]) + accumulator.interval not in INT64:
-            raise ValueError(f"Accumulator bits must leave room for a step's sum in 64, not {accumulator.bits}")
-        sums = accumulator.apply(sums + rule.matmul(a[:, k], w[k]))
+        sums = accumulator.apply(exactly(operator.add, sums, rule.matmul(a[:, k], w[k])))
     return sums
-
-
-def _partial_sums(a: np.ndarray, w: np.ndarray) -> Interval:
-    """An interval that holds every partial sum of ``a @ w``."""
-    return (range_of(a) * range_of(w)).sum_of(a.shape[1]) | 0

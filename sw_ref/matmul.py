@@ -5,11 +5,11 @@ from numpy.typing import ArrayLike
 
 from sw_ref.groups import group_slices
 from sw_ref.interval import Interval
+from sw_ref.wide import integer_type, range_of
 
-__all__ = ["INT64", "exact_matmul", "range_of"]
+__all__ = ["exact_matmul", "partial_sums"]
 
-INT64 = Interval.of_bits(64, signed=True)
-"""What an int64 holds."""
+_INT64 = Interval.of_bits(64, signed=True)
 
 # Every integer up to these magnitudes is a float, so BLAS sums products of integers exactly, in whatever
 # order, as long as the magnitudes of the products sum to no more.
@@ -30,57 +30,54 @@ def exact_matmul(a: ArrayLike, w: ArrayLike) -> np.ndarray:
 
     Returns
     -------
-    int64 array (M, N)
+    array (M, N)
+        int64, or objects if K products of the operands' bounds might take more, see `sw_ref.wide.integer_type`.
 
     Raises
     ------
     TypeError
         If an operand does not hold integers.
     ValueError
-        If the shapes do not fit, or if K products of the operands' bounds might not fit an int64.
+        If the shapes do not fit, or an operand does not fit an int64.
     """
-    a, a_range = _operand(a, "a")
-    w, w_range = _operand(w, "w")
+    a, w = _operand(a, "a"), _operand(w, "w")
     if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[0]:
         raise ValueError(f"a must be (M, K) and w (K, N), not {a.shape} and {w.shape}")
-    sums = (a_range * w_range).sum_of(a.shape[1]) | 0
-    if sums not in INT64:
-        raise ValueError(f"Sums must fit an int64, and {sums} might not: use fewer or smaller operands")
-    return _matmul(a, w)
+    return _matmul(a, w, integer_type(partial_sums(a, w).signed_bits))
 
 
-def range_of(x: np.ndarray) -> Interval:
-    """Smallest interval that holds every element of an integer array; 0 if there are none."""
-    return Interval(int(x.min()), int(x.max())) if x.size else Interval(0, 0)
+def partial_sums(a: np.ndarray, w: np.ndarray) -> Interval:
+    """An interval that holds every partial sum of ``a @ w``."""
+    return (range_of(a) * range_of(w)).sum_of(a.shape[1]) | 0
 
 
-def _matmul(a: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """``a @ w`` of int64, exact modulo 2**64."""
+def _matmul(a: np.ndarray, w: np.ndarray, kind: type) -> np.ndarray:
+    """``a @ w`` of int64, as ``kind``: as int64, exact modulo 2**64."""
     depth = a.shape[1]
     a_most, w_most = _magnitude(a), _magnitude(w)
     if depth * a_most * w_most <= _EXACT_FLOAT32:
-        return (a.astype(np.float32) @ w.astype(np.float32)).astype(np.int64)
+        return (a.astype(np.float32) @ w.astype(np.float32)).astype(np.int64).astype(kind, copy=False)
     if depth * a_most * w_most <= _EXACT_FLOAT64:
-        return (a.astype(np.float64) @ w.astype(np.float64)).astype(np.int64)
+        return (a.astype(np.float64) @ w.astype(np.float64)).astype(np.int64).astype(kind, copy=False)
     chunk = _EXACT_FLOAT64 // (a_most * w_most)
     if chunk >= min(depth, _SHORTEST_SPLIT):
-        return sum(_matmul(a[:, k], w[k]) for k in group_slices(depth, chunk))
+        return sum(_matmul(a[:, k], w[k], kind) for k in group_slices(depth, chunk))
     if a_most < w_most:
-        return _matmul(w.T, a.T).T
+        return _matmul(w.T, a.T, kind).T
     half = a_most.bit_length() // 2
     high = a >> half
-    return (_matmul(high, w) << half) + _matmul(a - (high << half), w)
+    return (_matmul(high, w, kind) << half) + _matmul(a - (high << half), w, kind)
 
 
-def _operand(x: ArrayLike, what: str) -> tuple[np.ndarray, Interval]:
-    """``x`` as int64, and the interval of its elements."""
+def _operand(x: ArrayLike, what: str) -> np.ndarray:
+    """``x`` as int64."""
     x = np.asarray(x)
     if x.dtype.kind not in "iu":
         raise TypeError(f"{what} must be an array of integers, not of {x.dtype}")
     interval = range_of(x)
-    if interval not in INT64:
+    if interval not in _INT64:
         raise ValueError(f"{what} must fit an int64, which {interval.hi} does not")
-    return x.astype(np.int64), interval
+    return x.astype(np.int64)
 
 
 def _magnitude(x: np.ndarray) -> int:

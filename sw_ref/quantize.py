@@ -15,9 +15,9 @@ from sw_ref.signs import Bipolar
 
 __all__ = ["GRANULARITIES", "SCHEMES", "Granularity", "Quantized", "Quantizer", "Scheme", "finite_matrix", "sqnr_db"]
 
-Scheme = Literal["symmetric", "asymmetric", "absmean"]
+Scheme = Literal["symmetric", "asymmetric", "absmean", "cast"]
 Granularity = Literal["tensor", "channel", "group"]
-SCHEMES: tuple[Scheme, ...] = ("symmetric", "asymmetric", "absmean")
+SCHEMES: tuple[Scheme, ...] = ("symmetric", "asymmetric", "absmean", "cast")
 GRANULARITIES: tuple[Granularity, ...] = ("tensor", "channel", "group")
 
 
@@ -79,6 +79,8 @@ class Quantizer:
     ``absmean``: as symmetric, but ``scale = mean|x|``. Needs a format with q = 1: ternary, as of BitNet b1.58
     (arXiv 2402.17764) and MatMul-free LM (arXiv 2406.02528), or bipolar1, as of XNOR-Net (arXiv 1603.05279).
 
+    ``cast``: as symmetric, but ``scale = 1``, for floats that hold what is quantized as it is. Per tensor.
+
     Arithmetic is float32 throughout (but for the sum of a mean, which is rounded to it) and rounds half to even, as
     the ONNX operators DynamicQuantizeLinear and QuantizeLinear do, so results are reproducible bit for bit. A scale
     that is 0 in float32, as that of zeros is, becomes 1.
@@ -86,7 +88,7 @@ class Quantizer:
     Parameters
     ----------
     format : Format
-    scheme : {"symmetric", "asymmetric", "absmean"}
+    scheme : {"symmetric", "asymmetric", "absmean", "cast"}
     granularity : {"tensor", "channel", "group"}
         What shares a scale: everything; one index of the axis other than K (a weight's output column, an
         activation's token); ``group_size`` neighbours along K in one such channel.
@@ -95,7 +97,7 @@ class Quantizer:
     clip_search : int
         n, how many narrower ranges are tried: of the evenly spaced ratios 1, n/(n+1), ... 1/(n+1) by which min and
         max are multiplied first, each scale takes the one of least squared error, the largest of several. Not for
-        absmean.
+        absmean and cast.
     """
 
     format: Format
@@ -121,8 +123,10 @@ class Quantizer:
             raise ValueError(f"Absmean format must be ternary or bipolar1, not {self.format.name}")
         if operator.index(self.clip_search) < 0:
             raise ValueError(f"Clip search must be at least 0, not {self.clip_search}")
-        if self.scheme == "absmean" and self.clip_search:
-            raise ValueError(f"Clip search must be 0 with absmean, not {self.clip_search}")
+        if self.scheme in ("absmean", "cast") and self.clip_search:
+            raise ValueError(f"Clip search must be 0 with {self.scheme}, not {self.clip_search}")
+        if self.scheme == "cast" and self.granularity != "tensor":
+            raise ValueError(f"Granularity must be tensor with cast, not {self.granularity}")
 
     def quantize(self, x: ArrayLike, *, k_axis: int, what: str = "x") -> Quantized:
         """Quantize ``x``, which is taken as float32.
@@ -146,6 +150,8 @@ class Quantizer:
             scale = self._reduce(np.add, np.abs(x, dtype=np.float64), k_axis)
             scale /= self._reduce(np.add, np.ones(x.shape), k_axis)
             return self._symmetric(x, scale.astype(np.float32), k_axis)
+        if self.scheme == "cast":
+            return self._symmetric(x, np.ones((1, 1), np.float32), k_axis)
         ratios = 1 - np.arange(self.clip_search + 1, dtype=np.float32) / np.float32(self.clip_search + 1)
         low, high = self._reduce(np.minimum, x, k_axis), self._reduce(np.maximum, x, k_axis)
         if self.scheme == "symmetric":

@@ -4,7 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from sw_ref.matmul import exact_matmul
+from sw_ref.matmul import exact_matmul, partial_sums
+from sw_ref.wide import integer_type
 
 __all__ = ["EXACT", "Exact", "Rule"]
 
@@ -27,12 +28,13 @@ class Rule(ABC):
 
         Returns
         -------
-        int64 array (M, N)
+        integer array (M, N)
+            Of `sw_ref.wide.integer_type` of what its sums might take.
         """
 
     @abstractmethod
     def dots(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """What single steps add: int64 (steps,), of integers ``act`` and ``weight`` (steps, lanes)."""
+        """What single steps add: integers (steps,), of int64 ``act`` and ``weight`` (steps, lanes)."""
 
 
 class Exact(Rule):
@@ -42,7 +44,8 @@ class Exact(Rule):
         return exact_matmul(act, weight)
 
     def dots(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        return (act * weight).sum(axis=1)
+        kind = integer_type(partial_sums(act, weight).signed_bits)
+        return (act.astype(kind) * weight.astype(kind)).sum(axis=1)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Exact)

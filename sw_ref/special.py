@@ -11,7 +11,7 @@ from sw_ref.minifloat import Float
 from sw_ref.quantize import finite_matrix
 from sw_ref.tabulated import Tabulated
 
-__all__ = ["SELECTS", "BitMoD", "BitMoDQuantized", "BitMoDQuantizer"]
+__all__ = ["SELECTS", "BitMoD", "BitMoDQuantized", "BitMoDQuantizer", "SelectedBitMoD"]
 
 SELECTS = range(4)
 """What two bits select one of four special values by."""
@@ -62,6 +62,38 @@ class BitMoD(Tabulated):
         return tuple(integers.tolist())
 
 
+@dataclass(frozen=True)
+class SelectedBitMoD(Tabulated):
+    """A BitMoD code with the select of its group above it, ``select << bits | code``: a weight by itself.
+
+    A stream of weights carries two bits more for each than a memory holds, which keeps the selects once a group and
+    column, beside the scales. To encode is to take the lowest code of the nearest value of all selects; what gives a
+    group one select is `BitMoDQuantizer`.
+
+    Parameters
+    ----------
+    code_bits : {3, 4}
+        Width without the select.
+    """
+
+    code_bits: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code_bits", BitMoD(self.code_bits, 0).bits)
+
+    @property
+    def bits(self) -> int:
+        return self.code_bits + 2
+
+    @property
+    def name(self) -> str:
+        return f"bitmod{self.code_bits}"
+
+    @property
+    def integers(self) -> tuple[int, ...]:
+        return tuple(integer for select in SELECTS for integer in BitMoD(self.code_bits, select).integers)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BitMoDQuantized:
     """A weight of BitMoD: ``real[k, n] = integer[k, n] * scale[g, n] * channel_scale[n]``.
@@ -87,10 +119,13 @@ class BitMoDQuantized:
     bits: int
     group_size: int
 
+    def selected(self) -> np.ndarray:
+        """Codes of ``SelectedBitMoD(bits)``, uint32 (K, N)."""
+        return self.codes | self._along_k(self.select).astype(np.uint32) << self.bits
+
     def integers(self) -> np.ndarray:
         """What the codes stand for, int64 (K, N)."""
-        table = np.array([BitMoD(self.bits, select).integers for select in SELECTS])
-        return table[self._along_k(self.select), self.codes]
+        return SelectedBitMoD(self.bits).to_fixed(self.selected())
 
     def reals(self) -> np.ndarray:
         """The real weight that the codes stand for, in float64."""

@@ -1,5 +1,6 @@
 """Simulates an array: tiles streamed in with random gaps, results in the cycle that the latency states."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from amaranth.lib.wiring import In
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.weight_stationary import WeightStationaryArray
 from sw_ref.gemm import gemm
+from sw_ref.interval import Interval
+from sw_ref.wide import exactly, integer_type
 from tb.cycles import Timetable, simulate_cycles
+from tb.draw import draw
 from tb.runner import Outcome
 
 __all__ = ["Tile", "simulate_array", "timetable_of"]
@@ -28,7 +32,7 @@ class Tile:
     act, weight : ndarray
         Codes (M, K) and (K, N), where N is the array's columns. Output-stationary: M is its rows, K any.
         Weight-stationary: M any, K at most its rows times lanes.
-    base : int64 array (M, N), optional
+    base : integer array (M, N), optional
         What the array adds its products to; only weight-stationary.
     abandon_after : int, optional
         Reset the array this many cycles into the tile, and go on with the next.
@@ -141,14 +145,14 @@ class _Writer(ABC):
         for port, (value, flow) in array.ports().items():
             if flow == In:
                 bits = self._bits.get(port, 1)
-                words = self.random.integers(0, 1 << bits, (cycles, len(value) // bits))
+                words = draw(self.random, Interval.of_bits(bits, signed=False), (cycles, len(value) // bits))
                 if port in self.quiet:
                     # a reset holds whatever comes with it
                     words[~np.isin(np.arange(cycles), self._resets)] = 0
                 for cycle, word in self._events[port].items():
                     words[cycle] = word
                 inputs[port] = words
-        expected = np.zeros((cycles, array.shape.cols), np.int64)
+        expected = np.zeros((cycles, array.shape.cols), integer_type(array.accumulator.bits))
         counted = np.broadcast_to(self.counted(cycles)[:, None], expected.shape).copy()
         for cycle, sums in self._events["result"].items():
             expected[cycle], counted[cycle] = sums, True
@@ -250,7 +254,7 @@ class _WeightStationaryWriter(_Writer):
         products = pe.rule.matmul(mode.act.to_fixed(tile.act), mode.weight.to_fixed(tile.weight))
         base = np.zeros_like(products) if tile.base is None else tile.base
         self.note("base", rows + array.latency - 1, base)
-        self.note("result", rows + array.latency, array.accumulator.apply(base + products))
+        self.note("result", rows + array.latency, array.accumulator.apply(exactly(operator.add, base, products)))
         return int(loads[0])
 
 

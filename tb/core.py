@@ -1,5 +1,6 @@
 """Simulates processing elements: codes through both encoders and the core, against the model."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,10 @@ from pe.base import PE
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
+from sw_ref.nonfinite import zeroed
+from sw_ref.wide import exactly, integer_type
 from tb.cycles import Timetable, simulate_cycles
+from tb.draw import draw
 from tb.runner import Outcome
 
 __all__ = ["Trial", "simulate_cores", "trial_of"]
@@ -37,7 +41,7 @@ class Trial:
         Codes; of a mode with fewer lanes, the first ones of a step.
     mask : bool array (steps, lanes)
         Lanes that count; those that belong to one product are alike.
-    addend : int64 array (steps,)
+    addend : integer array (steps,)
     mode : int array (steps,), optional
         Which of `PE.modes` a step is of; the first if left out.
     """
@@ -61,15 +65,15 @@ class Trial:
 
     @property
     def sums(self) -> np.ndarray:
-        """What the model says: int64 (steps,)."""
-        sums = self.addend.copy()
+        """What the model says: integers (steps,)."""
+        added = np.zeros(len(self.mode), integer_type(self.pe.term.signed_bits))
         for index, mode in enumerate(self.pe.modes):
             steps = self.mode == index
-            act = mode.act.to_fixed(self.act[steps, : mode.lanes])
-            weight = mode.weight.to_fixed(self.weight[steps, : mode.lanes])
+            act = mode.act.to_fixed(zeroed(mode.act, self.act[steps, : mode.lanes]))
+            weight = mode.weight.to_fixed(zeroed(mode.weight, self.weight[steps, : mode.lanes]))
             mask = self.mask[steps, :: self.pe.lanes // mode.lanes]
-            sums[steps] += self.pe.rule.dots(act * mask, weight)
-        return self.accumulator.apply(sums)
+            added[steps] = self.pe.rule.dots(act * mask, weight)
+        return self.accumulator.apply(exactly(operator.add, self.addend, added))
 
     def words(self, port: str) -> np.ndarray:
         """What goes into ``port`` of the bed, (steps, words of equal width)."""
@@ -164,8 +168,8 @@ def _addends(pe: PE, accumulator: Accumulator, count: int, random: np.random.Gen
     if accumulator.overflow == "refuse":
         step = pe.term | 0
         room = Interval(room.lo - step.lo, room.hi - step.hi)
-    addends = random.integers(room.lo, room.hi, count, endpoint=True)
-    corners = random.choice([room.lo, room.hi, 0], count)
+    addends = draw(random, room, count)
+    corners = random.choice(np.array([room.lo, room.hi, 0], addends.dtype), count)
     return np.where(random.random(count) < 0.5, corners, addends)
 
 

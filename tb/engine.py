@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -9,12 +10,17 @@ from dataflow.engine import Engine
 from dataflow.schedule import Schedule, schedule_of
 from hw.verilog import emit_verilog
 from sw_ref.drain import drain
-from sw_ref.gemm import gemm
+from sw_ref.float_sum import FloatSum
+from sw_ref.formats import Format
+from sw_ref.gemm import float_gemm, gemm
 from sw_ref.groups import group_slices
+from sw_ref.matmul import exact_matmul
+from sw_ref.nonfinite import nonfinite_results, zeroed
+from sw_ref.wide import integer_array, wrapped
 from tb.runner import Bench, Outcome, run_bench
 from tb.streams import packed
 
-__all__ = ["Product", "Simulation", "expected_results", "simulate_engine"]
+__all__ = ["Product", "Simulation", "expected_invalid", "expected_results", "simulate_engine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,8 @@ class Simulation:
     Parameters
     ----------
     results : ndarray
-        What the hardware put out, int64 (results, M, N): all sums, or what the drain edge made of them.
+        What the hardware put out (results, M, N): all sums, or what the drain edge made of them; int64, or objects
+        beyond 63 bits, see `sw_ref.wide`.
     cycles : int
         From the command to the last result.
     schedule : Schedule
@@ -116,6 +123,7 @@ def simulate_engine(
         settings={
             "streams": ["act", "weight", *engine.parameter_bits],
             "result_bits": engine.result_bits,
+            "invalid_bits": engine.invalid_bits,
             "cols": engine.shape.cols,
             "stalls": stalls,
             "seed": seed,
@@ -154,8 +162,8 @@ def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> 
     if product.abandon_after is not None:
         description["abandon_after"] = product.abandon_after
     pe, mode = engine.pe, engine.pe.modes[product.mode]
-    act = schedule.act_beats(product.act, random=random)
-    weight = schedule.weight_beats(product.planes, random=random)
+    act = schedule.act_beats(integer_array(product.act), random=random)
+    weight = schedule.weight_beats(integer_array(product.planes), random=random)
     arrays = {
         "act": packed((act, mode.act.bits), lanes=mode.lanes, word=pe.row_code_bits),
         "weight": packed((weight, mode.weight.bits), lanes=mode.lanes, word=pe.column_code_bits),
@@ -163,6 +171,8 @@ def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> 
         "expected": expected,
         "counted": counted,
     }
+    if engine.invalid_bits:
+        arrays["invalid"], _counted = schedule.result_beats(expected_invalid(engine, product))
     return _Stimulus(schedule=schedule, arrays=arrays, description=description)
 
 
@@ -173,7 +183,7 @@ def _parameter_beats(engine: Engine, schedule: Schedule, parameters: Mapping[str
     for kind, shapes in engine.parameter_shapes.items():
         fields = []
         for name, shape in shapes.items():
-            codes = np.asarray(parameters[name]).astype(np.int64)
+            codes = integer_array(parameters[name])
             if name == "scale" and codes.ndim == 3:
                 # the terms of a scale lie side by side
                 terms = codes << (np.arange(len(codes)) * (shape.width // len(codes)))[:, None, None]
@@ -184,30 +194,38 @@ def _parameter_beats(engine: Engine, schedule: Schedule, parameters: Mapping[str
 
 
 def expected_results(engine: Engine, product: Product) -> np.ndarray:
-    """What the model says of one product of codes: int64 (results, M, N)."""
+    """What the model says of one product of codes: integers (results, M, N), as `Simulation` has them."""
     mode = engine.pe.modes[product.mode]
     group = product.schedule(engine).group
     slots = engine.pe.lanes // mode.lanes
-    sums = np.concatenate(
-        [
-            gemm(
-                product.act,
-                plane,
-                act=mode.act,
-                weight=mode.weight,
-                accumulator=engine.accumulator,
-                group_size=group,
-                step=engine.span // slots,
-                rule=engine.pe.rule,
-            )
-            for plane in product.planes
-        ]
-    )
+    act_codes = zeroed(mode.act, product.act)
+    how = {"act": mode.act, "weight": mode.weight, "group_size": group, "step": engine.span // slots}
+    if isinstance(engine.accumulator, FloatSum):
+        multiply = partial(float_gemm, **how, sums=engine.accumulator, lowest=engine.pe.lowest)
+    else:
+        multiply = partial(gemm, **how, accumulator=engine.accumulator, rule=engine.pe.rule)
+    sums = np.concatenate([multiply(act_codes, zeroed(mode.weight, plane)) for plane in product.planes])
     if not engine.drain:
-        return sums
-    act = mode.act.to_fixed(product.act)
-    row_sums = np.stack([act[:, k].sum(axis=1) for k in group_slices(act.shape[1], group)] * len(product.planes))
-    results = drain(sums, row_sums, product.parameters, engine.drain)[None].astype(np.int64)
+        return wrapped(sums, engine.result_bits)
+    row_sums = _row_sums(mode.act, act_codes, group) if engine.row_sum_bits else []
+    results = drain(sums, np.array(row_sums * len(product.planes)), product.parameters, engine.drain)[None]
+    if engine.invalid_bits and engine.drain.floating:
+        results = np.where(expected_invalid(engine, product), engine.drain.arithmetic.nan, results)
     # codes of floats are read as two's complement, as all results are
-    unused = 64 - engine.result_bits
-    return results << unused >> unused
+    return wrapped(results, engine.result_bits)
+
+
+def _row_sums(act: Format, codes: np.ndarray, group: int) -> list[np.ndarray]:
+    """Of each group, the sum of each row's activations."""
+    integers = act.to_fixed(codes)
+    groups = group_slices(codes.shape[1], group)
+    return [exact_matmul(integers[:, k], np.ones((k.stop - k.start, 1), int))[:, 0] for k in groups]
+
+
+def expected_invalid(engine: Engine, product: Product) -> np.ndarray:
+    """Which results have an operand that is infinite or NaN: bool (results, M, N)."""
+    mode = engine.pe.modes[product.mode]
+    act, planes = mode.act.finite(product.act), mode.weight.finite(product.planes)
+    groups = group_slices(act.shape[1], product.schedule(engine).group)
+    sums = np.stack([nonfinite_results(act[:, k], plane[k]) for plane in planes for k in groups])
+    return sums.any(axis=0, keepdims=True) if engine.drain else sums

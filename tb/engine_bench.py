@@ -1,8 +1,9 @@
 """Bench of an engine: products of any size through its streams, against the model, bit for bit.
 
 The request holds, for each product ``i``, the payloads of all input streams (``act_i``, ``weight_i``, ...) as bytes,
-and the ``expected_i`` beats of results with the slots of them that count, ``counted_i``; its settings are the names of
-these streams, the width of a result, the stalls, and the cycles that each product must take.
+and the ``expected_i`` beats of results with the slots of them that count, ``counted_i``, and if results can be invalid
+which are, ``invalid_i``; its settings are the names of these streams, the width of a result, the stalls, and the cycles
+that each product must take.
 """
 
 import cocotb
@@ -40,10 +41,13 @@ async def products(dut) -> None:
             await reset(dut)
             continue
         cycles, beats = await _run(dut, product, inputs, random, settings["stalls"])
-        slots, bits = settings["cols"], settings["result_bits"]
-        mask = (1 << (slots * bits)) - 1
-        arrays[f"result_{index}"] = unpack([beat & mask for beat in beats], slots, bits)
-        arrays[f"last_{index}"] = np.array([beat >> (slots * bits) for beat in beats])
+        slots, bits, flags = (settings[name] for name in ("cols", "result_bits", "invalid_bits"))
+        words = [(beat & ((1 << slots * bits) - 1), beat >> slots * bits) for beat in beats]
+        arrays[f"result_{index}"] = unpack([values for values, _rest in words], slots, bits)
+        arrays[f"last_{index}"] = np.array([rest >> flags for _values, rest in words])
+        if flags:
+            arrays[f"flagged_{index}"] = unpack([rest & ((1 << flags) - 1) for _values, rest in words], flags, 1) != 0
+            arrays[f"sticky_{index}"] = np.array(int(dut.nonfinite.value))
         figures["cycles"].append(cycles)
     request.report(figures=figures, arrays=arrays)
     _judge(request, figures, arrays)
@@ -64,6 +68,11 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
                 f"{name}: {len(wrong)} of {counted.sum()} results differ, the first in row {row}, column {col}: "
                 f"{result[row, col]}, not {expected[row, col]}"
             )
+        if f"flagged_{index}" in arrays:
+            wrong = np.argwhere((arrays[f"flagged_{index}"] != request.arrays[f"invalid_{index}"]) & counted)
+            assert not len(wrong), f"{name}: {len(wrong)} results are marked wrongly, the first at {wrong[0]}"
+            some = (request.arrays[f"invalid_{index}"] & counted).any()
+            assert arrays[f"sticky_{index}"] == some, f"{name}: `nonfinite` must be {int(some)}"
         last = arrays[f"last_{index}"]
         assert last[-1] == 1 and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
         if not request.settings["stalls"]:

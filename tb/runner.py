@@ -18,6 +18,7 @@ import numpy as np
 from cocotb_tools.runner import Verilator, VerilatorControlFile, get_runner
 
 from hw.cache import cached_dir, digest
+from tb.request import load_arrays, save_arrays
 
 __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 
@@ -93,7 +94,7 @@ def run_bench(bench: Bench) -> Outcome:
     build = _build(bench)
     with tempfile.TemporaryDirectory(prefix="macforge-sim-") as name:
         folder = Path(name)
-        np.savez(folder / "stimulus.npz", **bench.arrays)
+        save_arrays(folder / "stimulus.npz", bench.arrays)
         (folder / "settings.json").write_text(json.dumps(dict(bench.settings)))
         results = folder / "results.xml"
         started = time.monotonic()
@@ -126,7 +127,7 @@ def _outcome(folder: Path, results: Path, bench: Bench, seconds: float) -> Outco
     arrays = folder / "outcome.npz"
     if failure is None and not figures.exists():
         raise SimulationError(f"Bench {bench.module} left no figures: {_tail(folder / 'log.txt')}")
-    stored = dict(np.load(arrays)) if arrays.exists() else {}
+    stored = load_arrays(arrays) if arrays.exists() else {}
     waves = folder / f"dump.{bench.waves}"
     return Outcome(
         failure=failure,

@@ -6,6 +6,8 @@ import numpy as np
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge
 
+from sw_ref.wide import from_limbs, integer_type, limbs
+
 __all__ = ["Sink", "Source", "pack", "packed", "payloads", "reset", "unpack"]
 
 
@@ -21,7 +23,7 @@ def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np
         With ``word``, each ``lanes`` slots are put into a word of so many bits, which may be more than they take.
     """
     planes = [
-        ((codes[:, :, None].astype(np.uint64) >> np.arange(bits, dtype=np.uint64)) & 1).astype(np.uint8)
+        np.unpackbits(limbs(codes, bits).astype("<u8").view(np.uint8), axis=2, bitorder="little", count=bits)
         for codes, bits in fields
     ]
     slots = np.concatenate(planes, axis=2)
@@ -41,14 +43,16 @@ def pack(beats: np.ndarray, bits: int) -> list[int]:
 
 
 def unpack(payloads: Sequence[int], slots: int, bits: int) -> np.ndarray:
-    """Signed values ``(beats, slots)``, int64, out of payloads of ``bits`` bits a slot."""
+    """Signed values ``(beats, slots)`` out of payloads of ``bits`` bits a slot, of `sw_ref.wide.integer_type`."""
     size = -(-slots * bits // 8)
     raw = np.frombuffer(b"".join(payload.to_bytes(size, "little") for payload in payloads), np.uint8)
     planes = np.unpackbits(raw.reshape(len(payloads), size), axis=1, bitorder="little", count=slots * bits)
-    planes = planes.reshape(len(payloads), slots, bits).astype(np.int64)
-    weights = 1 << np.arange(bits, dtype=np.int64)
-    weights[-1] = -weights[-1]
-    return planes @ weights
+    planes = planes.reshape(len(payloads), slots, bits)
+    # the top bit is the sign, and goes on above
+    planes = np.pad(planes, ((0, 0), (0, 0), (0, -bits % 64)), mode="edge")
+    words = np.packbits(planes, axis=2, bitorder="little").view("<u8")
+    kind = integer_type(bits)
+    return from_limbs(words) if kind is object else words[:, :, 0].astype(kind)
 
 
 class Source:

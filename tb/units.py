@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.delay import delayed
 from hw.unit import Unit, place
+from sw_ref.wide import wrapped
 from tb.cycles import Timetable, simulate_cycles
 from tb.runner import Outcome
 
@@ -56,8 +57,7 @@ def simulate_units(trials: Sequence[UnitTrial]) -> Outcome:
         # one register more: that of the bed
         start = 2 + trial.unit.latency
         for port, words in trial.expected.items():
-            unused = 64 - len(trial.unit.ports()[port][0])
-            signed = words.astype(np.int64) << unused >> unused
+            signed = wrapped(words, len(trial.unit.ports()[port][0]))
             expected[f"{name}_{port}"] = _within(signed[order], start=start, cycles=cycles)
             counted[f"{name}_{port}"] = _within(np.ones_like(order, bool), start=start, cycles=cycles)
     timetable = Timetable(reset=np.zeros(cycles, bool), inputs=inputs, expected=expected, counted=counted)

@@ -122,6 +122,8 @@ def test_a_scale_of_a_block_beats_that_of_a_channel_if_it_is_no_power_of_two():
 
 def test_special_values_beat_four_bits_without():
     three, four = (sqnr(BitMoDQuantizer(bits=bits).quantize(weights()["layer"])) for bits in (3, 4))
+    plain_three = Quantizer(parse_format("e2m0"), "symmetric", "group", 128).quantize(weights()["layer"], k_axis=0)
+    assert sqnr(plain_three) + 0.5 < three
     plain = Quantizer(FLOATS["fp4_e2m1"], "symmetric", "group", 128).quantize(weights()["layer"], k_axis=0)
     assert sqnr(plain) + 0.5 < four < sqnr(plain) + 2
     assert 13 < three < sqnr(plain)

@@ -73,7 +73,9 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 OPTIONS = {
     "mac": [{"dsp": "auto"}, {"pipeline": 1}],
     "shift_add": [{"recoding": "csd"}],
-    "decoded": [{"cell": "mac"}],
+    "decoded": [{"cell": "mac"}, {"cell": "table"}, {"cell": "ternary_table"}],
+    "product_table": [{"lut": 4}],
+    "float": [{"pipeline": 2}],
     "bit_serial": [{"lut": 4}],
     "table": [{"k": 4}, {"k": 3, "lut": 4}, {"table_bits": 5}],
     "ternary_table": [{"k": 4, "lut": 4}],

@@ -33,6 +33,23 @@ def test_wrap_is_congruent_and_saturate_is_nearest(bits, sums):
     assert Accumulator(bits).interval == Interval(lo, hi)
 
 
+@pytest.mark.parametrize("bits", [9, 63, 64, 65, 70, 128, 256])
+def test_sums_beyond_int64(bits):
+    lo, hi, modulus = -(1 << bits - 1), (1 << bits - 1) - 1, 1 << bits
+    sums = np.array([[bound * sign + d for bound in (lo, hi, 1 << 300)] for sign in (-1, 1) for d in (-1, 0, 1)])
+    wrapped, saturated = (Accumulator(bits, overflow).apply(sums) for overflow in ("wrap", "saturate"))
+    assert wrapped.dtype == saturated.dtype == (np.int64 if bits <= 63 else object)
+    assert wrapped.tolist() == [[(x - lo) % modulus + lo for x in row] for row in sums.tolist()]
+    assert saturated.tolist() == [[min(max(x, lo), hi) for x in row] for row in sums.tolist()]
+    kept = Accumulator(bits).apply(np.array([lo, 0, hi], object))
+    assert kept.dtype == wrapped.dtype
+    assert kept.tolist() == [lo, 0, hi]
+    with pytest.raises(
+        ValueError, match=rf"^sum\[1\] is {hi + 1}, outside the {bits}-bit accumulator \({lo} to {hi}\)$"
+    ):
+        Accumulator(bits).apply(np.array([hi, hi + 1], object))
+
+
 def test_refuse_keeps_what_fits_and_names_what_does_not():
     accumulator = Accumulator(8)
     np.testing.assert_array_equal(accumulator.apply([[-128, 127]]), [[-128, 127]])
@@ -75,8 +92,8 @@ def test_widths_of_known_sums():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Accumulator(0), ValueError, "Accumulator bits must be from 1 to 63, not 0"),
-        (lambda: Accumulator(64), ValueError, "Accumulator bits must be from 1 to 63, not 64"),
+        (lambda: Accumulator(0), ValueError, "Accumulator bits must be from 1 to 256, not 0"),
+        (lambda: Accumulator(257), ValueError, "Accumulator bits must be from 1 to 256, not 257"),
         (
             lambda: Accumulator(8, "clip"),
             ValueError,

@@ -86,6 +86,18 @@ def test_integers_are_rounded_once(shape):
     assert shape.from_integer(0) == 0
 
 
+@pytest.mark.parametrize("shape", TYPES, ids=lambda shape: f"e{shape.exponent}m{shape.fraction}")
+def test_integers_beyond_int64_are_rounded_once(shape):
+    random = np.random.default_rng(4)
+    significands = 2 * random.integers(1 << shape.fraction, 2 << shape.fraction, 3000) + 1
+    ties = significands.astype(object) << random.integers(0, 200, 3000).astype(object)
+    # next to ties, by differences that float64 does not hold
+    integers = np.concatenate([ties - 1, ties, ties + 1, -ties - 1, -ties, -ties + 1])
+    expected = np.array([rounded(shape, integer) for integer in integers])
+    np.testing.assert_array_equal(shape.decode(shape.from_integer(integers)), expected)
+    assert shape.from_integer(-(1 << 300)) == shape.infinity | 1 << shape.bits - 1
+
+
 def rounded(shape, integer):
     """The nearest number, by exact fractions."""
     unit = Fraction(2) ** (abs(integer).bit_length() - shape.fraction - 1)

@@ -1,5 +1,6 @@
 """The drain edge against its steps in plain Python: integers, NumPy's float32, and fractions."""
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -119,6 +120,62 @@ def test_requantization_rounds_half_to_even(form):
         return min(max(round(exact), form.interval.lo), form.interval.hi)
 
     np.testing.assert_array_equal(drain(SUMS, ROW_SUMS, parameters, config), elements(one))
+
+
+@pytest.mark.parametrize("overflow", ["refuse", "wrap", "saturate"])
+def test_integers_beyond_int64(overflow):
+    """Sums of 62 bits with both zero points, and scales of 8."""
+    config = Drain(
+        weight_zero=Int(8), act_zero=Int(8), scale=Int(8), bias=True, accumulator=Accumulator(72, overflow), relu=True
+    )
+    sums, row_sums = (RANDOM.integers(-(1 << 61), 1 << 61, shape) for shape in ((G, M, N), (G, M)))
+    names = ("weight_zero", "act_zero", "scale")
+    parameters = {name: RANDOM.integers(-128, 128, (G, M if name == "act_zero" else N)) for name in names}
+    parameters |= {"column_sum": RANDOM.integers(-(1 << 61), 1 << 61, (G, N)), "bias": RANDOM.integers(-999, 999, N)}
+    lo, hi = -(1 << 71), (1 << 71) - 1
+
+    def kept(y):
+        return (y - lo) % (1 << 72) + lo if overflow == "wrap" else min(max(y, lo), hi)
+
+    def one(m, n):
+        y = 0
+        for g in range(G):
+            zero, act_zero, scale, column_sum = (
+                int(parameters[name][g, m if name == "act_zero" else n]) for name in (*names, "column_sum")
+            )
+            centre = int(sums[g, m, n]) - zero * int(row_sums[g, m]) - act_zero * column_sum
+            y = kept(y + centre * scale)
+        return max(kept(y + int(parameters["bias"][n])), 0)
+
+    if overflow == "refuse":
+        with pytest.raises(ValueError, match=r"^sum\[\d, \d\] is -?\d+, outside the 72-bit accumulator"):
+            drain(sums, row_sums, parameters, config)
+        config = dataclasses.replace(config, accumulator=Accumulator(80))
+        lo, hi = -(1 << 79), (1 << 79) - 1
+    result = drain(sums, row_sums, parameters, config)
+    assert result.dtype == object
+    assert result.tolist() == elements(one).tolist()
+
+
+@pytest.mark.parametrize("accumulate", [True, False])
+def test_floats_of_integers_beyond_int64(accumulate):
+    config = Drain(scale=FP32) if accumulate else Drain(act_scale="row", accumulator=Accumulator(80))
+    sums = RANDOM.integers(-(1 << 62), 1 << 62, (G, M, N)).astype(object) * 3000 + 1
+    scales = {"scale": codes(SCALE), "act_scale": codes(ACT_SCALE)}
+
+    def nearest(integer):
+        # the unit of an integer of so many bits, of which a float keeps 24
+        unit = 1 << max(0, integer.bit_length() - 24)
+        return np.float32(round(Fraction(integer, unit)) * unit)
+
+    def one(m, n):
+        if not accumulate:
+            return nearest(sum(sums[:, m, n].tolist())) * ACT_SCALE[-1, m]
+        terms = [nearest(sums[g, m, n]) * SCALE[g, n] for g in range(G)]
+        return terms[0] + terms[1] + terms[2]
+
+    result = drain(sums, ROW_SUMS, scales, config)
+    np.testing.assert_array_equal(result, codes(elements(one).astype(np.float32)))
 
 
 def test_accumulator_that_refuses():

@@ -40,7 +40,7 @@ def test_mxint8_is_gfloats():
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
-        (lambda: Fixed(17, 0), "Bits must be from 1 to 16, not 17"),
+        (lambda: Fixed(54, 0), "Bits must be from 1 to 53, not 54"),
         (lambda: Fixed(8, 17), "Fraction must be from 0 to 16, not 17"),
         (lambda: Fixed(8, -1), "Fraction must be from 0 to 16, not -1"),
         (lambda: Fixed(8, 6).encode(np.nan), "value is nan, which fixed8_6 lacks"),

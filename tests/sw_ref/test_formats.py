@@ -62,6 +62,19 @@ def test_encode_rounds_half_to_even_and_saturates(fmt):
     np.testing.assert_array_equal(fmt.decode(fmt.encode(real)), expected)
 
 
+@pytest.mark.parametrize("bits", [17, 32, 33, 53])
+@pytest.mark.parametrize("signed", [True, False])
+def test_wide_codes_are_the_values_modulo_their_width(bits, signed):
+    fmt = Int(bits, signed)
+    ends = [fmt.interval.lo, fmt.interval.hi]
+    values = np.array([*ends, ends[0] + 1, ends[1] - 1, 0, 1, 12345, ends[1] // 3])
+    codes = fmt.from_values(values)
+    assert codes.dtype == (np.uint32 if bits <= 32 else np.uint64)
+    assert codes.tolist() == [value % (1 << bits) for value in values.tolist()]
+    assert fmt.to_fixed(codes).tolist() == fmt.decode(codes).tolist() == values.tolist()
+    assert fmt.decode(fmt.encode([-1e300, 1e300])).tolist() == ends
+
+
 def test_shape_is_kept_and_scalars_are_allowed():
     assert Int(8).encode(np.zeros((2, 3, 4))).shape == (2, 3, 4)
     assert Int(8).encode(-1.0) == 255
@@ -110,11 +123,11 @@ ACCEPTED = f"Format must be {' or '.join(family.spelling for family in FAMILIES)
 @pytest.mark.parametrize(
     ("attempt", "error", "message"),
     [
-        (lambda: Int(17), ValueError, "Bits must be from 1 to 16, not 17"),
-        (lambda: Int(0), ValueError, "Bits must be from 1 to 16, not 0"),
+        (lambda: Int(54), ValueError, "Bits must be from 1 to 53, not 54"),
+        (lambda: Int(0), ValueError, "Bits must be from 1 to 53, not 0"),
         (lambda: Int(8.0), TypeError, "'float' object cannot be interpreted as an integer"),
         (lambda: Int(8, 1), TypeError, "Signed must be a bool, not 1"),
-        (lambda: parse_format("int17"), ValueError, "Bits must be from 1 to 16, not 17"),
+        (lambda: parse_format("int54"), ValueError, "Bits must be from 1 to 53, not 54"),
         (
             lambda: parse_format("INT8"),
             ValueError,

@@ -218,7 +218,7 @@ HOLED = np.array([[1, 2], [np.inf, np.nan]])
     [
         (
             lambda: Quantizer(Int(8), "affine"),
-            "Scheme must be one of symmetric, asymmetric, absmean, not 'affine'",
+            "Scheme must be one of symmetric, asymmetric, absmean, cast, not 'affine'",
         ),
         (
             lambda: Quantizer(Int(8), granularity="row"),

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -61,6 +62,17 @@ def test_absmean_is_the_mean_magnitude_and_the_nearest_sign(fmt, granularity, gr
         value = min(max(round(ratio), -1), 1) if fmt != Bipolar(1) else 1 if ratio > 0 else -1
         assert fmt.to_fixed(quantized.codes)[k, n] == value
     assert not quantized.zero_point.any()
+
+
+def test_cast_rounds_and_scales_nothing():
+    x = X * np.float32(100)
+    quantized = Quantizer(parse_format("bf16"), "cast").quantize(x, k_axis=0)
+    np.testing.assert_array_equal(quantized.codes, x.astype(ml_dtypes.bfloat16).view(np.uint16))
+    assert (quantized.scale, quantized.zero_point) == (1, 0)
+    with pytest.raises(ValueError, match=r"^Granularity must be tensor with cast, not channel$"):
+        Quantizer(parse_format("bf16"), "cast", "channel")
+    with pytest.raises(ValueError, match=r"^Clip search must be 0 with cast, not 3$"):
+        Quantizer(parse_format("bf16"), "cast", clip_search=3)
 
 
 SEARCHED = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sw_ref.catalog import parse_format
-from sw_ref.special import SELECTS, BitMoD, BitMoDQuantizer
+from sw_ref.special import SELECTS, BitMoD, BitMoDQuantizer, SelectedBitMoD
 
 # of the paper, in units of the last bit
 BASE = {3: [0, 1, 2, 4], 4: [0, 1, 2, 3, 4, 6, 8, 12]}
@@ -31,6 +31,18 @@ def test_codes_are_the_published_values(bits, select):
     assert fmt.from_values(values_of(bits, select)).tolist() == list(range(1 << bits))
     assert fmt.encode(fmt.special) == 1 << (bits - 1)
     assert parse_format(fmt.name) == fmt and fmt.fixed.lsb == 0
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+def test_a_select_comes_with_its_code(bits):
+    fmt = parse_format(f"bitmod{bits}")
+    assert (fmt, fmt.bits) == (SelectedBitMoD(bits), bits + 2)
+    assert fmt.decode(np.arange(4 << bits)).tolist() == [v for select in SELECTS for v in values_of(bits, select)]
+    quantized = BitMoDQuantizer(bits=bits, group_size=5).quantize(WEIGHT)
+    codes = quantized.selected()
+    assert codes.dtype == np.uint32
+    np.testing.assert_array_equal(codes >> bits, np.repeat(quantized.select, 5, axis=0))
+    np.testing.assert_array_equal(codes & ((1 << bits) - 1), quantized.codes)
 
 
 @pytest.mark.parametrize("group_size", [0, 13, 1])
@@ -73,6 +85,7 @@ def test_a_large_value_of_one_sign_takes_the_special_value_of_that_sign():
     ("attempt", "message"),
     [
         (lambda: BitMoD(5, 0), "Bits must be 3 or 4, not 5"),
+        (lambda: SelectedBitMoD(2), "Bits must be 3 or 4, not 2"),
         (lambda: BitMoD(4, 4), "Select must be from 0 to 3, not 4"),
         (lambda: BitMoDQuantizer(bits=2), "Bits must be 3 or 4, not 2"),
         (lambda: BitMoDQuantizer(bits=3, group_size=-1), "Group size must be at least 0, not -1"),

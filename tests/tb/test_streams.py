@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from sw_ref.interval import Interval
+from tb.draw import draw
 from tb.streams import pack, unpack
 
 
@@ -10,11 +12,16 @@ def test_slot_0_goes_into_the_low_bits():
     assert pack(np.array([[1, 2], [0xF, 0]]), 4) == [0x21, 0x0F]
 
 
-@pytest.mark.parametrize("bits", [1, 3, 8, 13, 32, 40])
+@pytest.mark.parametrize("bits", [1, 3, 8, 13, 32, 40, 63, 64, 65, 70, 130, 256])
 @pytest.mark.parametrize("slots", [1, 2, 7])
 def test_signed_values_come_back(bits, slots):
     random = np.random.default_rng(bits * slots)
-    values = random.integers(-(1 << (bits - 1)), 1 << (bits - 1), (5, slots))
-    payloads = pack(values & ((1 << bits) - 1), bits)
-    assert all(payload < 1 << (slots * bits) for payload in payloads)
-    np.testing.assert_array_equal(unpack(payloads, slots, bits), values)
+    values = draw(random, Interval.of_bits(bits, signed=True), (5, slots))
+    values[0] = -(1 << bits - 1)
+    payloads = pack(values, bits)
+    modulus = 1 << bits
+    for payload, row in zip(payloads, values.tolist(), strict=True):
+        assert payload == sum(value % modulus << bits * slot for slot, value in enumerate(row))
+    came = unpack(payloads, slots, bits)
+    assert came.dtype == (np.int64 if bits <= 63 else object)
+    np.testing.assert_array_equal(came, values)

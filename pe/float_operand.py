@@ -1,0 +1,175 @@
+"""Operands in parts: codes of any format to sign, exponent and significand, once a row or a column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
+
+from hw.align import shift_right
+from hw.number import Number
+from pe.base import Encoder
+from pe.decode import spelled
+from sw_ref.fixed import Fixed
+from sw_ref.formats import Format, Int
+from sw_ref.interval import Interval
+from sw_ref.minifloat import Float
+from sw_ref.parts import Parts, parts_of, split
+from sw_ref.posit import Posit
+
+__all__ = ["TABLE_BITS", "FloatEncoder", "FloatOperand", "Lane"]
+
+TABLE_BITS = 8
+"""Formats of no more bits than these, of which nothing else is known, are looked up in tables."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """What one lane of an operand holds: ``(-1)**negative * significand * 2**exponent``, see `sw_ref.parts.Parts`.
+
+    Where the significand is 0, as that of all codes that are not finite and of all masked lanes, the others may be
+    anything that their widths hold.
+    """
+
+    significand: Number
+    exponent: Number
+    negative: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloatOperand:
+    """The operand of a row or a column.
+
+    For each lane, lane 0 in the low bits, there are from the low bit: the significand, of `Parts.significand_bits`; the
+    exponent, of `Parts.exponent_bits`, which may be none; and, if the format is signed, a bit that is 1 if negative.
+
+    Parameters
+    ----------
+    form : Format
+    lanes : int
+    """
+
+    form: Format
+    lanes: int
+
+    @property
+    def parts(self) -> Parts:
+        """What the parts can be."""
+        return parts_of(self.form)
+
+    @property
+    def lane_bits(self) -> int:
+        """Width of one lane."""
+        return self.parts.significand_bits + self.parts.exponent_bits + int(self.parts.signed)
+
+    @property
+    def bits(self) -> int:
+        """Width of the operand."""
+        return self.lanes * self.lane_bits
+
+    def lane(self, operand: Value, index: int) -> Lane:
+        """One lane of ``operand``."""
+        parts = self.parts
+        word = operand.word_select(index, self.lane_bits)
+        high = parts.significand_bits + parts.exponent_bits
+        exponent = Number(word[parts.significand_bits : high], Interval(0, parts.exponent))
+        return Lane(
+            significand=Number(word[: parts.significand_bits], Interval(0, parts.significand)),
+            exponent=exponent if parts.exponent else Number.constant(0),
+            negative=word[high] if parts.signed else Const(0, 1),
+        )
+
+
+class FloatEncoder(Encoder):
+    """Codes to a `FloatOperand`.
+
+    The parts of floats are their fields, those of posits and integers take arithmetic, and any other format of few bits
+    has a table for each lane.
+
+    Parameters
+    ----------
+    form : Format
+    lanes : int
+    masked : bool
+    """
+
+    def __init__(self, *, form: Format, lanes: int, masked: bool) -> None:
+        self.form = form
+        operand = FloatOperand(form=form, lanes=lanes)
+        super().__init__(bits=form.bits, lanes=lanes, operand_bits=operand.bits, masked=masked)
+
+    @property
+    def name(self) -> str:
+        return f"parts_of_{self.lanes}x{spelled(self.form)}{'_masked' if self.masked else ''}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        parts, lanes = parts_of(self.form), []
+        for lane in range(self.lanes):
+            significand = Signal(parts.significand_bits, name=f"significand_{lane}")
+            exponent = Signal(parts.exponent_bits, name=f"exponent_{lane}")
+            negative = Signal(int(parts.signed), name=f"negative_{lane}")
+            found = _parts(m, f"lane_{lane}", self.form, self.codes.word_select(lane, self.bits))
+            m.d.comb += [part.eq(value) for part, value in zip((significand, exponent, negative), found, strict=True)]
+            counts = self.mask[lane] if self.masked else 1
+            lanes += [Mux(counts, significand, 0), exponent, negative]
+        m.d.comb += self.operand.eq(Cat(lanes))
+        return m
+
+
+def _parts(m: Module, name: str, form: Format, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
+    """Significand, exponent and sign of one code."""
+    match form:
+        case Int() | Fixed():
+            negative = code[-1] if form.fixed.interval.signed else Const(0, 1)
+            return (code ^ negative.replicate(form.bits)) + negative, 0, negative
+        case Float():
+            return _of_float(form, code)
+        case Posit() if form.bits > TABLE_BITS:
+            return _of_posit(m, name, form, code)
+    negative, significand, exponent = (column.tolist() for column in split(form, np.arange(1 << form.bits)))
+    return _entry(significand, code), _entry(exponent, code), _entry(negative, code)
+
+
+def _of_float(form: Float, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
+    fraction, field = code[: form.fraction], code[form.fraction : form.fraction + form.exponent]
+    one = Const(1, 1) if form.lowest == "normal" else field.any()
+    significand = Cat(fraction & one.replicate(form.fraction) if form.lowest == "zero" else fraction, one)
+    if form.specials != "finite":
+        special = field.all() if form.specials == "ieee" else Cat(fraction, field).all()
+        significand = Mux(special, 0, significand)
+    return significand, field if form.lowest == "normal" else field - one, code[-1] if form.signed else 0
+
+
+def _of_posit(m: Module, name: str, form: Posit, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
+    """Normalized behind its regime; then small values are shifted back until the exponent is 0 at least."""
+    negative, bits, last = code[-1], form.bits - 3, parts_of(form).significand_bits - 1
+    body = Signal(form.bits - 1, name=f"{name}_body")
+    m.d.comb += body.eq((code ^ negative.replicate(form.bits)) + negative)
+    lead, inverted = body[-1], Signal(bits + 1, name=f"{name}_inverted")
+    m.d.comb += inverted.eq(body[:-1] ^ lead.replicate(bits + 1))
+    # how many bits of the regime follow the first; with nothing else, the code is 0 or NaR
+    more: Value = Const(bits + 1)
+    for index, bit in enumerate(inverted):
+        more = Mux(bit, bits - index, more)
+    following = Signal(range(bits + 2), name=f"{name}_following")
+    m.d.comb += following.eq(more)
+    # to the left: bits in reverse order to the right
+    rest = shift_right(m, f"{name}_rest", body[:bits][::-1], following)[::-1]
+    regime = Signal(range(2 * bits + 3), name=f"{name}_regime")
+    m.d.comb += regime.eq(Mux(lead, following + bits + 1, bits - following))
+    scale = Cat(rest[bits - form.es :], regime)
+    distance = Signal(range(-last, 1 << len(scale)), name=f"{name}_distance")
+    m.d.comb += distance.eq(scale - last)
+    back = Signal(range(last + 1), name=f"{name}_back")
+    m.d.comb += back.eq(Mux(distance[-1], -distance, 0))
+    one = Cat(rest[: bits - form.es], body.any())
+    return shift_right(m, f"{name}_shifted", one, back), Mux(distance[-1], 0, distance), negative
+
+
+def _entry(values: Sequence[int], code: Value) -> Value:
+    """``values[code]``, by choices of two."""
+    if len(values) == 1:
+        return Const(values[0])
+    half = len(values) // 2
+    return Mux(code[-1], _entry(values[half:], code[:-1]), _entry(values[:half], code[:-1]))

@@ -1,0 +1,194 @@
+"""Cells whose sums are floats: exact products of two operands in parts, added as a `FloatSum` says."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from amaranth.hdl import Module, Value
+
+from hw.aligned_add import AlignedAdd
+from hw.delay import delayed
+from hw.fused_add import FusedAdd
+from hw.number import wire
+from hw.partial_add import PartialAdd, PartialFinish
+from hw.rows import multiply
+from hw.unit import Unit, place
+from pe.base import PE, Core, PEError
+from pe.float_operand import FloatOperand
+from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
+from sw_ref.minifloat import Float
+
+__all__ = ["finish_unit", "lowest_exponents", "round_core"]
+
+
+def round_core(pe: PE, sums: FloatSum) -> Core:
+    """The core of ``pe``, a `pe.float.FloatProduct`, whose ``addend`` and ``sum`` are codes of ``sums``.
+
+    Raises
+    ------
+    PEError
+        If ``sums`` does not hold the products.
+    """
+    if isinstance(sums, PartialSum):
+        form = _ProductForm.of(pe)
+        if form.bits > sums.significand:
+            raise PEError(
+                f"Significand must be of {form.bits} bits at least, for exact products, not {sums.significand}"
+            )
+        if form.lowest < -sums.bias:
+            raise PEError(f"Exponents of products must be at least -{sums.bias}, not {form.lowest}")
+    return _FloatSumCore(pe=pe, accumulator=sums)
+
+
+def finish_unit(sums: FloatSum, *, pipeline: int) -> Unit | None:
+    """What turns ``sum`` into ``code``, of `FloatSum.result`, once a column; None if it is that already.
+
+    Its latency is ``pipeline``, the number of its register stages.
+    """
+    return PartialFinish(sums=sums, pipeline=pipeline) if isinstance(sums, PartialSum) else None
+
+
+def lowest_exponents(pe: PE) -> tuple[int, int]:
+    """What `FloatSum.sums` is to be told of the formats: the exponents that numbers with leading zeros share."""
+    return _lowest(pe.row), _lowest(pe.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ProductForm:
+    """What products of significands and sums of exponents can be.
+
+    Attributes
+    ----------
+    bits : int
+        Width of a product whose top bit counts 2.
+    largest : int
+        The largest product.
+    slack : int
+        How far below the top bit of ``largest`` the leading bit of any other than 0 can be.
+    exponent : int
+        The largest sum of both exponents; the least is 0.
+    lowest : int
+        The exponent that this 0 stands for, that of the bit that counts 1.
+    """
+
+    bits: int
+    largest: int
+    slack: int
+    exponent: int
+    lowest: int
+
+    @classmethod
+    def of(cls, pe: PE) -> "_ProductForm":
+        row, column = pe.row.parts, pe.column.parts
+        largest = row.significand * column.significand
+        least = (row.significand_bits - 1 - _slack(pe.row)) + (column.significand_bits - 1 - _slack(pe.column))
+        return cls(
+            bits=row.significand_bits + column.significand_bits,
+            largest=largest,
+            slack=largest.bit_length() - 1 - least,
+            exponent=row.exponent + column.exponent,
+            lowest=sum(lowest_exponents(pe)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Product:
+    """A lane's product: ``(-1)**negative * significand * 2**exponent``, in units of both formats' last bits."""
+
+    significand: Value
+    exponent: Value
+    negative: Value
+
+
+class _FloatSumCore(Core):
+    """Multiplies significands by rows of adders, adds exponents, and leaves the rest to the addition."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.name}_{self.accumulator.name}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        products = [self._product(m, lane) for lane in range(self.pe.lanes)]
+        form = _ProductForm.of(self.pe)
+        match self.accumulator:
+            case AlignedSum():
+                total = self._at_once(m, products, form)
+            case RoundedSum(shape=shape):
+                bits = form.largest.bit_length()
+                # from the bit that counts 1 to the top bit
+                offset = form.lowest - (form.bits - 2) + bits - 1 + shape.bias
+                adder = partial(
+                    FusedAdd, shape=shape, product_bits=bits, slack=form.slack, exponent=form.exponent, offset=offset
+                )
+                total = self._in_turn(m, products, adder)
+            case PartialSum() as sums:
+                adder = partial(
+                    PartialAdd,
+                    sums=sums,
+                    product_bits=form.bits,
+                    exponent=form.exponent,
+                    offset=form.lowest + sums.bias,
+                )
+                total = self._in_turn(m, products, adder)
+        m.d.comb += self.sum.eq(total)
+        return m
+
+    def _product(self, m: Module, lane: int) -> _Product:
+        pe = self.pe
+        act, weight = pe.row.lane(self.act, lane), pe.column.lane(self.weight, lane)
+        wide, narrow = sorted((act.significand, weight.significand), key=lambda number: -len(number.value))
+        product = wire(m, f"product_{lane}", multiply(m, f"product_{lane}", wide, narrow))
+        exponent = wire(m, f"exponent_{lane}", act.exponent + weight.exponent)
+        values = {
+            "significand": product.value,
+            "exponent": exponent.value,
+            "negative": act.negative ^ weight.negative,
+        }
+        return _Product(
+            **{name: delayed(m, value, pe.latency, name=f"{name}_{lane}") for name, value in values.items()}
+        )
+
+    def _in_turn(self, m: Module, products: list[_Product], adder: partial) -> Value:
+        """Lane after lane."""
+        running: Value = self.addend
+        for lane, product in enumerate(products):
+            unit = place(m, f"add_{lane}", adder())
+            m.d.comb += [
+                unit.product.eq(product.significand),
+                unit.exponent.eq(product.exponent),
+                unit.negative.eq(product.negative),
+                unit.addend.eq(running),
+            ]
+            running = unit.sum
+        return running
+
+    def _at_once(self, m: Module, products: list[_Product], form: _ProductForm) -> Value:
+        """All lanes in one addition."""
+        sums = self.accumulator
+        unit = AlignedAdd(
+            sums=sums,
+            lanes=len(products),
+            product_bits=form.bits,
+            exponent=form.exponent,
+            offset=form.lowest + sums.shape.bias,
+        )
+        place(m, "add", unit)
+        for lane, product in enumerate(products):
+            m.d.comb += [
+                unit.product.word_select(lane, unit.product_bits).eq(product.significand),
+                unit.exponent.word_select(lane, unit.exponent_bits).eq(product.exponent),
+                unit.negative[lane].eq(product.negative),
+            ]
+        m.d.comb += unit.addend.eq(self.addend)
+        return unit.sum
+
+
+def _lowest(operand: FloatOperand) -> int:
+    """The exponent of the top bit of a significand, where the operand's exponent is 0."""
+    return operand.parts.lsb + operand.parts.significand_bits - 1
+
+
+def _slack(operand: FloatOperand) -> int:
+    """How far the leading bit of a significand other than 0 can be below the top bit."""
+    normal = isinstance(operand.form, Float) and operand.form.lowest != "subnormal"
+    return 0 if normal else operand.parts.significand_bits - 1

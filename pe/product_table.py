@@ -1,0 +1,196 @@
+"""Products of small floats by look-up: each bit of a product's magnitude is a function of both codes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from amaranth.hdl import Array, Cat, Const, Module, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.digits import Digit
+from hw.narrow import keep
+from hw.number import Number, assign, shape_of
+from hw.rows import add_kept, add_with_carry
+from hw.unit import Unit, place
+from pe.base import PE, Codes, Core, Encoder, PEError
+from pe.decode import spelled
+from pe.multiples import Multiples, Shifts, shifted_multiple
+from sw_ref.accumulate import Accumulator
+from sw_ref.formats import Format
+from sw_ref.interval import Interval
+from sw_ref.minifloat import Float
+
+__all__ = ["ProductTable"]
+
+# Inputs of the largest look-up table.
+_MOST_BITS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductTable(PE):
+    """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits, for floats of few bits.
+
+    With look-up tables of 6 inputs, operands travel as their own codes. A cell looks up the magnitude of each product,
+    of which a bit takes one LUT6, and adds pairs of products, and pairs of these: the second of a pair is subtracted
+    from the first where their signs differ, and the sum has the sign of the first. So a sign is one gate a product, and
+    costs the adders nothing.
+
+    With those of 4, a row sends of each activation the magnitude and three times that, and a column of each weight
+    whether it is a power of two or three times one, and which. A cell chooses and shifts; the last shift has an input
+    left for the sign, and the 1 that complements lack comes in by the carries of the adders, which are as many as the
+    products. See `pe.multiples`.
+
+    Parameters
+    ----------
+    lut : {4, 6}
+        Inputs of the FPGA's look-up tables: 4 is the smaller on ECP5, 6 on xc7. With 4, weights have one bit of
+        fraction at most.
+    """
+
+    lut: int = 6
+
+    family: ClassVar[str] = "product_table"
+    summary: ClassVar[str] = (
+        "products of floats of 3 to 5 bits by look-up, one LUT6 for each bit; or by shifts, for LUT4"
+    )
+    source: ClassVar[str] = "one function of 6 inputs a bit, as FPGAs have them"
+
+    def check(self) -> None:
+        for form in (self.act, self.weight):
+            if not (isinstance(form, Float) and form.signed and form.specials == "finite"):
+                raise PEError(f"Family product_table takes signed floats whose codes are all finite, not {form.name}")
+        bits = self.act.bits + self.weight.bits - 2
+        if bits > _MOST_BITS:
+            raise PEError(
+                f"Family product_table takes formats of at most {_MOST_BITS + 2} bits together, not "
+                f"{self.act.name} x {self.weight.name}"
+            )
+        if isinstance(self.lut, bool) or self.lut not in (4, 6):
+            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
+        if self.lut == 4 and self.weight.fraction > 1:
+            raise PEError(
+                f"Option lut must be 6 for weights of more than one bit of fraction, as of {self.weight.name}"
+            )
+
+    @property
+    def name(self) -> str:
+        lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
+        return f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}{lanes}{'_lut4' if self.lut == 4 else ''}"
+
+    @property
+    def row_bits(self) -> int:
+        return len(self.row_encoder(masked=False).operand)
+
+    @property
+    def column_bits(self) -> int:
+        return len(self.column_encoder().operand)
+
+    @property
+    def term(self) -> Interval:
+        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
+
+    def row_encoder(self, *, masked: bool) -> Encoder:
+        if self.lut == 6:
+            return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)
+        return Multiples(form=self.act, lanes=self.lanes, masked=masked)
+
+    def column_encoder(self) -> Encoder:
+        if self.lut == 6:
+            return Codes(bits=self.weight.bits, lanes=self.lanes, masked=False)
+        return Shifts(form=self.weight, lanes=self.lanes)
+
+    def core(self, accumulator: Accumulator) -> Core:
+        return (_AddProducts if self.lut == 6 else _AddShifted)(pe=self, accumulator=accumulator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Signed:
+    """``value``, or its negative where ``negative``."""
+
+    value: Number
+    negative: Value
+
+
+class _AddProducts(Core):
+    """A tree of additions and subtractions, and that to the running sum."""
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        level = [self._product(m, lane) for lane in range(self.pe.lanes)]
+        depth = 0
+        while len(level) > 1:
+            pairs = zip(level[::2], level[1::2], strict=False)
+            added = [_sum(m, f"sum_{depth}_{index}", *pair) for index, pair in enumerate(pairs)]
+            level, depth = added + level[2 * len(added) :], depth + 1
+        addend = _Signed(value=Number(self.addend.as_signed()), negative=Const(0))
+        # no bit above those that are kept has a say in them, unless they saturate
+        exact = self.accumulator.overflow == "saturate"
+        total = _sum(m, "total", addend, level[0], within=None if exact else self.accumulator.interval)
+        m.d.comb += assign(self.sum.as_signed(), keep(total.value, self.accumulator))
+        return m
+
+    def _product(self, m: Module, lane: int) -> _Signed:
+        act = self.act.word_select(lane, self.pe.act.bits)
+        weight = self.weight.word_select(lane, self.pe.weight.bits)
+        table = place(m, f"product_{lane}", _Magnitude(act=self.pe.act, weight=self.pe.weight))
+        m.d.comb += [table.act.eq(act[:-1]), table.weight.eq(weight[:-1])]
+        return _Signed(value=Number(table.product, table.interval), negative=act[-1] ^ weight[-1])
+
+
+def _sum(m: Module, name: str, x: _Signed, y: _Signed, *, within: Interval | None = None) -> _Signed:
+    """The sum of both, with the sign of ``x``: one carry chain; ``within`` is all that is kept of it, if given."""
+    interval = within or x.value.interval + (y.value.interval | -y.value.interval)
+    row = Digit().row(x.value, y.value, shape_of(interval))
+    place(m, name, row)
+    m.d.comb += [row.x.eq(x.value.value), row.a.eq(y.value.value), row.digit.eq(Cat(1, x.negative ^ y.negative))]
+    return _Signed(value=Number(row.sum, interval), negative=x.negative)
+
+
+class _AddShifted(Core):
+    """A tree of additions of what may be complements, and that to the running sum; each takes in one carry."""
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        level, carries = [], []
+        for lane in range(self.pe.lanes):
+            act = self.act.word_select(lane, len(self.act) // self.pe.lanes)
+            weight = self.weight.word_select(lane, len(self.weight) // self.pe.lanes)
+            negative = act[-1] ^ weight[-1]
+            level.append(shifted_multiple(m, f"product_{lane}", self.pe, act, weight, negative))
+            carries.append(negative)
+        depth = 0
+        while len(level) > 1:
+            pairs = zip(level[::2], level[1::2], strict=False)
+            added = [
+                add_with_carry(m, f"sum_{depth}_{index}", x, y, carries.pop()) for index, (x, y) in enumerate(pairs)
+            ]
+            level, depth = added + level[2 * len(added) :], depth + 1
+        kept = add_kept(m, "total", Number(self.addend.as_signed()), level[0], carries.pop(), self.accumulator)
+        m.d.comb += assign(self.sum.as_signed(), kept)
+        return m
+
+
+class _Magnitude(Unit):
+    """``product = |act * weight|`` of codes without their signs, in units of both last bits.
+
+    Parameters
+    ----------
+    act, weight : Format
+    """
+
+    def __init__(self, *, act: Format, weight: Format) -> None:
+        self.factors = act, weight
+        self.interval = Interval(0, act.fixed.interval.hi * weight.fixed.interval.hi)
+        ports = {"act": In(act.bits - 1), "weight": In(weight.bits - 1), "product": Out(shape_of(self.interval))}
+        super().__init__(ports)
+
+    @property
+    def name(self) -> str:
+        act, weight = self.factors
+        return f"magnitude_{spelled(act)}_{spelled(weight)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        act, weight = (form.to_fixed(np.arange(1 << form.bits - 1)) for form in self.factors)
+        m.d.comb += self.product.eq(Array(np.outer(weight, act).ravel().tolist())[Cat(self.act, self.weight)])
+        return m

@@ -1,0 +1,134 @@
+"""Engines whose sums are floats: every cell rounds, and the drain edge goes on from there."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from dataflow import ENGINES
+from dataflow.engine import Tiling
+from dataflow.mesh import Shape
+from pe import FAMILIES
+from sw_ref.binary_float import BF16, FP32, FloatShape
+from sw_ref.catalog import parse_format
+from sw_ref.drain import Drain
+from sw_ref.float_sum import AlignedSum, PartialSum, RoundedSum
+from sw_ref.formats import Int
+from sw_ref.nonfinite import zeroed
+from tb.engine import Product, expected_results, simulate_engine
+
+BF16_FLUSHED = "e8m7_ieee_flushed"
+CASES = {
+    "rounded": {"sums": RoundedSum(FP32), "forms": (BF16_FLUSHED, BF16_FLUSHED)},
+    "rounded-groups": {
+        "sums": RoundedSum(FP32),
+        "forms": ("fp8_e4m3", "int4"),
+        "group": 5,
+        "drain": Drain(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+    },
+    "rounded-short": {"sums": RoundedSum(BF16), "forms": ("fp8_e5m2", "fp4_e2m1"), "lanes": 2},
+    "aligned": {
+        "sums": AlignedSum(13, FloatShape(8, 13)),
+        "forms": ("fp8_e4m3", "fp8_e4m3"),
+        "lanes": 4,
+        "drain": Drain(channel_scale=True, sums=FloatShape(8, 13)),
+    },
+    "partial": {"sums": PartialSum((1, 3)), "forms": (BF16_FLUSHED, BF16_FLUSHED)},
+    "partial-groups": {
+        "sums": PartialSum((2,)),
+        "forms": (BF16_FLUSHED, BF16_FLUSHED),
+        "group": 4,
+        "drain": Drain(sums=BF16, arithmetic=BF16),
+    },
+}
+
+
+def make_engine(*, sums, forms, lanes=1, group=0, drain=None, dataflow="output_stationary"):
+    act, weight = map(parse_format, forms)
+    pe = FAMILIES["float"](act=act, weight=weight, lanes=lanes)
+    tiling = Tiling(group_size=group, max_k=12, drain_lanes=1 if drain else 0)
+    return ENGINES[dataflow](pe=pe, shape=Shape(rows=2, cols=3), accumulator=sums, tiling=tiling, drain=drain)
+
+
+def codes(random, form, shape):
+    """Codes of numbers so near each other that sums round and cancel."""
+    return form.encode(random.normal(size=shape) * 2.0 ** random.integers(-3, 4, shape))
+
+
+def product(engine, random, m, n, k):
+    group = min(engine.tiling.group_size or k, k)
+    given, drain = {}, engine.drain
+    for kind, fields in engine.parameter_shapes.items():
+        for name in fields:
+            shape = {"column": (-(-k // group), n), "row": (-(-k // group), m), "output": (n,)}[kind]
+            form = drain.scale if name == "scale" else drain.arithmetic
+            given[name] = form.encode(2.0 ** random.integers(-3, 4, shape))
+    act, weight = codes(random, engine.pe.act, (m, k)), codes(random, engine.pe.weight, (k, n))
+    return Product(act=act, weight=weight, group=group, parameters=given)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+def test_results_are_those_of_the_model(case, stalls):
+    engine = make_engine(**CASES[case])
+    random = np.random.default_rng(5)
+    jobs = [product(engine, random, m, n, k) for m, n, k in [(3, 4, 12), (2, 3, 7), (5, 1, 1)]]
+    outcome, done = simulate_engine(engine, jobs, stalls=stalls, seed=2)
+    assert outcome.failure is None
+    assert len(done) == len(jobs)
+    for job, simulation in zip(jobs, done, strict=True):
+        np.testing.assert_array_equal(simulation.results, expected_results(engine, job))
+
+
+def test_fp32_sums_are_those_of_numpy():
+    engine = make_engine(**CASES["rounded"])
+    job = product(engine, np.random.default_rng(6), 4, 5, 12)
+    act, weight = (x.astype(np.uint16).view(ml_dtypes.bfloat16).astype(np.float32) for x in (job.act, job.weight))
+    total = np.zeros((4, 5), np.float32)
+    for k in range(12):
+        total = total + act[:, k, None] * weight[k]
+    np.testing.assert_array_equal(expected_results(engine, job)[0].astype(np.int32).view(np.float32), total)
+
+
+def test_operands_that_are_not_finite_do_not_reach_the_cells():
+    engine = make_engine(**CASES["rounded"])
+    random = np.random.default_rng(7)
+    clean = product(engine, random, 3, 3, 6)
+    act = clean.act.copy()
+    act[1, 2] = 0x7F80
+    (dirty,) = [Product(act=act, weight=clean.weight, group=clean.group)]
+    outcome, (simulation,) = simulate_engine(engine, [dirty])
+    assert outcome.failure is None
+    zero = Product(act=zeroed(engine.pe.act, act), weight=clean.weight, group=clean.group)
+    np.testing.assert_array_equal(simulation.results, expected_results(engine, zero))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: make_engine(**CASES["rounded"], dataflow="weight_stationary"),
+            "^Dataflow must be output_stationary for sums as fp32, which depend on their order",
+        ),
+        (
+            lambda: ENGINES["output_stationary"](
+                pe=FAMILIES["mac"](act=Int(8), weight=Int(8)),
+                shape=Shape(rows=2, cols=2),
+                accumulator=RoundedSum(FP32),
+                tiling=Tiling(),
+                drain=None,
+            ),
+            "^Accumulator must hold fixed-point sums for family mac, not fp32$",
+        ),
+        (
+            lambda: Drain(sums=FP32, weight_zero=Int(4)),
+            "^Drain zero points must be none, and its scale a float or none, where sums are floats$",
+        ),
+        (
+            lambda: Drain(sums=FP32, arithmetic=BF16),
+            "^Drain arithmetic must have the 8 exponent bits of the sums, and at least their 23 of fraction, not 8 ",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
