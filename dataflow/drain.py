@@ -288,14 +288,16 @@ class DrainEdge(Unit):
         time = self.term.latency
         first = delayed(m, given["first"], time, name="first_term")
         base_invalid = Mux(first, 0, read.data[width:])
-        invalid |= delayed(m, base_invalid, self.accumulate.latency, name="base_invalid")
+        known = delayed(m, base_invalid, self.accumulate.latency, name="base_invalid")
+        total_invalid = Signal(len(invalid), name="total_invalid")
         m.d.comb += [
+            total_invalid.eq(invalid | known),
             # the memory takes a cycle to answer
             read.addr.eq(delayed(m, place_, time - 1, name="base_place")),
             write.addr.eq(delayed(m, place_, self._finish_time, name="total_place")),
             write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
-            write.data.eq(Cat(totals, invalid)),
+            write.data.eq(Cat(totals, total_invalid)),
         ]
         for lane, unit in enumerate(units):
             m.d.comb += [unit.base.eq(read.data.word_select(lane, len(unit.base))), unit.first.eq(first)]
-        return totals, invalid
+        return totals, total_invalid
