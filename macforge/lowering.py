@@ -53,8 +53,12 @@ def lower_sums(design: Design, act: np.ndarray, weight: np.ndarray) -> Lowered:
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if isinstance(design.sums, FloatSum):
             return _scaled_floats(design.sums.result, results[0], act_q, weight_q)
-        sums = results[0] << design.pe.rule.lsb
-        return sums.sum(axis=0) if integers else dequantize_gemm(sums, act_q, weight_q)
+        if integers:
+            # sums of integers, in units of last bits that may lie behind the point
+            unit = design.pe.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
+            total = results[0].sum(axis=0)
+            return total << unit if unit >= 0 else total >> -unit
+        return dequantize_gemm(results[0] << design.pe.rule.lsb, act_q, weight_q)
 
     return Lowered(products=(Product(act=act_q.codes, weight=weight_q.codes),), real=real)
 

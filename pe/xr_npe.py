@@ -26,15 +26,8 @@ __all__ = ["XRNPE"]
 
 _WIDE = Posit(16, 1)
 _SLOTS = 4
-_MODES = tuple(
-    Mode(act=form, weight=form, lanes=lanes)
-    for form, lanes in (
-        (_WIDE, 1),
-        (Posit(8, 0), 2),
-        (Posit(4, 1), 4),
-        (Float(2, 1, specials="finite"), 4),
-    )
-)
+_FORMATS = ((_WIDE, 1), (Posit(8, 0), 2), (Posit(4, 1), 4), (Float(2, 1, specials="finite"), 4))
+_MODES = tuple(Mode(act=form, weight=form, lanes=lanes) for form, lanes in _FORMATS)
 
 # Significands come in digits of four bits, one for each slot, and exponents count such digits.
 _STEP = 4
@@ -156,12 +149,14 @@ class _Operands(Encoder):
         fields = {"significand": [], "negative": [], "exponent": Const(0)}
         for lane in range(mode.lanes):
             parts = layout.lane(decode.operand, lane)
-            # the exponent is the least that leaves no more bits than there are, so rounded up
+            # the exponent is the least that leaves room for the significand: the quotient by four is rounded up
             up = _STEP - 1 + layout.parts.significand_bits - slots * _STEP
             exponent = wire(m, f"{form.name}_exponent_{lane}", parts.exponent + Number.constant(up))
-            name, bits = f"{form.name}_{lane}", slots * _STEP
-            moved = shift_left(m, name, parts.significand.value, exponent.value[:2])
-            fields["significand"].append(above(m, moved, Const(0, bits), name=f"{name}_whole") if up else moved)
+            moved = shift_left(m, f"{form.name}_{lane}", parts.significand.value, exponent.value[:2])
+            if up:
+                # values have no bits below their last, so the lowest is 0
+                moved = above(m, moved, Const(0, slots * _STEP), name=f"{form.name}_{lane}_whole")
+            fields["significand"].append(moved)
             fields["negative"].append(parts.negative.replicate(slots))
             digits = exponent.value[2:]
             if mode.lanes == 1:
@@ -222,10 +217,11 @@ class _Blocks(Core):
 
 
 def _layout(side: str) -> data.StructLayout:
-    """What an edge tells of the codes of a step, in the order of the operand.
+    """What an edge tells of the codes of a step, lowest field first.
 
-    ``negative``, a bit for each slot, and ``place_<slot>``, by how many digits the slot's part of the product is to be
-    shifted in a sum of products, to which both sides add.
+    ``significand``, a digit for each slot; ``negative``, a bit for each slot; ``exponent``, by how many digits a sum of
+    products is to be shifted; and ``place_<slot>``, by how many digits a slot's part of the product is to be shifted
+    within that sum. Exponents and places of both sides add up. With the significand 0, the exponent may be anything.
     """
     places = [max(_place(side, mode, slot) for mode in _MODES).bit_length() for slot in range(_SLOTS)]
     return data.StructLayout(
@@ -239,7 +235,10 @@ def _layout(side: str) -> data.StructLayout:
 
 
 def _row_layout() -> data.StructLayout:
-    """As `_layout`; but the significands come once for each slot of the column, and multiplied by 3."""
+    """As `_layout` of activations; but for each slot of the column, there are the significands that it multiplies.
+
+    They come once, and multiplied by 3.
+    """
     multiples = data.StructLayout({"once": _SIGNIFICAND_BITS, "thrice": _SIGNIFICAND_BITS + 2})
     fields = {name: field.shape for name, field in _layout("act")}
     del fields["significand"]

@@ -1,4 +1,4 @@
-"""Products of a user's own matrices whose sums take more bits than an int64 has."""
+"""Products of a user's own matrices: integers keep their values, whatever the formats and however wide the sums."""
 
 import re
 
@@ -27,6 +27,14 @@ def test_integers_beyond_int64_are_exact():
     low = np.full((2, 20), -(1 << 31))
     product = matmul(design, low, low.T, engine="ref").product
     assert product.tolist() == [[20 << 62] * 2] * 2
+
+
+@pytest.mark.parametrize("name", ["posit8", "xr_npe", "minifloat_e3m1"])
+def test_integers_keep_their_values_where_formats_have_a_point(name):
+    design = load_design(name, ["drain.act_scale=none", "drain.channel_scale=false", "tiling.drain_lanes=0"])
+    random = np.random.default_rng(3)
+    act, weight = random.integers(-3, 4, (3, 9)), random.integers(-3, 4, (9, 5))
+    np.testing.assert_array_equal(matmul(design, act, weight, engine="ref").product, act @ weight)
 
 
 def test_floats_of_a_wide_accumulator_are_those_of_a_narrow_one():

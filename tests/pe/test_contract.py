@@ -63,6 +63,8 @@ OPERANDS = [
     ("int8", "apot7", 2),
     ("uint4", "ternary", 8),
 ]
+# Too wide for the accumulators below, and with codes that are no numbers: its sums have a test of their own.
+WIDE = ("posit16_1", "posit16_1", 4)
 # Some hold every sum; some are narrower than a single product.
 ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accumulator(17, "saturate")] + [
     Accumulator(bits, overflow) for bits in (4, 1) for overflow in ("wrap", "saturate")
@@ -99,7 +101,9 @@ def first_steps(trial, count):
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
+@pytest.mark.parametrize(
+    "family", [each for name, each in FAMILIES.items() if name != "xr_npe"], ids=lambda each: each.family
+)
 def test_core_adds_what_the_model_adds(family):
     elements = accepted(family)
     for options in OPTIONS.get(family.family, ()):
@@ -117,7 +121,7 @@ def test_core_adds_what_the_model_adds(family):
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 def test_term_is_what_one_step_can_add(family):
-    for pe in accepted(family):
+    for pe in accepted(family, [*OPERANDS, WIDE]):
         terms = [(mode.act.fixed.interval * mode.weight.fixed.interval).sum_of(mode.lanes) for mode in pe.modes]
         assert pe.term == reduce(or_, terms)
 
@@ -126,7 +130,7 @@ def test_term_is_what_one_step_can_add(family):
 def test_family_describes_itself(family):
     assert FAMILIES[family.family] is family
     assert family.summary and family.source
-    pe = accepted(family)[0]
+    pe = accepted(family, [*OPERANDS, WIDE])[0]
     assert re.fullmatch(r"[a-z][a-z0-9_]*", pe.name)
     # a family may put the core of another behind its encoders
     core = pe.core(Accumulator(40))
@@ -138,7 +142,7 @@ def test_family_describes_itself(family):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 @pytest.mark.parametrize("lanes", [0, -1, 65, 1.0, True, "2", None])
 def test_lanes_out_of_range_are_refused(family, lanes):
-    pe = accepted(family)[0]
+    pe = accepted(family, [*OPERANDS, WIDE])[0]
     message = f"Lanes must be an integer from 1 to 64, not {lanes!r}"
     with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
         family(act=pe.act, weight=pe.weight, lanes=lanes)
