@@ -25,6 +25,7 @@ __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 # Registers without a reset start from random values, so that nothing leans on how they start.
 # Modules are not inlined, because an array is many of a few kinds: that is several times less C++ to compile.
 _BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3", "-fno-inline")
+_BY_PRODUCTS = (".a", ".cpp", ".d", ".h", ".mk", ".o")
 _WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 
 
@@ -145,6 +146,10 @@ def _build(bench: Bench) -> Path:
         for compiled in _runtime(bench.waves).glob("verilated*.o"):
             os.utime(shutil.copy(compiled, folder), (later, later))
         _verilate(bench.verilog, bench.top, folder, waves=bench.waves)
+        # nine tenths of what a simulator leaves behind
+        for path in folder.iterdir():
+            if path.suffix in _BY_PRODUCTS:
+                path.unlink()
 
     return cached_dir("verilator", digest(bench.verilog, bench.top, _tool_key(bench.waves)), build)
 
