@@ -231,7 +231,8 @@ def report(
 ) -> None:
     """Run a real transformer layer through the RTL of designs, and measure them.
 
-    The report of headline designs, or of all, also finds the smallest way to multiply for each width of weights.
+    The report of headline designs, or of all, also finds the smallest ways to multiply: tables or adders, integers or
+    floats. Beside it stands what other people's units cost.
     """
     # the workload's packages are an extra, which other commands do without
     from macforge.finding import CANDIDATES

@@ -1,24 +1,47 @@
-"""The finding: the smallest way to multiply an int8 activation by a weight of so many bits, tables or adders."""
+"""The finding: which ways to multiply are the smallest, tables or adders, integer cells or float cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log2
-from typing import ClassVar
 
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
-from fpga.families import FAMILIES as FPGA_FAMILIES
-from fpga.families import find
 from fpga.synth import synthesize
 from hw.verilog import emit_verilog
+from macforge.comparison import Comparison, Question
 from macforge.design import Design
 from pe import FAMILIES
 
-__all__ = ["CANDIDATES", "Candidate", "Finding", "entries", "measure"]
+__all__ = ["CANDIDATES", "Candidate", "Finding", "answer", "entries", "measure"]
 
-# Cells each way of the array, and inputs of the look-up tables that some families' cells are made for.
-_CELLS = 8
+# Inputs of the look-up tables that some families' cells are made for.
 _LUT_INPUTS = {"xc7": 6, "ecp5": 4}
+
+_WEIGHTS = Question(
+    name="weights",
+    title="The smallest way to multiply",
+    column="weight bits",
+    noun="weights",
+    operands={"1": "1-bit", "ternary": "ternary", "2": "2-bit", "3": "3-bit", "4": "4-bit", "8": "8-bit"},
+    cells=8,
+    remarks=(
+        "Activations are int8. A cell forms 8 products a cycle; bit_serial forms 64 of bits, and its product is all "
+        "those of its planes, which are weighted and added outside. Integers, bipolar and codebooks of odd integers "
+        "are the same bits read in different ways, equal up to a factor and a zero point, which are outside too; "
+        "ternary cells also take 1-bit weights. nf4 and pot stand for other values."
+    ),
+)
+_FORMS = Question(
+    name="forms",
+    title="Integer cells or float cells",
+    column="format",
+    noun="operands",
+    operands={name: name for name in ("E2M1", "E2M3", "E3M2", "posit(8,0)", "E4M3")},
+    cells=4,
+    remarks=(
+        "Activations and weights are of the same format. A cell forms 4 products a cycle; sums are exact, in the same "
+        "fixed point. Integer cells get operands as integers in units of the last bit, decoded at the edges, or look "
+        "products up; float cells multiply significands, add exponents, and shift."
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,21 +50,24 @@ class Candidate:
 
     Parameters
     ----------
-    kind : {"adders", "tables", "counts of bits"}
-        What its cells are made of.
+    question : Question
+        In which it competes.
+    kind : str
+        What its cells are, in the plural.
     family : str
         A key of `pe.FAMILIES`.
     weights : dict of str to str
-        Formats, by what they stand for: a number of bits, or ``"ternary"``. The same bits are read as integers, or as
-        odd ones (bipolar, the codebooks but nf4), which differs by a factor and a zero point.
+        Formats, by the question's operands that they stand for. The same bits are read as integers, or as odd ones
+        (bipolar, the codebooks but nf4), which differs by a factor and a zero point.
     options : dict
         The family's own parameters.
     act : str
-        Format of the activations; ``uint1`` if they come in planes of bits.
+        Format of the activations; ``uint1`` if they come in planes of bits, empty if it is that of the weights.
     lanes : int
         Products that a cell forms in a step.
     """
 
+    question: Question = _WEIGHTS
     kind: str
     family: str
     weights: Mapping[str, str]
@@ -63,10 +89,10 @@ class Candidate:
         return Design(
             name=self.family,
             family=self.family,
-            act=self.act,
+            act=self.act or self.weights[weight],
             weight=self.weights[weight],
             lanes=self.lanes,
-            array=Shape(rows=_CELLS, cols=_CELLS),
+            array=Shape(rows=self.question.cells, cols=self.question.cells),
             dataflow="weight_stationary",
             options={**self.options, **fitted},
         )
@@ -78,6 +104,19 @@ def _of(form: str, *bits: int) -> dict[str, str]:
 
 _ODD = {"1": "codebook[-1,1]", "2": "codebook[-3,-1,1,3]", "3": "codebook[-7,-5,-3,-1,1,3,5,7]"}
 
+_FORMATS = {
+    "E2M1": "fp4_e2m1",
+    "E2M3": "fp6_e2m3",
+    "E3M2": "fp6_e3m2",
+    "posit(8,0)": "posit8_0",
+    "E4M3": "fp8_e4m3",
+}
+
+
+def _form(kind: str, family: str, weights: Mapping[str, str], **options: object) -> Candidate:
+    return Candidate(question=_FORMS, kind=kind, family=family, weights=weights, options=options, act="", lanes=4)
+
+
 CANDIDATES = (
     Candidate(kind="adders", family="mac", weights={"1": "uint1", **_of("int{}", 2, 3, 4, 8)}),
     Candidate(kind="adders", family="shift_add", weights=_of("int{}", 2, 3, 4, 8)),
@@ -88,22 +127,27 @@ CANDIDATES = (
     Candidate(kind="tables", family="table", weights=_of("bipolar{}", 1, 2, 3, 4), options={"k": 4}),
     Candidate(kind="tables", family="ternary_table", weights={"ternary": "ternary"}, options={"k": 2}),
     Candidate(kind="counts of bits", family="bit_serial", weights=_of("uint1", 1, 2, 3, 4, 8), act="uint1", lanes=64),
+    _form("integer cells", "product_table", {"E2M1": "fp4_e2m1"}),
+    _form("integer cells", "decoded", _FORMATS, cell="shift_add"),
+    _form("float cells", "float", _FORMATS),
 )
-"""What competes, with 8 products a cell and cycle; bits with 64, which are 8 products of an int8 and one bit.
+"""What competes, of weights with 8 products a cell and cycle; bits with 64, which are 8 products of an int8 and a bit.
 
-What is larger by its making is left out: signed digits by recoding ``csd``, a row for each bit where ``booth4`` has one
-for two, and ternary tables of 4 activations, of 40 entries.
+What is larger by its making is left out: a row for each bit where ``booth4`` has one for two, as recoding ``csd`` and
+``mac`` of decoded integers have, and ternary tables of 4 activations, of 40 entries.
 """
 
 
 def entries(candidates: Sequence[Candidate] = CANDIDATES) -> list[tuple[Candidate, str]]:
-    """Each candidate with each of its weights, the narrowest weights first."""
-    pairs = [(candidate, weight) for candidate in candidates for weight in candidate.weights]
-    return sorted(pairs, key=lambda pair: _order(pair[1]))
-
-
-def _order(weight: str) -> float:
-    return log2(3) if weight == "ternary" else float(weight)
+    """Each candidate with each of its weights: in the order of questions, and of a question's operands."""
+    questions = dict.fromkeys(candidate.question for candidate in candidates)
+    return [
+        (candidate, operand)
+        for question in questions
+        for operand in question.operands
+        for candidate in candidates
+        if candidate.question is question and operand in candidate.weights
+    ]
 
 
 def measure(entry: tuple[Candidate, str], fpga: str) -> dict[str, float]:
@@ -115,94 +159,37 @@ def measure(entry: tuple[Candidate, str], fpga: str) -> dict[str, float]:
     candidate, weight = entry
     array = candidate.design(weight, fpga).engine.array
     found = synthesize(emit_verilog(array), top=array.name, family=fpga).resources
-    products = _CELLS * _CELLS * candidate.lanes / candidate.steps(weight)
+    products = candidate.question.cells**2 * candidate.lanes / candidate.steps(weight)
     return {f"{fpga}_lut": found.lut / products, f"{fpga}_ff": found.ff / products}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Which candidate is the smallest.
+    """The answers to all questions.
 
     Parameters
     ----------
-    rows : list of dict
-        For each entry ``weight``, ``kind``, ``way``, and for each FPGA family what `measure` says.
+    comparisons : list of Comparison
+        One for each question.
     """
 
-    COLUMNS: ClassVar[dict[str, str]] = {
-        "weight": "weight bits",
-        "kind": "kind",
-        "way": "cell",
-        "xc7_lut": "xc7 LUT/product",
-        "xc7_ff": "xc7 FF/product",
-        "ecp5_lut": "ECP5 LUT/product",
-        "ecp5_ff": "ECP5 FF/product",
-    }
-    CONDITIONS: ClassVar[str] = (
-        f"All are weight-stationary arrays of {_CELLS} x {_CELLS} cells, with their edges, for int8 activations and K "
-        f"up to {Tiling().max_k}, without DSP blocks. A cell forms 8 products a cycle; bit_serial forms 64 of bits, "
-        "and its product is all those of its planes, which are weighted and added outside. Integers, bipolar and "
-        "codebooks of odd integers are the same bits read in different ways, equal up to a factor and a zero point, "
-        "which are outside too; ternary cells also take 1-bit weights. nf4 and pot stand for other values."
-    )
-
-    rows: list[dict[str, object]]
-
-    @property
-    def weights(self) -> list[str]:
-        """Every weight, the narrowest first."""
-        return list(dict.fromkeys(row["weight"] for row in self.rows))
-
-    def best(self, weight: str, fpga: str) -> list[dict[str, object]]:
-        """The row of each kind with the fewest LUT-equivalents, the smallest first."""
-        best: dict[str, dict[str, object]] = {}
-        for row in sorted(self.rows, key=lambda row: row[f"{fpga}_lut"]):
-            if row["weight"] == weight:
-                best.setdefault(row["kind"], row)
-        return list(best.values())
-
-    def is_smallest(self, row: Mapping[str, object], column: str) -> bool:
-        """Whether the column is of LUT-equivalents, and no other way takes fewer for that weight."""
-        fpga, _, what = column.rpartition("_")
-        return what == "lut" and row[column] == self.best(row["weight"], fpga)[0][column]
+    comparisons: list[Comparison]
 
     @property
     def summary(self) -> list[str]:
-        """A sentence for each FPGA family: which kind wins at which weight."""
-        sentences = []
-        for fpga in FPGA_FAMILIES:
-            won: dict[str, list[str]] = {}
-            for weight in self.weights:
-                kinds = [row["kind"] for row in self.best(weight, fpga) if self.is_smallest(row, f"{fpga}_lut")]
-                won.setdefault(_listed(kinds), []).append(_title(weight))
-            parts = [f"{kinds} are the smallest for {_listed(weights)} weights" for kinds, weights in won.items()]
-            sentences.append(f"On {find(fpga).title}, {'; '.join(parts)}.")
-        return sentences
-
-    @property
-    def details(self) -> list[str]:
-        """A sentence for each weight: what is the smallest, and how much more the other kinds take."""
-        sentences = []
-        for weight in self.weights:
-            parts = [self._detail(weight, fpga) for fpga in FPGA_FAMILIES]
-            sentences.append(f"{_title(weight).capitalize()} weights: {'; '.join(parts)}.")
-        return sentences
-
-    def _detail(self, weight: str, fpga: str) -> str:
-        first, *others = self.best(weight, fpga)
-        key = f"{fpga}_lut"
-        rest = [f"{row['kind']} {row[key] / first[key]:.2f} times that ({row['way']})" for row in others]
-        return ", ".join([f"on {find(fpga).title}, {first['kind']} take {first[key]:.1f} LUT ({first['way']})", *rest])
+        """The sentences of all comparisons."""
+        return [sentence for comparison in self.comparisons for sentence in comparison.summary]
 
     def to_table(self) -> dict[str, object]:
-        """Everything as plain data."""
-        return {"rows": self.rows, "summary": self.summary, "details": self.details}
+        """Everything as plain data, by the names of questions."""
+        return {comparison.question.name: comparison.to_table() for comparison in self.comparisons}
 
 
-def _title(weight: str) -> str:
-    return weight if weight == "ternary" else f"{weight}-bit"
-
-
-def _listed(items: Sequence[str]) -> str:
-    *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
+def answer(ways: Sequence[tuple[Candidate, str]], figures: Sequence[Mapping[str, float]]) -> Finding | None:
+    """What the figures that `measure` gave of every way, for both FPGA families, come to; None without any."""
+    rows: dict[Question, list[dict[str, object]]] = {}
+    for (one, operand), measured in zip(ways, figures, strict=True):
+        row = {"operand": operand, "kind": one.kind, "way": one.label(operand), **measured}
+        rows.setdefault(one.question, []).append(row)
+    comparisons = [Comparison(question=question, rows=rows[question]) for question in rows]
+    return Finding(comparisons=comparisons) if comparisons else None

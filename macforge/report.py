@@ -16,9 +16,10 @@ import numpy as np
 from fpga.families import FAMILIES
 from hw.cache import cached_json, digest, write_whole
 from hw.verilog import emit_verilog
+from macforge import peers
 from macforge.area import area, fmax_mhz
 from macforge.design import Design
-from macforge.finding import Candidate, Finding, entries, measure
+from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.product import lowered
 from macforge.tables import figure
 from macforge.verilog import tool_versions
@@ -42,7 +43,7 @@ class Report:
     rows : list of dict
         One for each design, see `COLUMNS`.
     finding : Finding or None
-        The smallest way to multiply, for each width of weights; None if it was not asked for.
+        The smallest ways to multiply; None if they were not asked for.
     tools : dict
         Versions.
     """
@@ -127,6 +128,12 @@ class Report:
             if len(row["xc7_modes"]) > 1
         ]
 
+    @property
+    def peers(self) -> list[dict[str, object]]:
+        """Figures of others beside ours, see `macforge.peers`; none if no design does the same as one of them."""
+        rows = peers.beside(peers.load_peers(), self.rows)
+        return rows if any(row["ours"] for row in rows) else []
+
 
 def make_report(
     designs: Sequence[Design],
@@ -147,7 +154,7 @@ def make_report(
     progress : callable
         Told how many of how many steps are done.
     candidates : sequence of Candidate
-        Ways to multiply, of which the smallest is found; none to leave the finding out.
+        Ways to multiply, of which the smallest are found; none to leave the finding out.
     """
     shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
     rows = [
@@ -155,12 +162,12 @@ def make_report(
         for one in designs
     ]
     ways = entries(candidates)
-    found = [{"weight": weight, "kind": one.kind, "way": one.label(weight)} for one, weight in ways]
+    figures: list[dict[str, float]] = [{} for _ in ways]
     steps = [
         *((row, _verify, design, layer) for row, design in zip(rows, designs, strict=True)),
         *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in FAMILIES),
         *((row, _fmax, design, "ecp5") for row, design in zip(rows, designs, strict=True)),
-        *((row, measure, way, family) for row, way in zip(found, ways, strict=True) for family in FAMILIES),
+        *((row, measure, way, family) for row, way in zip(figures, ways, strict=True) for family in FAMILIES),
     ]
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
     pool = ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn"))
@@ -172,8 +179,7 @@ def make_report(
     finally:
         # after an error, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
-    finding = Finding(rows=found) if found else None
-    return Report(layer=layer.name, shape=shape, rows=rows, finding=finding, tools=tool_versions())
+    return Report(layer=layer.name, shape=shape, rows=rows, finding=answer(ways, figures), tools=tool_versions())
 
 
 def write_report(report: Report, folder: str | Path) -> list[Path]:
@@ -188,7 +194,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
     paths = []
     for name in ("report.md", "report.html"):
         path = Path(folder) / name
-        write_whole(path, templates.get_template(f"{name}.j2").render(report=report))
+        write_whole(path, templates.get_template(f"{name}.j2").render(report=report, peers=peers))
         paths.append(path)
     path = Path(folder) / "report.json"
     table = {
@@ -196,6 +202,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "shape": report.shape,
         "designs": report.rows,
         "finding": report.finding.to_table() if report.finding else None,
+        "peers": report.peers,
         "tools": report.tools,
     }
     write_whole(path, json.dumps(table, indent=2) + "\n")

@@ -71,12 +71,22 @@ def test_modes_are_shown_of_designs_with_several(report):
 
 
 def test_ways_to_multiply_are_compared(report):
-    rows = report.finding.rows
-    assert [(row["weight"], row["kind"]) for row in rows] == [("1", "adders"), ("1", "tables")]
+    (finding,) = report.finding.comparisons
+    rows = finding.rows
+    assert [(row["operand"], row["kind"]) for row in rows] == [("1", "adders"), ("1", "tables")]
     assert all(row[f"{family}_{what}"] > 3 for row in rows for family in ("xc7", "ecp5") for what in ("lut", "ff"))
     for key in ("xc7_lut", "ecp5_lut"):
-        smallest = [report.finding.is_smallest(row, key) for row in rows]
+        smallest = [finding.is_smallest(row, key) for row in rows]
         assert smallest == [row[key] == min(one[key] for one in rows) for row in rows]
+
+
+def test_peers_stand_beside_designs_that_do_the_same(report):
+    beside = {row["ours"] for row in report.peers}
+    assert beside == {"w8a8_ws", None}
+    (row,) = [row for row in report.peers if row["name"] == "XtraMAC INT8"]
+    assert row["ours_xc7_lut"] == report.rows[0]["xc7_lut_per_mac"]
+    assert row["xc7_ratio"] == pytest.approx(row["ours_xc7_lut"] / 171)
+    assert replace(report, rows=[{**report.rows[0], "design": "like nobody's"}]).peers == []
 
 
 def test_files_show_them(report, tmp_path):
@@ -86,12 +96,18 @@ def test_files_show_them(report, tmp_path):
     (row,) = table["designs"]
     assert row["cycles"] == report.rows[0]["cycles"]
     assert table["finding"] == report.finding.to_table()
-    shown = [row["xc7_lut_per_mac"], row["ecp5_drain_lut_per_mac"], table["finding"]["rows"][0]["ecp5_lut"]]
+    assert table["peers"] == report.peers
+    finding = table["finding"]["weights"]
+    shown = [row["xc7_lut_per_mac"], row["ecp5_drain_lut_per_mac"], finding["rows"][0]["ecp5_lut"]]
+    shown += [row["xc7_ratio"] for row in report.peers]
     for name in ("report.md", "report.html"):
         text = (tmp_path / "new" / name).read_text()
         assert "w8a8_ws" in text
         assert all(figure(value) in text for value in shown)
-        assert table["finding"]["details"][0] in text
+        assert finding["details"][0] in text
+        assert "of 8 x 8 cells, with their edges, for K up to 4096" in text
+        assert "XtraMAC INT8" in text
+        assert "not measured in the same run" in text
         assert "yosys 0.70" in text
 
 
