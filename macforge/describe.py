@@ -3,6 +3,7 @@
 from dataflow.schedule import schedule_of
 from hw.unit import Unit
 from macforge.design import Design
+from sw_ref.float_sum import FloatSum
 
 __all__ = ["derived", "ports"]
 
@@ -19,9 +20,9 @@ def derived(design: Design) -> dict[str, object]:
         "weight_bits": pe.weight.bits,
         "row_operand_bits": pe.row_bits,
         "column_operand_bits": pe.column_bits,
-        "step_interval": [pe.term.lo, pe.term.hi],
+        "accumulator": engine.accumulator.name,
         "accumulator_bits": engine.accumulator.bits,
-        "accumulator_overflow": engine.accumulator.overflow,
+        **_integers(design),
         "cell_latency": pe.latency,
         "array_latency": engine.array.latency,
         "peak_macs_per_cycle": design.array.rows * design.array.cols * pe.lanes,
@@ -43,6 +44,14 @@ def derived(design: Design) -> dict[str, object]:
         f"cycles_256x256x{small}": schedule.cycles,
         f"utilization_256x256x{small}": round(schedule.utilization, 4),
     }
+
+
+def _integers(design: Design) -> dict[str, object]:
+    """What is known of sums that are integers."""
+    sums = design.sums
+    if isinstance(sums, FloatSum):
+        return {}
+    return {"step_interval": [design.pe.term.lo, design.pe.term.hi], "accumulator_overflow": sums.overflow}
 
 
 def ports(unit: Unit) -> list[dict[str, object]]:

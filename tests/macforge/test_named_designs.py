@@ -3,6 +3,7 @@
 import itertools
 import os
 import subprocess
+import tomllib
 from importlib import resources
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from fpga.families import FAMILIES
 from hw.verilog import emit_verilog
 from macforge import area, design_names, load_design, simulate
+from macforge.describe import derived
+from macforge.plain import to_toml
 
 CELLS = 2
 
@@ -35,6 +38,15 @@ def test_named_design_is_the_model_in_hardware(name):
     assert stalled.failure is None
     # a short product may lose nothing to them
     assert stalled.cycles >= quiet.cycles
+
+
+@pytest.mark.parametrize("name", design_names())
+def test_named_design_says_what_follows_from_it(name):
+    design = load_design(name)
+    table = tomllib.loads(to_toml({"derived": derived(design)}))["derived"]
+    assert table["module"] == design.engine.name
+    assert table["accumulator_bits"] == design.sums.bits
+    assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
 
 
 @pytest.mark.parametrize("name", design_names())
