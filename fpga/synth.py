@@ -15,6 +15,7 @@ from fpga.count import Resources, tally
 from fpga.families import Family
 from hw import yosys
 from hw.cache import cached_dir, cached_json, digest
+from hw.tools import ToolError
 
 __all__ = ["ModuleResources", "Synthesis", "map_netlist", "synthesize"]
 
@@ -139,12 +140,15 @@ def map_netlist(verilog: str, *, top: str, flow: str) -> Path:
     ValueError
         If the top is not a plain name.
     ToolError
-        If Yosys refuses the design.
+        If Yosys refuses the design, or what it has written is not whole.
     """
 
     def build(folder: Path) -> None:
         (folder / "design.v").write_text(verilog, encoding="utf-8")
         yosys.run(_script(top, flow), cwd=folder)
+        # yosys does not notice when its file is cut short
+        if not (folder / _NETLIST).read_bytes().endswith(b"}\n"):
+            raise ToolError(f"yosys: the netlist of {top} breaks off; is there room on the disk?")
 
     return cached_dir("netlist", _key(verilog, top, flow), build) / _NETLIST
 

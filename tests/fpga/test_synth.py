@@ -147,3 +147,19 @@ def test_unknown_family_is_refused():
 def test_broken_verilog_carries_yosys_own_words():
     with pytest.raises(ToolError, match=r"yosys: design\.v:1: ERROR: syntax error"):
         synthesize("module broken(", top="broken", family="ecp5")
+
+
+def test_a_netlist_that_breaks_off_is_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    run, source = yosys.run, "module broken(input a, output b); assign b = !a; endmodule"
+
+    def cut(script, *, cwd):
+        run(script, cwd=cwd)
+        netlist = cwd / "netlist.json"
+        netlist.write_bytes(netlist.read_bytes()[:300])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(yosys, "run", cut)
+        with pytest.raises(ToolError, match=r"^yosys: the netlist of broken breaks off; is there room on the disk\?$"):
+            synthesize(source, top="broken", family="xc7")
+    assert synthesize(source, top="broken", family="xc7").resources.lut == 1
