@@ -45,6 +45,11 @@ _ZERO_MEMORY = re.compile(
 _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\(\S+))$", re.MULTILINE)
 
 
+# What was emitted last, by identity: a design's Verilog is asked for to simulate it, to synthesize it and to write it.
+_KEPT = 8
+_emitted: dict[Hashable, str] = {}
+
+
 def emit_verilog(top: Unit) -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
 
@@ -56,6 +61,14 @@ def emit_verilog(top: Unit) -> str:
     hw.yosys.ToolError
         If Yosys refuses the netlist.
     """
+    text = _emitted.pop(top.identity, None) or _convert(top)
+    while len(_emitted) >= _KEPT:
+        del _emitted[next(iter(_emitted))]
+    _emitted[top.identity] = text
+    return text
+
+
+def _convert(top: Unit) -> str:
     with tempfile.TemporaryDirectory(prefix="macforge-") as folder:
         Path(folder, "design.il").write_text(emit_rtlil(top))
         yosys.run(_WRITE.format(top=top.name), cwd=folder)
