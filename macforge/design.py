@@ -126,7 +126,7 @@ class Design:
         if self.drain == DrainChoice():
             return None
         given = self.drain.accumulator
-        sums = self.sums.result if isinstance(self.sums, FloatSum) else None
+        sums = self.sums.shape if isinstance(self.sums, FloatSum) else None
         scaled = self.drain.build(Accumulator(32), sums)
         if scaled.accumulates_floats:
             return scaled

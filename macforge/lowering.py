@@ -52,7 +52,7 @@ def lower_sums(design: Design, act: np.ndarray, weight: np.ndarray) -> Lowered:
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if isinstance(design.sums, FloatSum):
-            return _scaled_floats(design.sums.result, results[0], act_q, weight_q)
+            return _scaled_floats(design.sums.shape, results[0], act_q, weight_q)
         if integers:
             # sums of integers, in units of last bits that may lie behind the point
             unit = design.pe.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb

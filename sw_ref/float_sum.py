@@ -26,28 +26,26 @@ class FloatSum(ABC):
     of both, so that its significand is from 1 to less than 4, or less than 1 if an operand's was.
     """
 
+    shape: FloatShape
+    """What `finish` makes of a code, once a column; a code is one of it, unless a class says otherwise."""
+
     @property
     @abstractmethod
     def name(self) -> str:
         """What it is, as part of module names."""
 
     @property
-    @abstractmethod
     def bits(self) -> int:
         """Width of a code."""
-
-    @property
-    @abstractmethod
-    def result(self) -> FloatShape:
-        """What `finish` makes of a code, once a column."""
+        return self.shape.bits
 
     @property
     def result_bits(self) -> int:
-        """Width of what leaves a column: a code of `result`."""
-        return self.result.bits
+        """Width of what leaves a column: a code of ``shape``."""
+        return self.shape.bits
 
     def finish(self, codes: ArrayLike) -> np.ndarray:
-        """Codes of `result`, uint32, for the codes of sums."""
+        """Codes of ``shape``, uint32, for the codes of sums."""
         return np.asarray(codes, dtype=np.uint32)
 
     @abstractmethod
@@ -99,14 +97,6 @@ class RoundedSum(FloatSum):
     def name(self) -> str:
         return shape_name(self.shape)
 
-    @property
-    def bits(self) -> int:
-        return self.shape.bits
-
-    @property
-    def result(self) -> FloatShape:
-        return self.shape
-
     def sums(self, act, weight, step, *, lowest=(_NONE, _NONE), start=0):
         total = _started(self.shape, start, act, weight)
         for k in range(act.shape[1]):
@@ -152,14 +142,6 @@ class AlignedSum(FloatSum):
     @property
     def name(self) -> str:
         return f"aligned{self.fraction}_{shape_name(self.shape)}"
-
-    @property
-    def bits(self) -> int:
-        return self.shape.bits
-
-    @property
-    def result(self) -> FloatShape:
-        return self.shape
 
     def sums(self, act, weight, step, *, lowest=(_NONE, _NONE), start=0):
         total = _started(self.shape, start, act, weight)
@@ -235,10 +217,6 @@ class PartialSum(FloatSum):
     @property
     def bits(self) -> int:
         return self.exponent + self.significand + 1
-
-    @property
-    def result(self) -> FloatShape:
-        return self.shape
 
     def sums(self, act, weight, step, *, lowest=(_NONE, _NONE), start=0):
         start = np.broadcast_to(np.asarray(start, dtype=np.int64), (act.shape[0], weight.shape[1]))

@@ -80,7 +80,7 @@ def float_gemm(
     group_size: int = 0,
     step: int = 1,
 ) -> np.ndarray:
-    """As `gemm`, with sums that are floats: codes of ``sums.result``, of finite operands.
+    """As `gemm`, with sums that are floats: codes of ``sums.shape``, of finite operands.
 
     Parameters
     ----------

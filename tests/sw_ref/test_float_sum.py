@@ -229,7 +229,7 @@ def test_partial_sums_round_once_at_the_end(sums):
     random = np.random.default_rng(5)
     act, weight = random.integers(-9, 10, (30, 20)).astype(float), random.integers(-9, 10, (20, 30)).astype(float)
     came = sums.finish(sums.sums(act, weight, 4))
-    np.testing.assert_array_equal(came, sums.result.encode(act @ weight))
+    np.testing.assert_array_equal(came, sums.shape.encode(act @ weight))
     assert came.dtype == np.uint32
 
 
@@ -254,7 +254,7 @@ def test_names_and_widths():
     assert [sums.name for sums in EVERY] == ["fp32", "aligned13_e8m13", "bf16_s16_exact", "bf16_s16_approx_1_1"]
     assert PARTIAL[2].name == "bf16_s16_approx_1_2"
     assert [sums.bits for sums in EVERY] == [32, 22, 27, 27]
-    assert [sums.result for sums in EVERY] == [FP32, FP22, BF16, BF16]
+    assert [sums.shape for sums in EVERY] == [FP32, FP22, BF16, BF16]
 
 
 @pytest.mark.parametrize(
