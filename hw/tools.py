@@ -67,7 +67,10 @@ def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str]) -> str
     if done.returncode != 0:
         log = root() / "logs" / f"{Path(command[0]).stem}-{digest(command, done.stdout)[:16]}.log"
         write_whole(log, done.stdout)
-        raise ToolError(f"{Path(command[0]).stem}: {_reason(done)} (complete log: {log})")
+        error = ToolError(f"{Path(command[0]).stem}: {_reason(done)} (complete log: {log})")
+        # for whoever cannot read this machine's files
+        error.add_note(done.stdout)
+        raise error
     return done.stdout
 
 

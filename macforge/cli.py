@@ -1,26 +1,14 @@
 """The command line: what is given, checked; what is asked, done; and one clear line if it cannot be."""
 
 import io
-import os
 import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from fpga.families import FAMILIES as FPGA_FAMILIES
 from hw.cache import write_whole
@@ -31,7 +19,11 @@ from macforge.design import Design, design_names, load_design
 from macforge.plain import to_toml
 from macforge.product import MismatchError
 from macforge.product import matmul as multiply
+from macforge.progress import at_once, progress_bar, tracked
 from macforge.simulation import simulate
+from macforge.sweep.run import run_sweep
+from macforge.sweep.spec import load_sweep
+from macforge.sweep.store import Store, as_csv
 from macforge.tables import AREA_COLUMNS, REPORT_COLUMNS, SIM_COLUMNS, print_rows
 from macforge.verilog import generate_verilog
 from pe import FAMILIES
@@ -121,7 +113,7 @@ def verilog(
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
     chosen = _chosen(designs, all_, settings)
-    for design in _progress(chosen, "writing Verilog"):
+    for design in tracked(chosen, "writing Verilog"):
         for path in generate_verilog(design).write(output):
             _out.print(str(path), highlight=False, soft_wrap=True)
 
@@ -150,7 +142,7 @@ def sim(
         raise ValueError(f"Waves must go to a file that ends in .fst or .vcd, not to {waves}")
     run = partial(simulate, m=m, n=n, k=k, seed=seed, stalls=stalls, waves=kind)
     rows = []
-    for report in _at_once(run, chosen, "simulating", jobs):
+    for report in at_once(run, chosen, "simulating", jobs):
         if waves and report.waves is not None:
             write_whole(waves, report.waves)
         rows.append(report.to_table())
@@ -182,7 +174,7 @@ def matmul(
     """Multiply two matrices of yours as a design does."""
     chosen = load_design(design, settings or ())
     operands = [_read_matrix(path, name) for path, name in ((act, "act"), (weight, "weight"))]
-    (result,) = (multiply(one, *operands, engine=engine) for one in _progress([chosen], f"multiplying ({engine})"))
+    (result,) = (multiply(one, *operands, engine=engine) for one in tracked([chosen], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     row = {
         "design": chosen.name,
@@ -213,10 +205,59 @@ def area(
     jobs = [(design, each) for design in _chosen(designs, all_, settings, cells) for each in families]
     rows = [
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
-        for design, each in _progress(jobs, "synthesizing")
+        for design, each in tracked(jobs, "synthesizing")
     ]
     table = [{**row, **mode} for row in rows for mode in row["modes"]]
     print_rows(rows if json_ else table, json_, AREA_COLUMNS)
+
+
+@app.command()
+def sweep(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="TOML file: designs, settings, families, seeds.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="SQLite file that keeps results; by default SPEC.sqlite here.")
+    ] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the table to this .csv file, too.")] = None,
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://HOST:PORT; by default processes of this machine."),
+    ] = "",
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Such processes; 0: one a processor.")] = 0,
+    retry: Annotated[bool, typer.Option("--retry", help="Compute again what failed.")] = False,
+    json_: Json = False,
+) -> None:
+    """Measure designs x settings x families x seeds, and compute only what is not recorded yet."""
+    if export is not None and export.suffix != ".csv":
+        raise ValueError(f"Table must be exported to a file that ends in .csv, not to {export}")
+    asked = load_sweep(spec)
+    path = output or Path(f"{asked.name}.sqlite")
+    with Store(path) as store:
+        with progress_bar() as bar:
+            task = bar.add_task("measuring", total=None)
+            computed = run_sweep(
+                asked,
+                store,
+                scheduler=scheduler,
+                jobs=jobs,
+                retry=retry,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        rows = store.table(asked)
+    if export is not None:
+        write_whole(export, as_csv(rows))
+    print_rows(
+        rows,
+        json_,
+        {key: title for key, title in asked.columns.items() if any(row.get(key) is not None for row in rows)},
+    )
+    _err.print(
+        f"{computed} of {len(asked.points)} points computed; results are in {path}", highlight=False, soft_wrap=True
+    )
+    failures = [
+        f"{row.label}: {shown['failed']}" for row, shown in zip(asked.rows, rows, strict=True) if shown["failed"]
+    ]
+    if failures:
+        raise ToolError(f"{len(failures)} of {len(rows)} rows failed (--retry tries again): {failures[0]}")
 
 
 @app.command()
@@ -247,7 +288,7 @@ def report(
     if weights is None and tensor is not None:
         raise ValueError(f"Tensor {tensor!r} needs --weights, the file that holds it")
     layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("measuring", total=None)
         results = make_report(
             chosen,
@@ -311,27 +352,6 @@ def _npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _bar() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=_err, transient=True, disable=not _err.is_terminal)
-
-
-def _progress(items: list, what: str) -> Iterable:
-    with _bar() as bar:
-        yield from bar.track(items, description=what)
-
-
-def _at_once(run: Callable, items: list, what: str, jobs: int) -> Iterable:
-    """``run(item)`` of each, in their order, so many at a time in processes of their own; 0 for one a processor."""
-    jobs = min(jobs or os.cpu_count() or 1, len(items))
-    if jobs == 1:
-        yield from map(run, _progress(items, what))
-        return
-    # a fresh interpreter each: what is running here has threads, which a fork would not copy
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool, _bar() as bar:
-        yield from bar.track(pool.map(run, items), total=len(items), description=what)
 
 
 def _fail(code: int, message: str) -> int:

@@ -24,6 +24,7 @@ THIRD_PARTY = {
     "amaranth": set(LAYERS) - {"sw_ref"},
     "cocotb": {"tb"},
     "cocotb_tools": {"tb"},
+    "distributed": {"macforge"},
     "jinja2": {"macforge"},
     "numpy": set(LAYERS),
     "platformdirs": {"hw"},

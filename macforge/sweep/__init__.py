@@ -1,0 +1,1 @@
+"""Sweeps: designs x settings x families x seeds, measured once each and kept in a file."""
