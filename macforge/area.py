@@ -1,14 +1,13 @@
 """What a design costs on an FPGA, next to the plain multiply-accumulate of its operands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from fpga.baseline import baseline
 from fpga.count import Resources
 from fpga.families import find
 from fpga.synth import synthesize
-from fpga.timing import place_and_route
+from fpga.timing import Timing, measure_timing, place_and_route
 from hw.verilog import emit_verilog
 from macforge.design import Design
 from pe.base import Mode
@@ -16,7 +15,7 @@ from sw_ref.formats import Format, Int
 
 __all__ = ["AreaReport", "ModeArea", "area", "fmax_mhz", "plain_integer"]
 
-_KINDS = ("lut", "ff", "dsp", "bram")
+_KINDS = ("size", "lut", "ff", "dsp", "bram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,16 @@ class ModeArea:
     baseline: Resources
 
     @property
+    def size_per_mac(self) -> float:
+        """Size of the array, in the family's unit, for each product a cycle."""
+        return self.array.size / self.macs
+
+    @property
+    def drain_size_per_mac(self) -> float | None:
+        """Size of the drain edge for each product a cycle of the array."""
+        return self.drain.size / self.macs if self.drain is not None else None
+
+    @property
     def lut_per_mac(self) -> float:
         """LUT-equivalents of the array for each product a cycle."""
         return self.array.lut / self.macs
@@ -55,8 +64,8 @@ class ModeArea:
 
     @property
     def ratio(self) -> float:
-        """`lut_per_mac` over that of the baseline."""
-        return self.lut_per_mac / self.baseline.lut
+        """`size_per_mac` over that of the baseline."""
+        return self.size_per_mac / self.baseline.size
 
     def to_table(self) -> dict[str, object]:
         """Everything as plain data."""
@@ -64,7 +73,9 @@ class ModeArea:
             "product": f"{self.mode.act.name} x {self.mode.weight.name}",
             "macs_per_cycle": self.macs,
             **{f"{kind}_per_mac": getattr(self.array, kind) / self.macs for kind in _KINDS},
+            "drain_size_per_mac": self.drain_size_per_mac,
             "drain_lut_per_mac": self.drain_lut_per_mac,
+            "baseline_size": self.baseline.size,
             "baseline_lut": self.baseline.lut,
             "baseline_ff": self.baseline.ff,
             "lut_ratio": self.ratio,
@@ -89,8 +100,8 @@ class AreaReport:
         Of the whole array.
     drain : Resources or None
         Of the drain edge, synthesized by itself; None if there is none, and sums are the results.
-    fmax_mhz : dict of int to float
-        Fmax of the array by place and route, for each seed; empty if there is none.
+    timing : Timing
+        Of the array: Fmax for each seed, or logic levels if there is no place and route.
     flow : str
         What was run.
     """
@@ -102,7 +113,7 @@ class AreaReport:
     modes: tuple[ModeArea, ...]
     resources: Resources
     drain: Resources | None
-    fmax_mhz: Mapping[int, float]
+    timing: Timing
     flow: str
 
     @property
@@ -140,16 +151,12 @@ class AreaReport:
         """LUT-equivalents of the drain edge for each column."""
         return self.drain.lut / self.cols if self.drain is not None else None
 
-    @property
-    def median_fmax_mhz(self) -> float | None:
-        """Median over the seeds; None without place and route."""
-        return median(self.fmax_mhz.values()) if self.fmax_mhz else None
-
     def to_table(self) -> dict[str, object]:
         """Everything as plain data."""
         return {
             "design": self.design,
             "family": self.family,
+            "unit": find(self.family).unit,
             "rows": self.rows,
             "cols": self.cols,
             **{kind: getattr(self.resources, kind) for kind in _KINDS},
@@ -157,8 +164,11 @@ class AreaReport:
             "modes": [each.to_table() for each in self.modes],
             **{f"drain_{kind}": getattr(self.drain, kind) if self.drain is not None else None for kind in _KINDS},
             "drain_lut_per_col": self.drain_lut_per_col,
-            "fmax_mhz": self.median_fmax_mhz,
-            "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.fmax_mhz.items()},
+            "fmax_mhz": self.timing.median_mhz,
+            "fmax_spread_mhz": self.timing.spread_mhz,
+            "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.timing.fmax_mhz.items()},
+            "levels": self.timing.levels,
+            "level_cells": self.timing.path_cells,
             "flow": self.flow,
         }
 
@@ -170,9 +180,9 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
     ----------
     design : Design
     family : str
-        A key of `fpga.families.FAMILIES`.
+        A key of `fpga.families.FAMILIES`, or the path of a Liberty file.
     seeds : sequence of int
-        As `fmax_mhz` takes them.
+        Seeds of place and route, if there is any for the family; none to leave it out.
     """
     engine = design.engine
     parts = [
@@ -180,6 +190,8 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
         for unit in (engine.array, engine.edge)
         if unit is not None
     ]
+    verilog = emit_verilog(engine.array)
+    timing = measure_timing(verilog, top=engine.array.name, family=family, seeds=tuple(seeds), dsp=_has_dsp(design))
     array = parts[0].resources
     drain = parts[1].resources if engine.edge is not None else None
     modes = [
@@ -200,7 +212,7 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
         modes=tuple(modes),
         resources=array,
         drain=drain,
-        fmax_mhz=fmax_mhz(design, family=family, seeds=seeds),
+        timing=timing,
         flow=parts[0].flow,
     )
 

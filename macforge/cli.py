@@ -11,9 +11,11 @@ import typer
 from rich.console import Console
 
 from fpga.families import FAMILIES as FPGA_FAMILIES
+from fpga.families import find
 from hw.cache import write_whole
 from hw.tools import ToolError
 from macforge.area import area as measure_area
+from macforge.comparison import COMPARED
 from macforge.describe import derived
 from macforge.design import Design, design_names, load_design
 from macforge.plain import to_toml
@@ -192,16 +194,18 @@ def matmul(
 def area(
     designs: DesignNames = None,
     all_: All = False,
-    family: Annotated[str, typer.Option(help=f"{', '.join(FPGA_FAMILIES)}, or all.")] = "all",
+    family: Annotated[
+        str, typer.Option(metavar="NAMES", help=f"{', '.join(FPGA_FAMILIES)}, a Liberty file (.lib), or all.")
+    ] = ",".join(COMPARED),
     seeds: Annotated[int, typer.Option(min=0, help="Place and route this often; 0: not at all.")] = 3,
     settings: Settings = None,
     cells: Cells = None,
     json_: Json = False,
 ) -> None:
     """Synthesize the arrays of designs, without their operand buffers, and count what they and their drains take."""
-    families = list(FPGA_FAMILIES) if family == "all" else [family]
-    if family != "all" and family not in FPGA_FAMILIES:
-        raise ValueError(f"Family must be one of {', '.join(FPGA_FAMILIES)} or all, not {family!r}")
+    families = list(FPGA_FAMILIES) if family == "all" else family.split(",")
+    for each in families:
+        find(each)
     jobs = [(design, each) for design in _chosen(designs, all_, settings, cells) for each in families]
     rows = [
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dataflow.engine import Tiling
-from fpga.families import FAMILIES, find
+from fpga.families import find
 
-__all__ = ["Comparison", "Question"]
+__all__ = ["COMPARED", "Comparison", "Question"]
+
+COMPARED = ("xc7", "ecp5")
+"""FPGA families that candidates are compared on: look-up tables of six inputs, and of four."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +95,7 @@ class Comparison:
     def summary(self) -> list[str]:
         """A sentence for each FPGA family: which kind wins at which operand."""
         sentences = []
-        for fpga in FAMILIES:
+        for fpga in COMPARED:
             won: dict[str, list[str]] = {}
             for operand in self.operands:
                 kinds = [row["kind"] for row in self.best(operand, fpga) if self.is_smallest(row, f"{fpga}_lut")]
@@ -110,7 +113,7 @@ class Comparison:
         sentences = []
         for operand in self.operands:
             title = f"{self.question.operands[operand]} {self.question.noun}"
-            parts = [self._detail(operand, fpga) for fpga in FAMILIES]
+            parts = [self._detail(operand, fpga) for fpga in COMPARED]
             sentences.append(f"{title[0].upper()}{title[1:]}: {'; '.join(parts)}.")
         return sentences
 

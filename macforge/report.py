@@ -13,11 +13,11 @@ from typing import ClassVar
 import jinja2
 import numpy as np
 
-from fpga.families import FAMILIES
 from hw.cache import cached_json, digest, write_whole
 from hw.verilog import emit_verilog
 from macforge import peers
 from macforge.area import area, fmax_mhz
+from macforge.comparison import COMPARED
 from macforge.design import Design
 from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.product import lowered
@@ -119,12 +119,12 @@ class Report:
                 "products": modes[0]["macs_per_cycle"],
                 **{
                     f"{family}_{key}": mode[key]
-                    for family, mode in zip(FAMILIES, modes, strict=True)
+                    for family, mode in zip(COMPARED, modes, strict=True)
                     for key in figures
                 },
             }
             for row in self.rows
-            for modes in zip(*(row[f"{family}_modes"] for family in FAMILIES), strict=True)
+            for modes in zip(*(row[f"{family}_modes"] for family in COMPARED), strict=True)
             if len(row["xc7_modes"]) > 1
         ]
 
@@ -165,9 +165,9 @@ def make_report(
     figures: list[dict[str, float]] = [{} for _ in ways]
     steps = [
         *((row, _verify, design, layer) for row, design in zip(rows, designs, strict=True)),
-        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in FAMILIES),
+        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in COMPARED),
         *((row, _fmax, design, "ecp5") for row, design in zip(rows, designs, strict=True)),
-        *((row, measure, way, family) for row, way in zip(figures, ways, strict=True) for family in FAMILIES),
+        *((row, measure, way, family) for row, way in zip(figures, ways, strict=True) for family in COMPARED),
     ]
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
     pool = ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn"))

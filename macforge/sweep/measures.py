@@ -58,7 +58,7 @@ class Measurement:
 
 def _area(design: Design, *, family: str) -> dict[str, object]:
     table = area(design, family=family, seeds=()).to_table()
-    left_out = ("design", "family", "fmax_mhz", "fmax_mhz_by_seed")
+    left_out = ("design", "family", "fmax_mhz", "fmax_spread_mhz", "fmax_mhz_by_seed")
     return {key: value for key, value in table.items() if key not in left_out}
 
 
@@ -79,6 +79,15 @@ def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stall
     return {key: getattr(report, key) for key in kept}
 
 
+def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, object]:
+    # the model's packages are an extra, which other measurements do without
+    from macforge.accuracy import accuracy
+
+    table = accuracy(design, sentences=sentences).to_table()
+    del table["design"]
+    return table
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "area": Measurement(
         function=_area,
@@ -93,5 +102,9 @@ MEASUREMENTS: dict[str, Measurement] = {
     "fmax": Measurement(function=_fmax, columns={"mhz": "MHz"}, routed=True),
     "schedule": Measurement(function=_schedule, columns={"cycles": "cycles", "utilization": "use"}),
     "sim": Measurement(function=_sim, columns={"cycles": "simulated", "predicted_cycles": "predicted"}),
+    "accuracy": Measurement(
+        function=_accuracy,
+        columns={"cosine_mean": "cosine", "cosine_min": "least", "sqnr_db": "SQNR dB"},
+    ),
 }
 """Every kind of figures, by its name."""

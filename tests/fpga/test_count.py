@@ -4,6 +4,7 @@ import pytest
 
 from fpga import families
 from fpga.count import Resources, count, tally
+from fpga.families import FAMILIES
 
 BLACKBOX = {"attributes": {"blackbox": "00000000000000000000000000000001"}, "cells": {}}
 
@@ -45,6 +46,30 @@ ARRAY = netlist(
         ("xc7", [("FDRE", 4), ("FDSE", 3), ("FDCE", 2), ("FDPE", 1), ("LDCE", 1)], {"ff": 11}),
         ("xc7", [("DSP48E1", 2), ("RAMB18E1", 3), ("RAMB36E1", 2)], {"dsp": 2, "bram": 3.5}),
         ("xc7", [("IBUF", 8), ("OBUF", 8), ("BUFG", 1)], {}),
+        (
+            "xcup",
+            [("LUT6", 5), ("LUT2", 1), ("CARRY4", 2), ("CARRY8", 1), ("MUXF9", 1), ("FDRE", 3)],
+            {"lut": 6, "ff": 3},
+        ),
+        ("xcup", [("SRL16E", 1), ("RAM64X1S", 1), ("RAM32M", 1), ("RAM32M16", 1), ("RAM64M8", 2)], {"lut": 30}),
+        ("xcup", [("DSP48E2", 3), ("RAMB18E2", 1), ("RAMB36E2", 2), ("BUFG", 1)], {"dsp": 3, "bram": 2.5}),
+        ("nexus", [("LUT4", 7), ("INV", 1), ("CCU2", 4), ("WIDEFN9", 3), ("DPR16X4", 1)], {"lut": 28}),
+        ("nexus", [("FD1P3BX", 1), ("FD1P3DX", 2), ("FD1P3IX", 3), ("FD1P3JX", 4), ("VHI", 1), ("VLO", 1)], {"ff": 10}),
+        ("nexus", [("MULT9X9", 2), ("MULT18X18", 1), ("MULTADDSUB18X18", 1), ("MULT36X36", 1)], {"dsp": 7}),
+        ("nexus", [("DP16K", 1), ("PDP16K", 2), ("PDPSC16K", 1), ("IB", 8), ("OB", 8)], {"bram": 4}),
+        ("ice40", [("SB_LUT4", 9), ("SB_CARRY", 8), ("SB_GB", 1), ("SB_IO", 4)], {"lut": 9}),
+        ("ice40", [("SB_DFF", 1), ("SB_DFFE", 2), ("SB_DFFESR", 3), ("SB_DFFNSS", 4)], {"ff": 10}),
+        ("ice40", [("SB_MAC16", 2), ("SB_RAM40_4K", 1), ("SB_RAM40_4KNW", 2)], {"dsp": 2, "bram": 3}),
+        ("gowin", [(f"LUT{inputs}", inputs) for inputs in range(1, 5)], {"lut": 10}),
+        ("gowin", [("ALU", 8), ("INV", 1), ("MUX2_LUT5", 2), ("MUX2_LUT8", 1), ("GND", 1), ("VCC", 1)], {"lut": 9}),
+        ("gowin", [("DFF", 1), ("DFFRE", 2), ("DFFNPE", 3), ("DLCE", 1), ("RAM16SDP4", 2)], {"ff": 7, "lut": 16}),
+        (
+            "gowin",
+            [("MULT9X9", 1), ("MULT18X18", 2), ("MULT36X36", 1), ("SDPB", 2), ("DPX9B", 1)],
+            {"dsp": 6.5, "bram": 3},
+        ),
+        ("cmos", [("$_NOT_", 1), ("$_NAND_", 2), ("$_AOI3_", 3), ("$_OAI4_", 4), ("$_NMUX_", 5)], {"area": 110}),
+        ("cmos", [("$_XOR_", 1), ("$_MUX_", 1), ("$_DFF_P_", 3)], {"area": 72, "ff": 3}),
     ],
 )
 def test_flat_netlist(family, cells, expected):
@@ -72,7 +97,14 @@ def test_count_starts_at_any_module():
     assert count(ARRAY, families.find("ecp5"), top="row").lut == 2 + 4 * (10 + 5)
 
 
-@pytest.mark.parametrize("family", ["ecp5", "xc7"])
+@pytest.mark.parametrize(
+    ("resources", "size"), [(Resources(lut=3, ff=9), 3), (Resources(area=2.5, ff=1), 2.5), (Resources(), 0)]
+)
+def test_size_is_in_luts_or_else_an_area(resources, size):
+    assert resources.size == size
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_unknown_primitive_below_the_top_is_refused(family):
     design = netlist(top=[("inner", 1)], inner=[("$print", 1)])
     message = rf"^Primitive must be one with a counting rule for {family}, not '[$]print'$"
@@ -92,9 +124,10 @@ def test_recursion_is_refused():
 
 
 def test_resources_add_and_multiply():
-    one = Resources(lut=2, ff=1, bram=0.5, cells={"LUT4": 2, "RAMB18E1": 1})
+    one = Resources(lut=2, area=1.5, ff=1, bram=0.5, cells={"LUT4": 2, "RAMB18E1": 1})
     other = Resources(dsp=1, cells={"DSP48E1": 1})
-    assert one + other == Resources(lut=2, ff=1, dsp=1, bram=0.5, cells={"DSP48E1": 1, "LUT4": 2, "RAMB18E1": 1})
+    cells = {"DSP48E1": 1, "LUT4": 2, "RAMB18E1": 1}
+    assert one + other == Resources(lut=2, area=1.5, ff=1, dsp=1, bram=0.5, cells=cells)
     assert 3 * one == one * 3 == one + one + one
     assert sum([one, other], Resources()) == one + other
 

@@ -1,8 +1,9 @@
-"""Clock frequencies come per seed, from register to register, and only where open tools exist."""
+"""Clock frequencies come per seed, from register to register, and only where open tools exist; else logic levels."""
 
 import pytest
 
-from fpga.timing import Timing, place_and_route
+from fpga.families import FAMILIES
+from fpga.timing import Timing, logic_levels, measure_timing, place_and_route
 from hw import tools
 
 ADDER = """
@@ -12,6 +13,24 @@ module adder(input clk, input [7:0] a, input [7:0] b, output reg [7:0] sum);
     a_q <= a;
     b_q <= b;
     sum <= a_q + b_q;
+  end
+endmodule
+"""
+# Two adders of 8 bits in a row, which makes two carry chains, in modules of their own.
+CHAINS = """
+module add(input [7:0] a, input [7:0] b, output [7:0] sum);
+  assign sum = a + b;
+endmodule
+module chains(input clk, input [7:0] a, input [7:0] b, input [7:0] c, output reg [7:0] sum);
+  reg [7:0] a_q, b_q, c_q;
+  wire [7:0] ab, abc;
+  add first(.a(a_q), .b(b_q), .sum(ab));
+  add second(.a({ab[0], ab[7:1]}), .b(c_q), .sum(abc));
+  always @(posedge clk) begin
+    a_q <= a;
+    b_q <= b;
+    c_q <= c;
+    sum <= abc;
   end
 endmodule
 """
@@ -26,9 +45,49 @@ def test_each_seed_has_its_frequency():
     assert result.median_mhz == sorted(result.fmax_mhz.values())[1]
 
 
-def test_median_of_an_even_number_of_seeds():
-    fmax_mhz = {1: 100.0, 2: 130.0, 3: 110.0, 4: 90.0}
-    assert Timing(top="t", family="ecp5", tool="nextpnr", fmax_mhz=fmax_mhz).median_mhz == 105.0
+@pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.has_pnr])
+def test_every_tool_routes_a_design_without_pins(family):
+    result = measure_timing(CHAINS, top="chains", family=family)
+    assert (result.family, result.kind, result.tool) == (family, "Fmax", "nextpnr 0.11.1")
+    assert list(result.fmax_mhz) == [1]
+    assert 50 < result.median_mhz < 1000
+    assert result.path == logic_levels(CHAINS, top="chains", family=family).path
+
+
+@pytest.mark.parametrize(
+    ("fmax_mhz", "median", "spread"),
+    [
+        ({1: 100.0, 2: 130.0, 3: 110.0, 4: 90.0}, 105.0, (90.0, 130.0)),
+        ({3: 70.0}, 70.0, (70.0, 70.0)),
+        ({}, None, None),
+    ],
+)
+def test_median_and_spread_are_over_the_seeds(fmax_mhz, median, spread):
+    result = Timing(top="t", family="ecp5", tool="nextpnr", path=("LUT4",), fmax_mhz=fmax_mhz)
+    assert (result.median_mhz, result.spread_mhz) == (median, spread)
+    assert result.kind == ("Fmax" if fmax_mhz else "logic levels")
+
+
+@pytest.mark.parametrize(
+    ("family", "cells"),
+    [
+        # Bit 4 of one sum, out of the second cell of 4 bits, is bit 3 of the next one's operand, at its first cell.
+        ("xc7", {"LUT2": 2, "CARRY4": 2 + 2}),
+        # Bit 2, out of the second cell of 2 bits, goes on at the first of four.
+        ("ecp5", {"CCU2C": 2 + 4}),
+    ],
+)
+def test_levels_are_those_of_both_chains(family, cells):
+    result = measure_timing(CHAINS, top="chains", family=family, seeds=())
+    assert (result.top, result.family, result.kind, result.tool) == ("chains", family, "logic levels", "yosys 0.70")
+    assert (result.path_cells, result.levels) == (cells, sum(cells.values()))
+    assert result.median_mhz is None
+
+
+def test_a_family_without_place_and_route_gives_levels_whatever_the_seeds():
+    assert measure_timing(ADDER, top="adder", family="cmos", seeds=(1, 2)) == logic_levels(
+        ADDER, top="adder", family="cmos"
+    )
 
 
 def test_a_seed_gives_the_same_frequency_again_and_is_run_once(tmp_path, monkeypatch):
@@ -60,7 +119,9 @@ def test_the_clock_may_have_another_name():
 
 
 def test_a_family_without_open_place_and_route_is_refused():
-    with pytest.raises(ValueError, match=r"^Family must be one with open place and route \(ecp5\), not 'xc7'$"):
+    with pytest.raises(
+        ValueError, match=r"^Family must be one with open place and route \(ecp5, gowin, ice40, nexus\), not 'xc7'$"
+    ):
         place_and_route(ADDER, top="adder", family="xc7")
 
 

@@ -31,7 +31,7 @@ def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, t
     assert list(flat["modules"]).count(array.name) == 1
     flattened = count(flat, families.find(family), top=array.name)
     assert mapped.resources == flattened
-    assert flattened.lut > 15 * 20
+    assert flattened.size > 15 * 20
 
 
 def test_per_mac_figures_count_lanes():

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -237,10 +238,22 @@ class TestArea:
         assert row["dsp"] == 6
         assert row["fmax_mhz"] is None
 
+    def test_standard_cells(self, macforge, small):
+        cells = Path(__file__).parent.parent / "fpga" / "tiny.lib"
+        code, out, _ = macforge("area", "w4a4_os", "--family", cells, "--json", *small)
+        (row,) = json.loads(out)
+        assert code == 0
+        assert (row["unit"], row["lut"], row["fmax_mhz"]) == ("area", 0, None)
+        assert row["lut_ratio"] == row["size_per_mac"] / row["baseline_size"] > 0.3
+        assert row["levels"] == sum(row["level_cells"].values()) > 5
+
     def test_wrong_family(self, macforge):
         code, _, error = macforge("area", "w4a8_os", "--family", "virtex")
         assert code == 2
-        assert one_line(error) == "Family must be one of xc7, ecp5 or all, not 'virtex'"
+        assert (
+            one_line(error)
+            == "Family must be one of cmos, ecp5, gowin, ice40, nexus, xc7, xcup, or a Liberty file (.lib), not 'virtex'"
+        )
 
 
 class TestReport:

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fpga.families import FAMILIES
 from macforge.area import area
-from macforge.comparison import Comparison, Question
+from macforge.comparison import COMPARED, Comparison, Question
 from macforge.finding import Candidate, answer, entries, measure
 
 QUESTION = Question(
@@ -44,7 +43,7 @@ def test_every_candidate_is_a_design_for_every_family():
     for one, weight in pairs:
         # as many products a cell, but for planes of bits, of which 8 make an activation
         products = 8 / int(weight) if one.act == "uint1" else 8
-        for fpga in FAMILIES:
+        for fpga in COMPARED:
             design = one.design(weight, fpga)
             assert design.pe.modes[0].lanes == one.steps(weight) * products
             assert design.weight == one.weights[weight]
@@ -56,7 +55,7 @@ def test_forms_have_the_same_operands_and_sums():
     assert len({(one.label(operand), operand) for one, operand in pairs}) == len(pairs)
     terms = {}
     for one, operand in pairs:
-        for fpga in FAMILIES:
+        for fpga in COMPARED:
             design = one.design(operand, fpga)
             assert design.act == design.weight == one.weights[operand]
             assert (design.array.rows, design.array.cols, design.lanes) == (4, 4, 4)

@@ -70,7 +70,7 @@ def test_named_design_is_clean_under_lint(name, tmp_path):
 def test_named_design_is_synthesized(name, family):
     report = area(small(name), family=family, seeds=())
     assert report.macs == CELLS * CELLS * report.products
-    assert report.resources.lut > 10
+    assert report.resources.size > 10
     assert report.resources.dsp == 0
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from dataflow.schedule import schedule_of
 from fpga.families import FAMILIES
+from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
 from macforge.design import load_design
 from macforge.product import MismatchError
@@ -26,6 +27,7 @@ def test_what_they_depend_on():
         "fmax": (("family", "seed"), {}),
         "schedule": ((), {"m": 256, "n": 256, "k": 256}),
         "sim": (("seed",), {"m": 0, "n": 0, "k": 0, "stalls": 0.0}),
+        "accuracy": ((), {"sentences": 0}),
     }
     assert [name for name in FAMILIES if MEASUREMENTS["fmax"].fits(name)] == [
         name for name, family in FAMILIES.items() if family.has_pnr
@@ -34,7 +36,13 @@ def test_what_they_depend_on():
 
 def test_area():
     figures, report = measure("area", family="xc7"), area(SMALL, family="xc7", seeds=())
-    assert set(figures) == set(report.to_table()) - {"design", "family", "fmax_mhz", "fmax_mhz_by_seed"}
+    assert set(figures) == set(report.to_table()) - {
+        "design",
+        "family",
+        "fmax_mhz",
+        "fmax_spread_mhz",
+        "fmax_mhz_by_seed",
+    }
     assert (figures["lut"], figures["lut_ratio"]) == (report.resources.lut, report.ratio)
 
 
@@ -55,6 +63,12 @@ def test_sim():
     figures = measure("sim", seed=3, m=5, k=9)
     assert (figures["m"], figures["n"], figures["k"]) == (5, 5, 9)
     assert figures["cycles"] == figures["predicted_cycles"] == schedule_of(SMALL.engine, m=5, n=5, k=9).cycles
+
+
+def test_accuracy():
+    figures, report = measure("accuracy", sentences=1), accuracy(SMALL, sentences=1)
+    assert figures == {key: value for key, value in report.to_table().items() if key != "design"}
+    assert set(MEASUREMENTS["accuracy"].columns) < set(figures)
 
 
 def test_difference_from_the_model_is_no_figure(monkeypatch):

@@ -1,0 +1,49 @@
+"""The families that designs are mapped to: a data file for each, and any library of standard cells."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from fpga.families.family import Cost, Family, PlaceAndRoute
+from fpga.families.liberty import read_liberty
+
+__all__ = ["FAMILIES", "Cost", "Family", "PlaceAndRoute", "find"]
+
+
+def _load() -> dict[str, Family]:
+    """A family for each data file beside this module, by the file's name."""
+    texts = {
+        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+        for file in resources.files(__name__).iterdir()
+        if file.name.endswith(".toml")
+    }
+    return {name: Family.from_table(name, tomllib.loads(texts[name])) for name in sorted(texts)}
+
+
+FAMILIES: Mapping[str, Family] = _load()
+"""Every family, by its short name."""
+
+
+def find(name: str) -> Family:
+    """The family of that short name, or of the standard cells in a Liberty file.
+
+    Parameters
+    ----------
+    name
+        A key of `FAMILIES`, or the path of a ``.lib`` file.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or the file holds no cell that has an area.
+    ToolError
+        If Yosys cannot read the file.
+    """
+    if name.endswith(".lib"):
+        return read_liberty(Path(name))
+    if name not in FAMILIES:
+        raise ValueError(f"Family must be one of {', '.join(FAMILIES)}, or a Liberty file (.lib), not {name!r}")
+    return FAMILIES[name]
