@@ -40,7 +40,7 @@ class _Values(Unit):
         elif isinstance(self.act, Bipolar):
             value = Number(code) + Number(code) + Number.constant(interval.lo)
         else:
-            decode = place(m, f"decode_{lane}", Decode(form=self.act))
+            decode = place(m, f"decode_{lane}", Decode(form=self.act, registered=False))
             m.d.comb += decode.code.eq(code)
             value = Number(decode.integer, interval)
         return Number(Mux(self.mask[lane], value.value, 0), interval | 0)

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from dataflow.edge import deskewed, edge_latency, place_edges
 from dataflow.mesh import Band, Cells, MeshRow, Shape, Tile, place_bands
 from hw.delay import delayed
+from hw.halves import Halved
 from hw.narrow import keep
 from hw.number import Number, assign
 from hw.unit import Unit, place
 from pe.base import PE
+from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator, bits_for
 
 __all__ = ["WeightStationaryArray", "WeightStationaryCell", "WeightStationaryCells"]
+
+# Bits of the longest carry chain that leaves a cycle short.
+_LONG = 96
 
 
 class WeightStationaryCell(Unit):
@@ -91,12 +96,13 @@ class WeightStationaryCells(Cells):
         """Partial sum of one column.
 
         Wide enough for every row; but never wider than the accumulator that it ends in, unless that saturates,
-        since the low bits of a sum depend on low bits alone.
+        since the low bits of a sum depend on low bits alone. Those of many bits come in halves, where cells can do so.
         """
         bits = bits_for(self.pe.term, self.shape.rows)
         if self.accumulator.overflow != "saturate":
             bits = min(bits, self.accumulator.bits)
-        return Accumulator(bits, "wrap")
+        long = bits > _LONG and isinstance(self.pe, Pipelined) and self.pe.halves
+        return (Halved if long else Accumulator)(bits, "wrap")
 
     @property
     def control_bits(self) -> int:
@@ -132,25 +138,42 @@ class WeightStationaryCells(Cells):
 
 
 class _Accumulate(Unit):
-    """One column's edge: ``sum = base + psum``, kept as the accumulator says, in a register."""
+    """One column's edge: ``sum = base + psum``, kept as the accumulator says, in a register.
+
+    Sums of many bits take two cycles, one for each half of the carry chain; `latency` tells.
+    """
 
     def __init__(self, *, psum: Accumulator, accumulator: Accumulator) -> None:
         self.psum_format = psum
         self.accumulator = accumulator
+        self.latency = 1 if max(psum.bits, accumulator.bits) <= _LONG else 2
         super().__init__({"psum": In(psum.bits), "base": In(accumulator.bits), "sum": Out(accumulator.bits)})
 
     @property
     def name(self) -> str:
         suffix = "_sat" if self.accumulator.overflow == "saturate" else ""
-        return f"accumulate_{self.psum_format.bits}_{self.accumulator.bits}{suffix}"
+        halves = "_halves" if isinstance(self.psum_format, Halved) else ""
+        return f"accumulate_{self.psum_format.bits}_{self.accumulator.bits}{suffix}{halves}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         total = Signal(self.accumulator.bits, reset_less=True)
-        sums = Number(self.base.as_signed()) + Number(self.psum.as_signed())
+        base, psum = Number(self.base.as_signed()), Number(self.psum.as_signed())
+        sums = base + psum if self.latency == 1 else self._in_halves(m, base, psum)
         m.d.sync += assign(total.as_signed(), keep(sums, self.accumulator))
         m.d.comb += self.sum.eq(total)
         return m
+
+    def _in_halves(self, m: Module, base: Number, psum: Number) -> Number:
+        """The sum of one cycle ago: the low half was added then, the high one is now."""
+        bits, low = max(len(base.value), len(psum.value)), self.psum_format.bits // 2
+        x, y = Signal(signed(bits), name="wide_base"), Signal(signed(bits), name="wide_psum")
+        m.d.comb += [assign(x, base), assign(y, psum)]
+        lower = delayed(m, x[:low] + y[:low], 1, name="lower")
+        late = int(not isinstance(self.psum_format, Halved))
+        rest = delayed(m, x[low:], 1, name="base_rest"), delayed(m, y[low:], late, name="psum_rest")
+        higher = Number(rest[0].as_signed()) + Number(rest[1].as_signed()) + Number(lower[-1])
+        return Number(Cat(lower[:-1], higher.value).as_signed(), base.interval + psum.interval)
 
 
 class WeightStationaryArray(Unit):
@@ -159,7 +182,7 @@ class WeightStationaryArray(Unit):
     The block is ``rows * lanes`` deep (K) and ``cols`` wide (N). In a cycle with ``load[r]`` high, ``weight`` goes to
     row ``r`` of the next block. A cycle with ``swap`` high makes the next block the one in use for the activations of
     the following cycles; loading may go on in that same cycle. Each cycle takes one vector ``act``; `latency` cycles
-    later its product with the block comes out, added to the ``base`` of one cycle before:
+    later its product with the block comes out, added to the ``base`` of `sum_latency` cycles before:
 
         result[n] = base[n] + sum over r, lane of act[r, lane] * weight[r, lane, n]
 
@@ -187,6 +210,7 @@ class WeightStationaryArray(Unit):
         self.accumulator = accumulator
         self.cells = WeightStationaryCells(pe=pe, shape=shape, accumulator=accumulator)
         self._edge = edge_latency(pe, masked=True)
+        self._accumulate = _Accumulate(psum=self.cells.psum, accumulator=accumulator)
         super().__init__(
             {
                 "act": In(shape.rows * pe.row_code_bits),
@@ -205,9 +229,15 @@ class WeightStationaryArray(Unit):
         return f"{self.pe.name_with(self.accumulator)}_ws_{self.shape.name}"
 
     @property
+    def sum_latency(self) -> int:
+        """Cycles from a base to its result: 2 for sums of more than 96 bits, else 1."""
+        return self._accumulate.latency
+
+    @property
     def latency(self) -> int:
         """Cycles from a vector of activations to its result."""
-        return 1 + self._edge + self.pe.latency + self.shape.mesh_rows + self.shape.mesh_cols
+        cells = self.pe.latency + self.shape.mesh_rows + self.shape.mesh_cols - 1
+        return 1 + self._edge + cells + self.sum_latency
 
     def circuit(self, platform: object) -> Module:
         m = Module()

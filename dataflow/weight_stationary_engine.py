@@ -16,8 +16,8 @@ from sw_ref.float_sum import FloatSum
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
-SUM_TURNAROUND = 3
-"""Cycles from reading a sum of the panel to when it can be read again, with the next block added."""
+SUM_TURNAROUND = 2
+"""Cycles from reading a sum of the panel to when it can be read again, without those of adding the next block."""
 
 
 class WeightStationaryEngine(Engine):
@@ -49,7 +49,7 @@ class WeightStationaryEngine(Engine):
 
     @property
     def group_cycles(self) -> int:
-        return max(SUM_TURNAROUND, self.turnaround)
+        return max(SUM_TURNAROUND + self.array.sum_latency, self.turnaround)
 
     @property
     def _by_row(self) -> bool:
@@ -201,8 +201,9 @@ class WeightStationaryEngine(Engine):
         bases = Cat(array.base, base_row_sum, base_invalid)
         m.submodules.sums = memory = Memory(shape=len(bases), depth=self.panel_rows, init=[])
         write, read = memory.write_port(), memory.read_port()
-        # the array takes the base one cycle before it gives the result; the memory takes one more to find it
-        token = token.shape()(delayed(m, token.as_value(), array.latency - 1, name="token", init=0))
+        # the array takes the base some cycles before it gives the result; the memory takes one more to find it
+        token = token.shape()(delayed(m, token.as_value(), array.latency - array.sum_latency, name="token", init=0))
+        done = 1 + array.sum_latency
         row = Signal.like(read.addr, name="sum_row")
         m.d.comb += read.addr.eq(Mux(token.first_row, 0, row + 1))
         with m.If(token.valid):
@@ -212,14 +213,14 @@ class WeightStationaryEngine(Engine):
         m.d.comb += bases.eq(Mux(starts_group, 0, read.data))
 
         m.d.comb += [
-            write.addr.eq(delayed(m, read.addr, 2, name="write_row")),
+            write.addr.eq(delayed(m, read.addr, done, name="write_row")),
             write.data.eq(Cat(array.result, row_sum, invalid)),
-            write.en.eq(delayed(m, token.valid & ~token.ends_group, 2, name="write_sum", init=0)),
+            write.en.eq(delayed(m, token.valid & ~token.ends_group, done, name="write_sum", init=0)),
         ]
         told = {"ends_group": token.end, **{flag: token[flag] for flag in leaving.flags}}
         told["final"] &= token.end
-        late = {name: delayed(m, told[name], 2, name=f"leave_{name}") for name in told if name in leaving.signals}
-        valid = delayed(m, token.valid & token.ends_group, 2, name="leave_sum", init=0)
+        late = {name: delayed(m, told[name], done, name=f"leave_{name}") for name in told if name in leaving.signals}
+        valid = delayed(m, token.valid & token.ends_group, done, name="leave_sum", init=0)
         beside = {"row_sum": row_sum, "invalid": invalid}
         leaving.tell(m, sums=array.result, **beside, row=write.addr, valid=valid, **late)
 
@@ -242,7 +243,8 @@ class WeightStationaryEngine(Engine):
             # the next block may be taken into use with the last row
             cols = delayed(m, Cat(loader.invalid_cols, loader.used_cols), 1, name="block_cols")
             now = (cols[:bits] | Cat(rows).any().replicate(bits)) & cols[bits:]
-            m.d.sync += invalid.eq(base | delayed(m, now, array.latency - 1, name="invalid"))
+            before = delayed(m, base, array.sum_latency - 1, name="invalid_before")
+            m.d.sync += invalid.eq(before | delayed(m, now, array.latency - 1, name="invalid"))
         return base, invalid
 
     def _elaborate_row_sum(self, m: Module, array: WeightStationaryArray) -> tuple[Value, Value]:
@@ -254,7 +256,8 @@ class WeightStationaryEngine(Engine):
             total = WeightStationaryRowSum(act=self.pe.act, lanes=self.span, bits=bits, most=steps)
             place(m, "row_sum", total)
             m.d.comb += [total.codes.eq(array.act), total.mask.eq(array.mask)]
-            m.d.sync += row_sum.eq(base + delayed(m, total.sum, steps - total.latency, name="row_total"))
+            before = delayed(m, base, array.sum_latency - 1, name="row_sum_before")
+            m.d.sync += row_sum.eq(before + delayed(m, total.sum, steps - total.latency, name="row_total"))
         return base, row_sum
 
 

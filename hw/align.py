@@ -1,12 +1,16 @@
 """Shifts by an amount that only the circuit knows, as multiplexers of four: one LUT6 a bit."""
 
+from functools import partial
+from types import SimpleNamespace
+
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.digits import Shift
+from hw.stages import Step, run_steps
 from hw.unit import Unit, place
 
-__all__ = ["ShiftRight", "shift_left", "shift_right"]
+__all__ = ["ShiftRight", "left_steps", "right_steps", "shift_left"]
 
 
 class ShiftRight(Unit):
@@ -38,20 +42,21 @@ class ShiftRight(Unit):
         return m
 
 
+def left_steps(name: str, by_bits: int) -> list[Step]:
+    """Steps that make of Value ``at.word`` the exact ``at.word << at.by``, where ``at.by`` has ``by_bits`` bits."""
+    return [Step(len(places), partial(_left, name=f"{name}_{low}", places=places)) for low, places in _digits(by_bits)]
+
+
+def right_steps(name: str, by_bits: int) -> list[Step]:
+    """Steps that make of Value ``at.word`` what is left of it as ``at.word >> at.by``, as wide as it was."""
+    return [Step(len(places), partial(_right, name=f"{name}_{low}", places=places)) for low, places in _digits(by_bits)]
+
+
 def shift_left(m: Module, name: str, a: Value, by: Value) -> Value:
     """``a << by``, exact."""
-    for low, places in _digits(len(by)):
-        shift = Shift(a=(len(a), False), moved=len(a) + sum(places), places=places)
-        a = _placed(m, f"{name}_{low}", shift, a, by[low : low + len(places)])
-    return a
-
-
-def shift_right(m: Module, name: str, a: Value, by: Value) -> Value:
-    """``a >> by``, as wide as ``a``."""
-    for low, places in _digits(len(by)):
-        shift = ShiftRight(bits=len(a), places=places)
-        a = _placed(m, f"{name}_{low}", shift, a, by[low : low + len(places)])
-    return a
+    at = SimpleNamespace(word=a, by=by)
+    run_steps(m, at, left_steps(name, len(by)), registers=0)
+    return at.word
 
 
 def _digits(bits: int) -> list[tuple[int, tuple[int, ...]]]:
@@ -63,7 +68,15 @@ def _digits(bits: int) -> list[tuple[int, tuple[int, ...]]]:
     return [(low, tuple(1 << bit for bit in range(low, high))) for low, high in bounds]
 
 
-def _placed(m: Module, name: str, shift: Shift | ShiftRight, a: Value, by: Value) -> Value:
+def _left(m: Module, at: SimpleNamespace, *, name: str, places: tuple[int, ...]) -> None:
+    _shift(m, at, name, Shift(a=(len(at.word), False), moved=len(at.word) + sum(places), places=places))
+
+
+def _right(m: Module, at: SimpleNamespace, *, name: str, places: tuple[int, ...]) -> None:
+    _shift(m, at, name, ShiftRight(bits=len(at.word), places=places))
+
+
+def _shift(m: Module, at: SimpleNamespace, name: str, shift: Shift | ShiftRight) -> None:
     place(m, name, shift)
-    m.d.comb += [shift.a.eq(a), shift.by.eq(by)]
-    return shift.moved
+    m.d.comb += [shift.a.eq(at.word), shift.by.eq(at.by[: len(shift.by)])]
+    at.word, at.by = shift.moved, at.by[len(shift.by) :]

@@ -2,16 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, shape_of, wire
 from hw.rows import add_multiple, complemented, shifted, spelled
+from hw.stages import Step, run_steps
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
-__all__ = ["Digit", "DigitAdd", "Shift", "add_digits"]
+__all__ = ["Digit", "DigitAdd", "Shift", "add_digits", "digit_steps"]
+
+# of a carry chain that runs along with that of the row before
+_ROW_DELAY = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,22 +160,53 @@ def add_digits(
     total : Interval
         What the sum can be; bits above those that it takes are dropped.
     """
-    low: list[Value] = []
-    for index, digit in enumerate(digits):
-        a = form.moved(m, f"{name}_moved_{index}", multiplicand, digit)
-        if index:
-            low.append(running.value[:places])
-            running = Number(running.value.shift_right(places), shifted(running.interval, places))
-        if running is None:
-            running = wire(m, f"{name}_row_0", form.multiple(m, f"{name}_chosen", a, digit))
-            continue
-        last = index == len(digits) - 1
-        interval = shifted(total, places * index) if last else running.interval + form.multiples(a.interval)
-        row = form.row(running, a, shape_of(interval))
-        place(m, f"{name}_row_{index}", row)
-        m.d.comb += [row.x.eq(running.value), row.a.eq(a.value), row.digit.eq(digit[: form.row_bits])]
-        running = Number(row.sum, interval)
-    return Number(Cat(*low, running.value).as_signed(), total) if low else running
+    at = SimpleNamespace(**{f"{name}_a": multiplicand, f"{name}_digits": Cat(digits)})
+    if running is not None:
+        at.sum = running
+    run_steps(m, at, digit_steps(name, count=len(digits), form=form, places=places, total=total), registers=0)
+    return at.sum
+
+
+def digit_steps(name: str, *, count: int, form: Digit, places: int, total: Interval) -> list[Step]:
+    """Steps that add to Number ``at.sum`` a product, as `add_digits` does: one for each digit.
+
+    The multiplicand is Number ``at.<name>_a``, and Value ``at.<name>_digits`` all digits. If there is no
+    ``at.sum`` yet, the first step leaves the carry that the product lacks as ``at.carry``.
+    """
+    return [
+        Step(
+            _ROW_DELAY, partial(_add_digit, name=name, index=index, count=count, form=form, places=places, total=total)
+        )
+        for index in range(count)
+    ]
+
+
+def _add_digit(
+    m: Module, at: SimpleNamespace, *, name: str, index: int, count: int, form: Digit, places: int, total: Interval
+) -> None:
+    """Adds the next digit; the bits of the sum below it are done."""
+    digits = getattr(at, f"{name}_digits")
+    digit = digits[: form.bits]
+    a = form.moved(m, f"{name}_moved_{index}", getattr(at, f"{name}_a"), digit)
+    last, low = index == count - 1, places * index
+    if last:
+        delattr(at, f"{name}_a")
+        delattr(at, f"{name}_digits")
+    else:
+        setattr(at, f"{name}_digits", digits[form.bits :])
+    if not hasattr(at, "sum"):
+        at.sum = wire(m, f"{name}_row_0", form.multiple(m, f"{name}_chosen", a, digit))
+        at.carry = digit[1]
+        return
+    done = at.sum.value[:low]
+    x = Number(at.sum.value.shift_right(low), shifted(at.sum.interval, low))
+    interval = shifted(total, low) if last else x.interval + form.multiples(a.interval)
+    row = form.row(x, a, shape_of(interval))
+    place(m, f"{name}_row_{index}", row)
+    m.d.comb += [row.x.eq(x.value), row.a.eq(a.value), row.digit.eq(digit[: form.row_bits])]
+    joined = Cat(done, row.sum)
+    whole = total if last else Interval(interval.lo << low, (interval.hi + 1 << low) - 1)
+    at.sum = Number(joined.as_signed() if interval.signed else joined, whole)
 
 
 def _chosen(a: Value, digit: Value, far: int) -> Value:

@@ -1,13 +1,14 @@
-"""Multipliers for the edges of an array: Booth rows on carry chains, or a DSP block, in any number of cycles."""
+"""Multipliers: rows of adders on carry chains, or a DSP block, in any number of cycles."""
 
+from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, assign, shape_of, wire
-from hw.rows import GatedAdd, add_multiple, spelled
+from hw.rows import GatedAdd, GatedPair, add_multiple, shifted, spelled
 from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
@@ -87,56 +88,131 @@ def check_dsp(dsp: str) -> None:
         raise ValueError(f"DSP must be none or auto, not {dsp!r}")
 
 
-def product_steps(multiplier: Interval, *, dsp: str, name: str = "row") -> list[Step]:
+def product_steps(multiplier: Interval, *, dsp: str, lut: int = 6, name: str = "row") -> list[Step]:
     """Steps that turn Numbers ``at.multiplicand`` and ``at.multiplier`` into their product, ``at.product``.
 
-    ``multiplier`` is the interval of the latter. Rows of adders are called ``<name>_<lowest bit>``.
+    Each row of adders adds a multiple to the bits of the product that are not done yet. Rows are called
+    ``<name>_<lowest bit>``.
+
+    Parameters
+    ----------
+    multiplier : Interval
+        That of ``at.multiplier``.
+    dsp : {"none", "auto"}
+        As for `Multiply`.
+    lut : {4, 6}
+        Inputs of the look-up tables in front of a carry chain. 6: a row for each two bits of the multiplier, a
+        `BoothAdd`, and a `GatedAdd` for the top bit if it is not a sign. 4: a `GatedPair` for the lowest two bits and a
+        `GatedAdd` for each other one, whose gates fit into a carry cell of four inputs; what a digit chooses would not.
     """
     if dsp == "auto":
         return [Step(4, _multiply)]
+    booth = lut == 6 and multiplier.bits > 1
+    rows = _booth_rows(multiplier) if booth else _binary_rows(multiplier)
+    # the first row waits for its carry chain; those of the others run along with it, of one bit no faster than of two
+    first = 3 if lut == 6 else 2
+    return [Step(first if index == 0 else 1, partial(_row, name=name, row=row)) for index, row in enumerate(rows)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row of a product.
+
+    Parameters
+    ----------
+    kind : {"digit", "pair", "bit"}
+        `BoothAdd`, `GatedPair`, `GatedAdd`.
+    low : int
+        Lowest bit of the multiplier that it reads, but for that below a digit.
+    covered : Interval
+        Holds the number that the bits read so far stand for.
+    negative : bool
+        Whether the highest of them counts negative by itself; in a digit it always does.
+    """
+
+    kind: str
+    low: int
+    covered: Interval
+    negative: bool = False
+
+
+def _booth_rows(multiplier: Interval) -> list[_Row]:
     rows = []
     for low in range(0, multiplier.bits, 2):
         last = low + 2 >= multiplier.bits and (multiplier.signed or multiplier.bits % 2 == 1)
         covered = multiplier if last else Interval.of_bits(low + 2, signed=True)
-        rows.append(partial(_row, name=name, low=low, covered=covered, is_digit=True))
+        rows.append(_Row(kind="digit", low=low, covered=covered))
     if not last:
-        # the highest digit has counted the top bit as negative
-        rows.append(partial(_row, name=name, low=multiplier.bits, covered=multiplier, is_digit=False))
-    # the first row waits for its carry chain; those of the others run along with it
-    return [Step(3 if index == 0 else 1, row) for index, row in enumerate(rows)]
+        # the highest digit has counted the top bit as negative, and is made up for
+        rows.append(_Row(kind="bit", low=multiplier.bits, covered=multiplier))
+    return rows
+
+
+def _binary_rows(multiplier: Interval) -> list[_Row]:
+    bits = multiplier.bits
+    first = min(2, bits)
+    return [
+        _Row(
+            kind="pair" if high == 2 else "bit",
+            low=0 if high == first else high - 1,
+            covered=multiplier if high == bits else Interval.of_bits(high, signed=False),
+            negative=high == bits and multiplier.signed,
+        )
+        for high in range(first, bits + 1)
+    ]
 
 
 def _multiply(m: Module, at: SimpleNamespace) -> None:
     at.product = wire(m, "product", at.multiplicand * at.multiplier)
 
 
-def _row(m: Module, at: SimpleNamespace, *, name: str, low: int, covered: Interval, is_digit: bool) -> None:
-    """Adds what the multiplier's bits from ``low`` on say: the next digit, or what makes up for a negative top bit.
-
-    ``covered`` holds the number that the digits so far stand for. The bits of the product below ``low`` are done.
-    """
-    a = at.multiplicand
-    product = a.interval * covered
-    done = at.product if low else Number.constant(0)
-    x = Number(done.value.shift_right(low), _from_bit(done.interval, low))
-    sum_ = shape_of(_from_bit(product, low))
-    # the last sum may be a bit shorter than what is added
-    added = a.value[: sum_.width] if sum_.width < len(a.value) else a.value
-    shapes = {"x": x.value.shape(), "a": added.shape(), "sum": sum_}
-    formats = {port: (shape.width, shape.signed) for port, shape in shapes.items()}
-    row = place(m, f"{name}_{low}", BoothAdd(**formats) if is_digit else GatedAdd(**formats, subtract=False))
-    m.d.comb += [row.x.eq(x.value), row.a.eq(added)]
+def _row(m: Module, at: SimpleNamespace, *, name: str, row: _Row) -> None:
+    """Adds what the next bits of the multiplier say; the bits of the product below ``row.low`` are done."""
+    a, low = at.multiplicand, row.low
+    product = a.interval * row.covered
     if not low:
         multiplier = at.multiplier
-        # as the rows read it: a digit begins with the bit below, and the highest may end beyond the number
+        # as digits are read: one begins with the bit below, and the highest may end beyond the number
         beyond = multiplier.value[-1] if multiplier.interval.signed else Const(0, 0)
-        at.unread = Cat(Const(0, 1), multiplier.value, beyond)
+        at.unread = Cat(Const(0, 1), multiplier.value, beyond) if row.kind == "digit" else multiplier.value
         del at.multiplier
-    m.d.comb += (row.digit if is_digit else row.gate).eq(at.unread[: 3 if is_digit else 1])
-    at.unread = at.unread[2:]
-    joined = Cat(done.value[:low], row.sum) if low else row.sum
-    at.product = Number(joined.as_signed() if row.sum.shape().signed else joined, product)
+    if row.kind == "pair":
+        at.product = _pair(m, name, a, at.unread[:2], product, row.negative)
+        at.unread = at.unread[2:]
+        return
+    if row.kind == "bit" and not low and not row.negative:
+        at.product = wire(m, f"{name}_0", Number(Mux(at.unread[0], a.value, 0), product))
+        return
+    done = at.product if low else Number.constant(0)
+    x = Number(done.value.shift_right(low), shifted(done.interval, low))
+    sum_ = shape_of(shifted(product, low))
+    # the last sum may be a bit shorter than what is added
+    added = a.value[: sum_.width] if sum_.width < len(a.value) else a.value
+    formats = {"x": _format(x.value.shape()), "a": _format(added.shape()), "sum": _format(sum_)}
+    if row.kind == "digit":
+        unit = place(m, f"{name}_{low}", BoothAdd(**formats))
+        m.d.comb += unit.digit.eq(at.unread[:3])
+        at.unread = at.unread[2:]
+    else:
+        unit = place(m, f"{name}_{low}", GatedAdd(**formats, subtract=row.negative))
+        m.d.comb += unit.gate.eq(at.unread[0])
+        at.unread = at.unread[1:]
+    m.d.comb += [unit.x.eq(x.value), unit.a.eq(added)]
+    at.product = _joined(done.value[:low], unit.sum, product)
 
 
-def _from_bit(interval: Interval, low: int) -> Interval:
-    return Interval(interval.lo >> low, interval.hi >> low)
+def _pair(m: Module, name: str, a: Number, gates: Value, product: Interval, negative: bool) -> Number:
+    """The product by the lowest two bits of a multiplier."""
+    unit = GatedPair(a=_format(a.value.shape()), sum=_format(shape_of(shifted(product, 1))), subtract=negative)
+    place(m, f"{name}_0", unit)
+    m.d.comb += [unit.a.eq(a.value), unit.gates.eq(gates)]
+    return _joined(a.value[:1] & gates[0], unit.sum, product)
+
+
+def _joined(low: Value, high: Value, interval: Interval) -> Number:
+    joined = Cat(low, high) if len(low) else high
+    return Number(joined.as_signed() if high.shape().signed else joined, interval)
+
+
+def _format(shape: Shape) -> tuple[int, bool]:
+    return shape.width, shape.signed

@@ -1,14 +1,18 @@
 """Adders of packed words: of multiples that come ready-made, and of numbers at places that the circuit chooses."""
 
+from functools import partial
+from types import SimpleNamespace
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, shape_of, wire
 from hw.rows import above, shifted, with_below
+from hw.stages import Step
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
-__all__ = ["FarAdd", "MultipleAdd", "PlacedAdd", "multiply_by_multiples"]
+__all__ = ["FarAdd", "MultipleAdd", "PlacedAdd", "multiples_steps"]
 
 
 class MultipleAdd(Unit):
@@ -105,30 +109,33 @@ class FarAdd(Unit):
         return m
 
 
-def multiply_by_multiples(m: Module, name: str, multiples: list[tuple[Value, Value]], digits: list[Value]) -> Number:
-    """``sum over k of digits[k] * once[k] * 4**k``, unsigned, as a chain of rows.
+def multiples_steps(name: str, count: int) -> list[Step]:
+    """Steps of a chain of rows that give Number ``at.product``: ``sum over k of at.digits[k] * once[k] * 4**k``.
 
-    Parameters
-    ----------
-    multiples : list of (Value, Value)
-        ``once`` and ``thrice`` of each digit, see `MultipleAdd`; all of one width.
-    digits : list of Value
-        Of two bits each, the lowest first.
+    ``at.digits`` has ``count`` Values of two bits, the lowest first, and ``at.multiples`` for each of them a namespace
+    of Values ``once`` and ``thrice``, see `MultipleAdd`; all of one width. Everything is unsigned.
     """
-    low: list[Value] = []
-    for index, ((once, thrice), digit) in enumerate(zip(multiples, digits, strict=True)):
-        added = Interval.of_bits(len(once), signed=False) * 3
-        if not index:
-            running = wire(m, f"{name}_row_0", Number(_multiple(once, thrice, digit), added))
-            continue
-        low.append(running.value[:2])
-        rest = Number(running.value[2:], shifted(running.interval, 2))
-        total = rest.interval + added
-        row = MultipleAdd(x_bits=len(rest.value), once_bits=len(once), sum_bits=shape_of(total).width)
-        place(m, f"{name}_row_{index}", row)
-        m.d.comb += [row.x.eq(rest.value), row.once.eq(once), row.thrice.eq(thrice), row.digit.eq(digit)]
-        running = Number(row.sum, total)
-    return Number(Cat(*low, running.value))
+    return [Step(2, partial(_add_multiple, name=name, index=index)) for index in range(count)]
+
+
+def _add_multiple(m: Module, at: SimpleNamespace, *, name: str, index: int) -> None:
+    multiple, digit = at.multiples.pop(0), at.digits.pop(0)
+    added = Interval.of_bits(len(multiple.once), signed=False) * 3
+    if not index:
+        at.product = wire(m, f"{name}_row_0", Number(_multiple(multiple.once, multiple.thrice, digit), added))
+        return
+    low, rest = at.product.value[: 2 * index], at.product.value[2 * index :]
+    x = Number(rest, shifted(at.product.interval, 2 * index))
+    total = x.interval + added
+    row = MultipleAdd(x_bits=len(x.value), once_bits=len(multiple.once), sum_bits=shape_of(total).width)
+    place(m, f"{name}_row_{index}", row)
+    m.d.comb += [
+        row.x.eq(x.value),
+        row.once.eq(multiple.once),
+        row.thrice.eq(multiple.thrice),
+        row.digit.eq(digit),
+    ]
+    at.product = Number(Cat(low, row.sum), Interval(0, (total.hi + 1 << 2 * index) - 1))
 
 
 def _multiple(once: Value, thrice: Value, digit: Value) -> Value:

@@ -12,22 +12,24 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueLik
 from amaranth.lib.wiring import In, Out
 
 from hw.narrow import keep
-from hw.number import Number, shape_of, wire
+from hw.number import Number, shape_of
 from hw.unit import Unit, place
 from sw_ref.accumulate import Accumulator
 from sw_ref.interval import Interval
 
 __all__ = [
+    "Add",
     "AnyOf",
     "CarryAdd",
     "GatedAdd",
+    "GatedPair",
     "above",
     "add_kept",
     "add_multiple",
+    "add_pairs",
     "add_with_carry",
     "any_of",
     "complemented",
-    "multiply",
     "shifted",
     "spelled",
     "with_below",
@@ -66,6 +68,36 @@ class GatedAdd(Unit):
         return m
 
 
+class GatedPair(Unit):
+    """``sum = floor((gates[0] + 2 * gates[1]) * a / 2)``, or ``gates[0] - 2 * gates[1]``: one carry chain.
+
+    The bit that is lost is ``gates[0] & a[0]``. A bit of the chain takes two of ``a`` and both gates.
+
+    Parameters
+    ----------
+    a, sum : tuple of int and bool
+        Width and signedness of the ports. ``sum`` must hold every result that occurs.
+    subtract : bool
+    """
+
+    def __init__(self, *, a: tuple[int, bool], sum: tuple[int, bool], subtract: bool) -> None:
+        self.subtract = subtract
+        self._formats = (a, sum)
+        super().__init__({"a": In(Shape(*a)), "gates": In(2), "sum": Out(Shape(*sum))})
+
+    @property
+    def name(self) -> str:
+        return f"{'sub' if self.subtract else 'add'}_pair_{spelled(self._formats)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        half, whole = Signal.like(self.a, name="half"), Signal.like(self.a, name="whole")
+        m.d.comb += [half.eq(Mux(self.gates[0], self.a >> 1, 0)), whole.eq(Mux(self.gates[1], self.a, 0))]
+        result = half - whole if self.subtract else half + whole
+        m.d.comb += self.sum.eq(result[: len(self.sum)])
+        return m
+
+
 class CarryAdd(Unit):
     """``sum = x + y + carry``: one carry chain.
 
@@ -86,6 +118,29 @@ class CarryAdd(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.d.comb += self.sum.eq(above(m, with_below(self.carry, self.x) + with_below(self.carry, self.y), self.sum))
+        return m
+
+
+class Add(Unit):
+    """``sum = x + y``: one carry chain.
+
+    Parameters
+    ----------
+    x, y, sum : tuple of int and bool
+        Width and signedness of the ports. ``sum`` must hold every result that occurs.
+    """
+
+    def __init__(self, *, x: tuple[int, bool], y: tuple[int, bool], sum: tuple[int, bool]) -> None:
+        self._formats = (x, y, sum)
+        super().__init__({"x": In(Shape(*x)), "y": In(Shape(*y)), "sum": Out(Shape(*sum))})
+
+    @property
+    def name(self) -> str:
+        return f"add_{spelled(self._formats)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.sum.eq((self.x + self.y)[: len(self.sum)])
         return m
 
 
@@ -130,29 +185,18 @@ def any_of(m: Module, name: str, words: Sequence[Value]) -> Value:
     return words[0]
 
 
-def multiply(m: Module, name: str, multiplicand: Number, multiplier: Number) -> Number:
-    """The exact product, as a chain of rows: one for each bit of ``multiplier``.
-
-        product = sum over bits k of multiplier[k] * multiplicand * 2**k
-
-    where the top bit of a signed multiplier counts negative. The lowest bit of each row's sum is a bit of the product;
-    the rest goes on to the next row.
-    """
-    top = len(multiplier.value) - 1
-    if multiplier.interval.signed and top == 0:
-        # one signed bit is 0 or -1
-        running = _gated_add(m, f"{name}_row_0", Number.constant(0), multiplicand, multiplier.value[0], True)
-    else:
-        first = Number(Mux(multiplier.value[0], multiplicand.value, 0), multiplicand.interval | 0)
-        running = wire(m, f"{name}_row_0", first)
-    low: list[Value] = []
-    for k in range(1, top + 1):
-        low.append(running.value[0])
-        negative = multiplier.interval.signed and k == top
-        running = _gated_add(m, f"{name}_row_{k}", _halved(running), multiplicand, multiplier.value[k], negative)
-    joined = Cat(*low, running.value)
-    interval = multiplicand.interval * multiplier.interval
-    return Number(joined.as_signed() if running.interval.signed else joined, interval)
+def add_pairs(m: Module, name: str, terms: Sequence[Number]) -> list[Number]:
+    """The sums of neighbours, each an `Add`, and the last term as it is if it has none."""
+    sums = []
+    for index in range(0, len(terms) - 1, 2):
+        x, y = terms[index : index + 2]
+        interval = x.interval + y.interval
+        shapes = {"x": x.value.shape(), "y": y.value.shape(), "sum": shape_of(interval)}
+        adder = Add(**{port: (shape.width, shape.signed) for port, shape in shapes.items()})
+        place(m, f"{name}_{index // 2}", adder)
+        m.d.comb += [adder.x.eq(x.value), adder.y.eq(y.value)]
+        sums.append(Number(adder.sum, interval))
+    return sums + list(terms[2 * len(sums) :])
 
 
 def add_with_carry(m: Module, name: str, x: Number, y: Number, carry: Value, *, sum: Interval | None = None) -> Number:
@@ -216,28 +260,6 @@ def spelled(formats: Sequence[tuple[int, bool]]) -> str:
     return "_".join(f"{'i' if signed else 'u'}{bits}" for bits, signed in formats)
 
 
-def _halved(number: Number) -> Number:
-    """``floor(number / 2)``."""
-    return Number(number.value.shift_right(1), shifted(number.interval, 1))
-
-
 def shifted(interval: Interval, places: int) -> Interval:
     """``floor(n / 2**places)`` of all members n."""
     return Interval(interval.lo >> places, interval.hi >> places)
-
-
-def _gated_add(m: Module, name: str, x: Number, a: Number, gate: Value, subtract: bool) -> Number:
-    gated = a.interval | 0
-    interval = x.interval - gated if subtract else x.interval + gated
-    x_shape, a_shape, sum_shape = x.value.shape(), a.value.shape(), shape_of(interval)
-    # a first row is a bit shorter than the others, and can be the same module for nothing
-    x_bits = max(x_shape.width, a_shape.width) if x_shape.signed == a_shape.signed else x_shape.width
-    row = GatedAdd(
-        x=(x_bits, x_shape.signed),
-        a=(a_shape.width, a_shape.signed),
-        sum=(sum_shape.width, sum_shape.signed),
-        subtract=subtract,
-    )
-    place(m, name, row)
-    m.d.comb += [row.x.eq(x.value), row.a.eq(a.value), row.gate.eq(gate)]
-    return Number(row.sum, interval)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from types import SimpleNamespace
 
-from amaranth.hdl import Const, Module, Value
+from amaranth.hdl import Const, Module
 
 from hw.delay import delayed
 from hw.number import Number
 
-__all__ = ["Step", "check_pipeline", "run_steps", "spread"]
+__all__ = ["Step", "check_pipeline", "run_steps", "side_by_side", "spread", "stages_for"]
+
+# As a `Step` counts delays: three look-up tables in a row, or a carry chain and one.
+_MOST_DELAY = 4
 
 
 @dataclass(frozen=True)
@@ -30,30 +33,67 @@ class Step:
     build: Callable[[Module, SimpleNamespace], None]
 
 
-def run_steps(m: Module, at: SimpleNamespace, steps: Sequence[Step], *, registers: int) -> None:
-    """Build ``steps`` one behind the other, with ``registers`` register stages between and behind them.
+def run_steps(m: Module, at: SimpleNamespace, steps: Sequence[Step], *, registers: int, behind: bool = True) -> None:
+    """Build ``steps`` one behind the other, with ``registers`` register stages spread over them, see `spread`.
 
-    All that is in ``at`` where a stage lies goes through its registers, which have no reset; those of which no later
-    step reads anything go when the Verilog is written.
+    All that is in ``at`` where a stage lies, and in the lists, dictionaries and namespaces that it holds, goes through
+    its registers, which have no reset; those of which no later step reads anything go when the Verilog is written.
     """
-    stages = spread([step.delay for step in steps], registers)
+    steps = steps or [Step(0, _pass)]
+    stages = spread([step.delay for step in steps], registers, behind=behind)
     for index, (step, cycles) in enumerate(zip(steps, stages, strict=True)):
         step.build(m, at)
-        for name, value in vars(at).items():
-            setattr(at, name, _later(m, f"{name}_{index}", value, cycles))
+        if cycles:
+            for name, value in vars(at).items():
+                setattr(at, name, _later(m, f"{name}_{index}", value, cycles))
 
 
-def spread(delays: Sequence[int], registers: int) -> list[int]:
-    """How many register stages follow each step, so that the delays between them are about equal.
+def side_by_side(parts: Sequence[Sequence[Step]]) -> list[Step]:
+    """Steps of circuits that lie side by side, each with as many, as one sequence of steps.
 
-    The last one is behind the last step.
+    Those of circuit i find their Values and Numbers in ``at.parts[i]``, a namespace of their own.
     """
-    ends = list(accumulate(delays))
+
+    def together(steps: Sequence[Step]) -> Step:
+        def build(m: Module, at: SimpleNamespace) -> None:
+            for part, step in zip(at.parts, steps, strict=True):
+                step.build(m, part)
+
+        return Step(max(step.delay for step in steps), build)
+
+    return [together(steps) for steps in zip(*parts, strict=True)]
+
+
+def spread(delays: Sequence[int], registers: int, *, behind: bool = True) -> list[int]:
+    """How many register stages follow each step, so that the longest delay between them is as short as can be.
+
+    The last one is ``behind`` the last step; or else they are placed as if there were one more there.
+    """
+    ends = [0, *accumulate(delays)]
+    # of the first steps: the longest delay, how unlike delays are, and where the stages lie; late if that is all the
+    # same, since chains grow longer
+    best = {0: (0, 0, ())}
+    for _group in range(registers + (not behind)):
+        best = {
+            stop: min(
+                (max(longest, ends[stop] - ends[start]), squares + (ends[stop] - ends[start]) ** 2, (*cuts, -stop))
+                for start, (longest, squares, cuts) in best.items()
+                if start <= stop
+            )
+            for stop in range(len(ends))
+        }
     stages = [0] * len(delays)
-    for count in range(1, registers + 1):
-        ideal = count * ends[-1] / registers
-        stages[min(range(len(ends)), key=lambda index: abs(ends[index] - ideal))] += 1
+    for cut in best[len(delays)][2][:registers] if registers else ():
+        stages[max(0, -cut - 1)] += 1
     return stages
+
+
+def stages_for(steps: Sequence[Step]) -> int:
+    """How many register stages between steps keep the delays between them short.
+
+    That is for circuits at an array's edge, where a cycle more costs nothing that counts.
+    """
+    return max(0, -(-sum(step.delay for step in steps) // _MOST_DELAY) - 1)
 
 
 def check_pipeline(pipeline: int) -> None:
@@ -62,7 +102,20 @@ def check_pipeline(pipeline: int) -> None:
         raise ValueError(f"Pipeline must be 0 or more stages, not {pipeline!r}")
 
 
-def _later(m: Module, name: str, value: Value | Number, cycles: int) -> Value | Number:
-    if isinstance(value, Number):
-        return Number(delayed(m, value.value, cycles, name=name), value.interval)
-    return value if isinstance(value, Const) else delayed(m, value, cycles, name=name)
+def _pass(_m: Module, _at: SimpleNamespace) -> None:
+    """No circuit at all."""
+
+
+def _later(m: Module, name: str, value: object, cycles: int) -> object:
+    match value:
+        case Number():
+            return Number(_later(m, name, value.value, cycles), value.interval)
+        case list() | tuple():
+            return [_later(m, f"{name}_{index}", each, cycles) for index, each in enumerate(value)]
+        case dict():
+            return {key: _later(m, f"{name}_{index}", each, cycles) for index, (key, each) in enumerate(value.items())}
+        case SimpleNamespace():
+            return SimpleNamespace(
+                **{key: _later(m, f"{name}_{key}", each, cycles) for key, each in vars(value).items()}
+            )
+    return value if isinstance(value, Const | int) or not len(value) else delayed(m, value, cycles, name=name)

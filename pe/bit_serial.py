@@ -1,7 +1,8 @@
 """Bit-serial: one-bit operands, whose products a cell counts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Value
@@ -9,8 +10,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw.number import Number, assign, total, wire
 from hw.rows import add_kept, add_with_carry
+from hw.stages import Step, run_steps, stages_for
 from hw.unit import Unit, place
-from pe.base import PE, Codes, Core, Encoder, PEError
+from pe.base import Codes, Core, Encoder, PEError
+from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
@@ -22,7 +25,7 @@ _BITS, _SIGNS = Int(1, signed=False), Bipolar(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BitSerial(PE):
+class BitSerial(Pipelined):
     """``sum = addend + sum over lanes of act * weight`` of one-bit operands, by gates and a count.
 
     Of bits (uint1 x uint1), the cell counts the lanes where both are set (AND). Of signs (bipolar1 x bipolar1), it
@@ -33,6 +36,8 @@ class BitSerial(PE):
     ----------
     lut : {4, 6}
         Inputs of the look-up tables that count the lanes of a group, before adders take over.
+    pipeline : int
+        See `pe.pipelined.Pipelined`.
     """
 
     lut: int = 6
@@ -52,7 +57,7 @@ class BitSerial(PE):
 
     @property
     def name(self) -> str:
-        return f"{super().name}_lut{self.lut}"
+        return f"{super().name}_lut{self.lut}{self.staged}"
 
     @property
     def signs(self) -> bool:
@@ -103,6 +108,7 @@ class _Signs(Encoder):
     def __init__(self, *, lanes: int, masked: bool, balance: Interval) -> None:
         self.balance = balance
         super().__init__(bits=1, lanes=lanes, operand_bits=2 * lanes + balance.bits, masked=masked)
+        self.latency = stages_for(self._steps)
 
     @property
     def name(self) -> str:
@@ -112,9 +118,22 @@ class _Signs(Encoder):
         m = Module()
         mask = self.mask if self.masked else Const(-1, self.lanes)
         asked = [Cat(mask[lane] & ~self.codes[lane], mask[lane] & self.codes[lane]) for lane in range(self.lanes)]
-        counted = total(Number(mask[lane]) for lane in range(self.lanes))
-        m.d.comb += self.operand.eq(Cat(*asked, (Number.constant(0) - counted).value))
+        # a bit in two's complement is 0 or -1
+        at = SimpleNamespace(asked=Cat(asked), balance=[Number(bit.as_signed()) for bit in mask])
+        run_steps(m, at, self._steps, registers=self.latency, behind=False)
+        m.d.comb += self.operand.eq(Cat(at.asked, at.balance[0].value))
         return m
+
+    @property
+    def _steps(self) -> list[Step]:
+        # nothing is to be counted where all lanes count
+        delay = 2 if self.masked else 0
+        return [Step(delay, partial(_pairs, level=level)) for level in range(_levels(self.lanes))]
+
+
+def _pairs(m: Module, at: SimpleNamespace, *, level: int) -> None:
+    pairs = [at.balance[index : index + 2] for index in range(0, len(at.balance), 2)]
+    at.balance = [wire(m, f"balance_{level}_{index}", total(pair)) for index, pair in enumerate(pairs)]
 
 
 class _Group(Unit):
@@ -148,37 +167,58 @@ class _Count(Core):
         pe = self.pe
         width = 1 + pe.signs
         lanes = [(self.act.word_select(lane, width), self.weight[lane]) for lane in range(pe.lanes)]
-        # the last addition has room for a lane in its carry, too
-        counted = self._count(m, "count", lanes[:-1])
-        last = wire(m, "last", Number(_hit(*lanes[-1]))).value
-        addend = Number(self.addend.as_signed())
+        # there are as many carries as groups, since the last addition has room for a lane, too
+        count = -(-pe.lanes // (pe.group + 1))
+        at = SimpleNamespace(
+            groups=[lanes[index : pe.lanes - count : count] for index in range(count)],
+            carries=lanes[pe.lanes - count :],
+            balance=self.act[width * pe.lanes :],
+        )
+        steps = [
+            Step(2, self._groups),
+            *(Step(2, partial(self._pairs, level=level)) for level in range(_levels(count))),
+        ]
         if pe.signs:
-            balance = self.act[width * pe.lanes :].as_signed()
-            # of all the lanes at once, 2 * equal - counted is no larger than their number
-            half = Interval(pe.term.lo >> 1, pe.term.hi >> 1)
-            counted = add_with_carry(m, "half", Number(balance >> 1), counted, last, sum=half)
-            counted, last = Number(Cat(balance[0], counted.value).as_signed(), pe.term), Const(0, 1)
-        m.d.comb += assign(self.sum.as_signed(), add_kept(m, "total", addend, counted, last, self.accumulator))
+            steps.append(Step(2, self._balance))
+        run_steps(m, at, steps, registers=pe.pipeline)
+        addend = Number(self.addend.as_signed())
+        kept = add_kept(m, "total", addend, at.counts[0], at.carries[0], self.accumulator)
+        m.d.comb += assign(self.sum.as_signed(), kept)
         return m
 
-    def _count(self, m: Module, name: str, lanes: Sequence[tuple[Value, Value]]) -> Number:
-        """How many of ``lanes`` have the product 1."""
-        if not lanes:
-            return Number.constant(0)
-        if len(lanes) <= self.pe.group:
-            group = _Group(signs=self.pe.signs, lanes=len(lanes))
-            place(m, name, group)
+    def _groups(self, m: Module, at: SimpleNamespace) -> None:
+        """How many lanes of each group have the product 1, and whether those have it that are carries."""
+        at.counts = []
+        for index, lanes in enumerate(at.groups):
+            if not lanes:
+                at.counts.append(Number.constant(0))
+                continue
+            group = place(m, f"group_{index}", _Group(signs=self.pe.signs, lanes=len(lanes)))
             act, weight = zip(*lanes, strict=True)
             m.d.comb += [group.act.eq(Cat(act)), group.weight.eq(Cat(weight))]
-            return Number(group.count, Interval(0, len(lanes)))
-        # groups of the full size, joined by adders that all have a lane in their carry
-        size = self.pe.group
-        while 2 * size + 1 < len(lanes):
-            size = 2 * size + 1
-        x = self._count(m, f"{name}_0", lanes[:size])
-        y = self._count(m, f"{name}_1", lanes[size:-1])
-        carry = wire(m, f"{name}_carry", Number(_hit(*lanes[-1]))).value
-        return add_with_carry(m, name, x, y, carry)
+            at.counts.append(Number(group.count, Interval(0, len(lanes))))
+        at.carries = [wire(m, f"carry_{index}", Number(_hit(*lane))).value for index, lane in enumerate(at.carries)]
+        del at.groups
+
+    def _pairs(self, m: Module, at: SimpleNamespace, *, level: int) -> None:
+        pairs = list(zip(at.counts[::2], at.counts[1::2], strict=False))
+        sums = [
+            add_with_carry(m, f"count_{level}_{index}", x, y, at.carries.pop()) for index, (x, y) in enumerate(pairs)
+        ]
+        at.counts = sums + at.counts[2 * len(sums) :]
+
+    def _balance(self, m: Module, at: SimpleNamespace) -> None:
+        """Of all the lanes at once, ``2 * equal - counted`` is no larger than their number."""
+        term, balance = self.pe.term, at.balance.as_signed()
+        half = Interval(term.lo >> 1, term.hi >> 1)
+        counted = add_with_carry(m, "half", Number(balance >> 1), at.counts[0], at.carries[0], sum=half)
+        at.counts, at.carries = [Number(Cat(balance[0], counted.value).as_signed(), term)], [Const(0, 1)]
+        del at.balance
+
+
+def _levels(count: int) -> int:
+    """Of a tree of pairs."""
+    return (count - 1).bit_length()
 
 
 def _hit(act: Value, weight: Value) -> Value:

@@ -1,12 +1,15 @@
 """Codes of small formats to the integers that they stand for: a table, or a shifted significand."""
 
 from collections.abc import Sequence
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.digits import Shift
+from hw.stages import Step, run_steps, stages_for
 from hw.unit import Unit, place
 from sw_ref.fixed import Fixed
 from sw_ref.formats import Format, Int
@@ -46,49 +49,64 @@ class Decode(Unit):
     ----------
     form : Format
         That `decodes` is true of; its fixed-point form tells the width of ``integer``.
+    registered : bool
+        Whether there are registers where it would take long otherwise; then `latency` tells how many in a row.
     """
 
-    def __init__(self, *, form: Format) -> None:
+    def __init__(self, *, form: Format, registered: bool) -> None:
         self.form = form
+        self.registered = registered
+        self.latency = stages_for(self._steps) if registered else 0
         super().__init__({"code": In(form.bits), "integer": Out(signed(max(2, form.fixed.interval.signed_bits)))})
 
     @property
     def name(self) -> str:
-        return f"decode_{spelled(self.form)}"
+        return f"decode_{spelled(self.form)}{'_registered' if self.latency else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        if not _shifts(self.form):
-            codes = zeroed(self.form, np.arange(1 << self.form.bits))
-            m.d.comb += self.integer.eq(_entry(self.form.to_fixed(codes).tolist(), self.code))
-        else:
-            m.d.comb += self.integer.eq(self._shifted(m, self.form))
+        at = SimpleNamespace(code=self.code)
+        run_steps(m, at, self._steps, registers=self.latency, behind=False)
+        m.d.comb += self.integer.eq(at.integer)
         return m
 
-    def _shifted(self, m: Module, form: Float) -> Value:
-        fraction = self.code[: form.fraction]
-        exponent = self.code[form.fraction :][: form.exponent]
+    @property
+    def _steps(self) -> list[Step]:
+        if not _shifts(self.form):
+            return [Step(2, self._look_up)]
+        # the shift is cut into modules of four choices, a LUT6 or two LUT4 a bit
+        shifts = (Step(2, partial(self._shift, first=first)) for first in range(0, self.form.exponent, 2))
+        return [Step(3, self._significand), *shifts]
+
+    def _look_up(self, _m: Module, at: SimpleNamespace) -> None:
+        codes = zeroed(self.form, np.arange(1 << self.form.bits))
+        at.integer = _entry(self.form.to_fixed(codes).tolist(), at.code)
+
+    def _significand(self, m: Module, at: SimpleNamespace) -> None:
+        form = self.form
+        fraction = at.code[: form.fraction]
+        exponent = at.code[form.fraction :][: form.exponent]
         normal = Const(1) if form.lowest == "normal" else exponent.any()
         counts = Const(1) if form.lowest != "zero" else normal
         if pattern := nonfinite_pattern(form):
-            counts &= (self.code & pattern.care) != pattern.value
+            counts &= (at.code & pattern.care) != pattern.value
         magnitude = Mux(counts, Cat(fraction, normal), 0)
         significand = Signal(signed(form.fraction + 2), name="significand")
-        m.d.comb += significand.eq(Mux(self.code[-1], -magnitude, magnitude) if form.signed else magnitude)
+        m.d.comb += significand.eq(Mux(at.code[-1], -magnitude, magnitude) if form.signed else magnitude)
         # what is not normal is shifted as the smallest that is
         places = Signal(form.exponent, name="places")
         m.d.comb += places.eq(exponent - (normal if form.lowest != "normal" else 0))
-        # the shift is cut into modules of four choices, a LUT6 or two LUT4 a bit
-        moved, top = significand, self.form.fixed.interval.signed_bits
-        for first in range(0, form.exponent, 2):
-            by = places[first : first + 2]
-            stages = tuple(1 << first + index for index in range(len(by)))
-            bits = min(top, len(moved) + sum(stages))
-            shift = Shift(a=(len(moved), True), moved=bits, places=stages)
-            place(m, f"shift_{first}", shift)
-            m.d.comb += [shift.a.eq(moved), shift.by.eq(by)]
-            moved = shift.moved
-        return moved
+        at.integer, at.places = significand, places
+        del at.code
+
+    def _shift(self, m: Module, at: SimpleNamespace, *, first: int) -> None:
+        by = at.places[:2]
+        stages = tuple(1 << first + index for index in range(len(by)))
+        bits = min(self.form.fixed.interval.signed_bits, len(at.integer) + sum(stages))
+        shift = Shift(a=(len(at.integer), True), moved=bits, places=stages)
+        place(m, f"shift_{first}", shift)
+        m.d.comb += [shift.a.eq(at.integer), shift.by.eq(by)]
+        at.integer, at.places = shift.moved, at.places[2:]
 
 
 def _shifts(form: Format) -> bool:

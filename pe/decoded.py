@@ -6,11 +6,13 @@ from typing import ClassVar
 
 from amaranth.hdl import Cat, Module
 
+from hw.delay import delayed
 from hw.unit import place
 from pe.base import PE, Core, Encoder, PEError
 from pe.decode import Decode, decodes, is_integer, spelled
 from pe.look_up import LookUpPE
 from pe.mac import IntegerMac
+from pe.pipelined import Pipelined
 from pe.shift_add import ShiftAdd
 from pe.table import Table
 from pe.ternary_table import TernaryTable
@@ -24,7 +26,7 @@ __all__ = ["Decoded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoded(PE):
+class Decoded(Pipelined):
     """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits.
 
     Either operand is an integer, with or without bits after the point, or of any format whose finite values are
@@ -39,6 +41,8 @@ class Decoded(PE):
         for bipolar or ternary weights, which are not decoded.
     k : int
         Activations of a table, where cells have tables.
+    pipeline : int
+        See `pe.pipelined.Pipelined`; of the cells.
     """
 
     cell: str = "shift_add"
@@ -67,7 +71,8 @@ class Decoded(PE):
     def inner(self) -> PE:
         """The integer processing element behind the decoders."""
         options = {"k": self.k} if self._has_tables else {}
-        return _CELLS[self.cell](act=self._taken("act"), weight=self._taken("weight"), lanes=self.lanes, **options)
+        act, weight = self._taken("act"), self._taken("weight")
+        return _CELLS[self.cell](act=act, weight=weight, lanes=self.lanes, pipeline=self.pipeline, **options)
 
     @property
     def name(self) -> str:
@@ -85,10 +90,6 @@ class Decoded(PE):
     @property
     def term(self) -> Interval:
         return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
-
-    @property
-    def latency(self) -> int:
-        return self.inner.latency
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         if not self._decodes("act"):
@@ -160,7 +161,8 @@ class _Decoder(Encoder):
         self._encoder = inner.row_encoder(masked=masked) if side == "act" else inner.column_encoder()
         operand_bits = len(self._encoder.operand)
         super().__init__(bits=form.bits, lanes=inner.lanes, operand_bits=operand_bits, masked=masked)
-        self.latency = self._encoder.latency
+        self._decode = Decode(form=form, registered=True)
+        self.latency = self._decode.latency + self._encoder.latency
 
     @property
     def name(self) -> str:
@@ -171,10 +173,10 @@ class _Decoder(Encoder):
         encoder = place(m, "encoder", self._encoder)
         integers = []
         for lane in range(self.lanes):
-            decode = place(m, f"decode_{lane}", Decode(form=self.form))
+            decode = place(m, f"decode_{lane}", Decode(form=self.form, registered=True))
             m.d.comb += decode.code.eq(self.codes.word_select(lane, self.bits))
             integers.append(decode.integer)
         m.d.comb += [encoder.codes.eq(Cat(integers)), self.operand.eq(encoder.operand)]
         if self.masked:
-            m.d.comb += encoder.mask.eq(self.mask)
+            m.d.comb += encoder.mask.eq(delayed(m, self.mask, self._decode.latency, name="decoded_mask"))
         return m

@@ -1,22 +1,25 @@
 """Products of floats, posits and integers: significands multiplied, exponents added, sums exact in fixed point."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from types import SimpleNamespace
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Value
 
-from hw.align import shift_left
-from hw.delay import delayed
+from hw.align import left_steps
+from hw.halves import add_long
 from hw.narrow import keep
 from hw.number import Number, assign, wire
-from hw.rows import add_kept, multiply
 from hw.select import SelectAdd, select
+from hw.stages import Step, run_steps, side_by_side
 from hw.unit import place
-from pe.base import PE, Core, Encoder, PEError
+from pe.base import Core, Encoder, PEError
 from pe.decode import spelled
 from pe.float_operand import TABLE_BITS, FloatEncoder, FloatOperand
+from pe.float_product import product_parts
 from pe.float_round import lowest_exponents, round_core
+from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
 from sw_ref.fixed import Fixed
 from sw_ref.float_sum import FloatSum
@@ -27,9 +30,12 @@ from sw_ref.posit import Posit
 
 __all__ = ["FloatProduct"]
 
+# Bits of a sum from which on nothing else fits into the cycle of its addition.
+_LONG = 64
+
 
 @dataclass(frozen=True, kw_only=True)
-class FloatProduct(PE):
+class FloatProduct(Pipelined):
     """``sum = addend + sum over lanes of +-(significand * significand) << (exponent + exponent)``.
 
     A sum counts in units of both formats' last bits, and is exact. Edges take operands apart, see
@@ -39,11 +45,9 @@ class FloatProduct(PE):
 
     Parameters
     ----------
-    pipeline : {0, 1, 2}
-        Registers, and so the latency: one between product and shift; a second between shift and addition.
+    pipeline : int
+        See `pe.pipelined.Pipelined`. Sums that are floats have stages in front of what depends on the running sum.
     """
-
-    pipeline: int = 0
 
     family: ClassVar[str] = "float"
     summary: ClassVar[str] = "floats, posits and integers in any mix: significands multiplied, shifted, summed exactly"
@@ -57,8 +61,6 @@ class FloatProduct(PE):
                 raise PEError(
                     f"Family float takes integers, floats and posits of more than {TABLE_BITS} bits, not {form.name}"
                 )
-        if not isinstance(self.pipeline, int) or isinstance(self.pipeline, bool) or self.pipeline not in (0, 1, 2):
-            raise PEError(f"Option pipeline must be 0, 1 or 2, not {self.pipeline!r}")
 
     @cached_property
     def row(self) -> FloatOperand:
@@ -74,7 +76,7 @@ class FloatProduct(PE):
     def name(self) -> str:
         formats = f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}"
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
-        return formats + lanes + (f"_p{self.pipeline}" if self.pipeline else "")
+        return formats + lanes + self.staged
 
     @property
     def row_bits(self) -> int:
@@ -94,8 +96,8 @@ class FloatProduct(PE):
         return self.product.sum_of(self.lanes)
 
     @property
-    def latency(self) -> int:
-        return self.pipeline
+    def halves(self) -> bool:
+        return self.pipeline > 0
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         return FloatEncoder(form=self.act, lanes=self.lanes, masked=masked)
@@ -113,35 +115,34 @@ class FloatProduct(PE):
         return _AlignAdd(pe=self, accumulator=accumulator)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Term:
-    """A lane's product, one choice before its place: ``+-(word << places if far else word)``."""
-
-    word: Value
-    far: Value
-    negative: Value
-
-
 class _AlignAdd(Core):
-    """A chain of rows, one for each lane, and the addition to the running sum."""
+    """A chain of rows, one for each lane, and the addition to the running sum.
+
+    A lane's term is one choice before its place: ``+-(word << places if far else word)``.
+    """
 
     def circuit(self, platform: object) -> Module:
         m = Module()
+        pe = self.pe
+        parts, products = zip(
+            *(product_parts(m, lane, pe.row, pe.column, self.act, self.weight) for lane in range(pe.lanes)), strict=True
+        )
+        at = SimpleNamespace(parts=list(parts))
+        lanes = [[*product, *self._shifts(lane)] for lane, product in enumerate(products)]
+        steps = side_by_side(lanes)
+        # a long carry chain leaves no time for a choice in front of it, but a register does
+        apart = pe.lanes > 1 or (pe.pipeline > 0 and self.accumulator.bits > _LONG)
+        if apart:
+            rows = (Step(2, partial(self._next, lane=lane)) for lane in range(1, pe.lanes))
+            steps += [Step(1, self._first), *rows]
+        run_steps(m, at, steps, registers=pe.pipeline)
         addend = Number(self.addend.as_signed())
-        terms = [self._term(m, lane) for lane in range(self.pe.lanes)]
-        if len(terms) == 1:
+        if apart:
+            kept = add_long(m, "total", addend, at.running, at.carry, self.accumulator)
+        else:
             exact = self.accumulator.overflow == "saturate"
             total = addend.interval + self._added if exact else self.accumulator.interval
-            kept = keep(self._row(m, 0, addend, terms[0], total), self.accumulator)
-        else:
-            first = select(
-                m, "first", self._table(terms[0]), terms[0].far, None, terms[0].negative, word_bits=self._bits, lut=6
-            )
-            # a complement is 1 less than the negative, which the last addition makes up for
-            running = wire(m, "row_0", Number(first, self._added | (self._added - 1)))
-            for lane, term in enumerate(terms[1:], start=1):
-                running = self._row(m, lane, running, term, running.interval + self._added)
-            kept = add_kept(m, "total", addend, running, terms[0].negative, self.accumulator)
+            kept = keep(self._row(m, 0, addend, at.parts[0], total), self.accumulator)
         m.d.comb += assign(self.sum.as_signed(), kept)
         return m
 
@@ -170,33 +171,31 @@ class _AlignAdd(Core):
         """How far the last choice shifts."""
         return 1 << self._most.bit_length() - 1 if self._most else 0
 
-    def _term(self, m: Module, lane: int) -> _Term:
-        pe = self.pe
-        act, weight = pe.row.lane(self.act, lane), pe.column.lane(self.weight, lane)
-        wide, narrow = sorted((act.significand, weight.significand), key=lambda number: -len(number.value))
-        product = wire(m, f"product_{lane}", multiply(m, f"product_{lane}", wide, narrow))
-        exponent = wire(m, f"exponent_{lane}", act.exponent + weight.exponent)
-        word, by, negative = (
-            delayed(m, value, min(pe.pipeline, 1), name=f"{name}_{lane}")
-            for value, name in (
-                (product.value, "product"),
-                (exponent.value, "exponent"),
-                (act.negative ^ weight.negative, "negative"),
-            )
-        )
-        word = shift_left(m, f"shift_{lane}", word, by[:-1])
-        word, far, negative = (
-            delayed(m, value, max(pe.pipeline - 1, 0), name=f"{name}_{lane}")
-            for value, name in ((word, "word"), (by[-1], "far"), (negative, "sign"))
-        )
-        return _Term(word=word, far=far, negative=negative)
+    def _shifts(self, lane: int) -> list[Step]:
+        """Steps that make of a lane's product its term."""
 
-    def _table(self, term: _Term) -> Value:
+        def begin(_m: Module, at: SimpleNamespace) -> None:
+            at.word, at.by, at.far = at.significand, at.exponent[:-1], at.exponent[-1]
+            del at.significand, at.exponent
+
+        return [Step(0, begin), *left_steps(f"shift_{lane}", self._places.bit_length() - 1)]
+
+    def _table(self, term: SimpleNamespace) -> Value:
         """The two words that are chosen from."""
         near, far = Cat(term.word, Const(0, self._bits)), Cat(Const(0, self._places), term.word, Const(0, self._bits))
         return Cat(near[: self._bits], far[: self._bits])
 
-    def _row(self, m: Module, lane: int, x: Number, term: _Term, total: Interval) -> Number:
+    def _first(self, m: Module, at: SimpleNamespace) -> None:
+        first = at.parts.pop(0)
+        word = select(m, "first", self._table(first), first.far, None, first.negative, word_bits=self._bits, lut=6)
+        # a complement is 1 less than the negative, which the last addition makes up for
+        at.running = wire(m, "row_0", Number(word, self._added | (self._added - 1)))
+        at.carry = first.negative
+
+    def _next(self, m: Module, at: SimpleNamespace, *, lane: int) -> None:
+        at.running = self._row(m, lane, at.running, at.parts.pop(0), at.running.interval + self._added)
+
+    def _row(self, m: Module, lane: int, x: Number, term: SimpleNamespace, total: Interval) -> Number:
         """``x`` and a lane's product."""
         row = SelectAdd(
             x_bits=len(x.value), words=2, word_bits=self._bits, or_zero=False, lut=6, sum_bits=total.signed_bits

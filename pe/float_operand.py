@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
-from hw.align import shift_right
+from hw.align import right_steps
 from hw.number import Number
+from hw.stages import Step, run_steps, side_by_side, stages_for
 from pe.base import Encoder
 from pe.decode import spelled
 from sw_ref.fixed import Fixed
@@ -97,6 +100,7 @@ class FloatEncoder(Encoder):
         self.form = form
         operand = FloatOperand(form=form, lanes=lanes)
         super().__init__(bits=form.bits, lanes=lanes, operand_bits=operand.bits, masked=masked)
+        self.latency = stages_for(_part_steps("lane", form))
 
     @property
     def name(self) -> str:
@@ -104,20 +108,40 @@ class FloatEncoder(Encoder):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
+        codes = (self.codes.word_select(lane, self.bits) for lane in range(self.lanes))
+        at = SimpleNamespace(parts=[SimpleNamespace(code=code) for code in codes])
+        if self.masked:
+            at.counts = self.mask
+        steps = side_by_side([_part_steps(f"lane_{lane}", self.form) for lane in range(self.lanes)])
+        run_steps(m, at, steps, registers=self.latency, behind=False)
         parts, lanes = parts_of(self.form), []
-        for lane in range(self.lanes):
+        for lane, found in enumerate(at.parts):
             significand = Signal(parts.significand_bits, name=f"significand_{lane}")
             exponent = Signal(parts.exponent_bits, name=f"exponent_{lane}")
             negative = Signal(int(parts.signed), name=f"negative_{lane}")
-            found = _parts(m, f"lane_{lane}", self.form, self.codes.word_select(lane, self.bits))
-            m.d.comb += [part.eq(value) for part, value in zip((significand, exponent, negative), found, strict=True)]
-            counts = self.mask[lane] if self.masked else 1
-            lanes += [Mux(counts, significand, 0), exponent, negative]
+            m.d.comb += [
+                significand.eq(found.significand),
+                exponent.eq(found.exponent),
+                negative.eq(found.negative),
+            ]
+            lanes += [Mux(at.counts[lane], significand, 0) if self.masked else significand, exponent, negative]
         m.d.comb += self.operand.eq(Cat(lanes))
         return m
 
 
-def _parts(m: Module, name: str, form: Format, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
+def _part_steps(name: str, form: Format) -> list[Step]:
+    """Steps from a code, ``at.code``, to ``at.significand``, ``at.exponent`` and ``at.negative``."""
+    if isinstance(form, Posit) and form.bits > TABLE_BITS:
+        return _posit_steps(name, form)
+    return [Step(3, partial(_at_once, form=form))]
+
+
+def _at_once(_m: Module, at: SimpleNamespace, *, form: Format) -> None:
+    at.significand, at.exponent, at.negative = _parts(form, at.code)
+    del at.code
+
+
+def _parts(form: Format, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
     """Significand, exponent and sign of one code."""
     match form:
         case Int() | Fixed():
@@ -125,8 +149,6 @@ def _parts(m: Module, name: str, form: Format, code: Value) -> tuple[ValueLike, 
             return (code ^ negative.replicate(form.bits)) + negative, 0, negative
         case Float():
             return _of_float(form, code)
-        case Posit() if form.bits > TABLE_BITS:
-            return _of_posit(m, name, form, code)
     negative, significand, exponent = (column.tolist() for column in split(form, np.arange(1 << form.bits)))
     return _entry(significand, code), _entry(exponent, code), _entry(negative, code)
 
@@ -141,30 +163,60 @@ def _of_float(form: Float, code: Value) -> tuple[ValueLike, ValueLike, ValueLike
     return significand, field if form.lowest == "normal" else field - one, code[-1] if form.signed else 0
 
 
-def _of_posit(m: Module, name: str, form: Posit, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
+def _posit_steps(name: str, form: Posit) -> list[Step]:
     """Normalized behind its regime; then small values are shifted back until the exponent is 0 at least."""
-    negative, bits, last = code[-1], form.bits - 3, parts_of(form).significand_bits - 1
-    body = Signal(form.bits - 1, name=f"{name}_body")
-    m.d.comb += body.eq((code ^ negative.replicate(form.bits)) + negative)
-    lead, inverted = body[-1], Signal(bits + 1, name=f"{name}_inverted")
-    m.d.comb += inverted.eq(body[:-1] ^ lead.replicate(bits + 1))
+    regime, last = form.bits - 2, parts_of(form).significand_bits - 1
+    return [
+        Step(2, partial(_magnitude, name=name)),
+        Step(3, partial(_regime, name=name, form=form)),
+        *right_steps(f"{name}_rest", regime.bit_length()),
+        Step(4, partial(_scale, name=name, form=form)),
+        *right_steps(f"{name}_shifted", last.bit_length()),
+        Step(0, _shifted),
+    ]
+
+
+def _magnitude(m: Module, at: SimpleNamespace, *, name: str) -> None:
+    at.negative, bits = at.code[-1], len(at.code)
+    body = Signal(bits - 1, name=f"{name}_body")
+    m.d.comb += body.eq((at.code ^ at.negative.replicate(bits)) + at.negative)
+    at.body = body
+    del at.code
+
+
+def _regime(m: Module, at: SimpleNamespace, *, name: str, form: Posit) -> None:
+    bits = form.bits - 3
+    at.lead, inverted = at.body[-1], Signal(bits + 1, name=f"{name}_inverted")
+    m.d.comb += inverted.eq(at.body[:-1] ^ at.lead.replicate(bits + 1))
     # how many bits of the regime follow the first; with nothing else, the code is 0 or NaR
     more: Value = Const(bits + 1)
     for index, bit in enumerate(inverted):
         more = Mux(bit, bits - index, more)
-    following = Signal(range(bits + 2), name=f"{name}_following")
-    m.d.comb += following.eq(more)
+    at.following = Signal(range(bits + 2), name=f"{name}_following")
+    m.d.comb += at.following.eq(more)
     # to the left: bits in reverse order to the right
-    rest = shift_right(m, f"{name}_rest", body[:bits][::-1], following)[::-1]
+    at.word, at.by, at.is_there = at.body[:bits][::-1], at.following, at.body.any()
+    del at.body
+
+
+def _scale(m: Module, at: SimpleNamespace, *, name: str, form: Posit) -> None:
+    """The exponent, and how far the significand goes back."""
+    bits, last = form.bits - 3, parts_of(form).significand_bits - 1
+    rest = at.word[::-1]
     regime = Signal(range(2 * bits + 3), name=f"{name}_regime")
-    m.d.comb += regime.eq(Mux(lead, following + bits + 1, bits - following))
+    m.d.comb += regime.eq(Mux(at.lead, at.following + bits + 1, bits - at.following))
     scale = Cat(rest[bits - form.es :], regime)
     distance = Signal(range(-last, 1 << len(scale)), name=f"{name}_distance")
     m.d.comb += distance.eq(scale - last)
     back = Signal(range(last + 1), name=f"{name}_back")
     m.d.comb += back.eq(Mux(distance[-1], -distance, 0))
-    one = Cat(rest[: bits - form.es], body.any())
-    return shift_right(m, f"{name}_shifted", one, back), Mux(distance[-1], 0, distance), negative
+    at.word, at.by, at.exponent = Cat(rest[: bits - form.es], at.is_there), back, Mux(distance[-1], 0, distance)
+    del at.lead, at.following, at.is_there
+
+
+def _shifted(_m: Module, at: SimpleNamespace) -> None:
+    at.significand = at.word
+    del at.word, at.by
 
 
 def _entry(values: Sequence[int], code: Value) -> Value:

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 from amaranth.hdl import Module, Value
 
 from hw.aligned_add import AlignedAdd
-from hw.delay import delayed
 from hw.fused_add import FusedAdd
-from hw.number import wire
 from hw.partial_add import PartialAdd, PartialFinish
-from hw.rows import multiply
+from hw.stages import run_steps, side_by_side
 from hw.unit import Unit, place
 from pe.base import PE, Core, PEError
 from pe.float_operand import FloatOperand
+from pe.float_product import product_parts
 from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.minifloat import Float
 
@@ -40,7 +40,7 @@ def round_core(pe: PE, sums: FloatSum) -> Core:
 
 
 def finish_unit(sums: FloatSum, *, pipeline: int) -> Unit | None:
-    """What turns ``sum`` into ``code``, of `FloatSum.result`, once a column; None if it is that already.
+    """What turns ``sum`` into ``code``, of `FloatSum.shape`, once a column; None if it is that already.
 
     Its latency is ``pipeline``, the number of its register stages.
     """
@@ -90,15 +90,6 @@ class _ProductForm:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Product:
-    """A lane's product: ``(-1)**negative * significand * 2**exponent``, in units of both formats' last bits."""
-
-    significand: Value
-    exponent: Value
-    negative: Value
-
-
 class _FloatSumCore(Core):
     """Multiplies significands by rows of adders, adds exponents, and leaves the rest to the addition."""
 
@@ -108,8 +99,14 @@ class _FloatSumCore(Core):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        products = [self._product(m, lane) for lane in range(self.pe.lanes)]
-        form = _ProductForm.of(self.pe)
+        pe = self.pe
+        parts, steps = zip(
+            *(product_parts(m, lane, pe.row, pe.column, self.act, self.weight) for lane in range(pe.lanes)), strict=True
+        )
+        at = SimpleNamespace(parts=list(parts))
+        run_steps(m, at, side_by_side(steps), registers=pe.pipeline)
+        products = at.parts
+        form = _ProductForm.of(pe)
         match self.accumulator:
             case AlignedSum():
                 total = self._at_once(m, products, form)
@@ -133,22 +130,7 @@ class _FloatSumCore(Core):
         m.d.comb += self.sum.eq(total)
         return m
 
-    def _product(self, m: Module, lane: int) -> _Product:
-        pe = self.pe
-        act, weight = pe.row.lane(self.act, lane), pe.column.lane(self.weight, lane)
-        wide, narrow = sorted((act.significand, weight.significand), key=lambda number: -len(number.value))
-        product = wire(m, f"product_{lane}", multiply(m, f"product_{lane}", wide, narrow))
-        exponent = wire(m, f"exponent_{lane}", act.exponent + weight.exponent)
-        values = {
-            "significand": product.value,
-            "exponent": exponent.value,
-            "negative": act.negative ^ weight.negative,
-        }
-        return _Product(
-            **{name: delayed(m, value, pe.latency, name=f"{name}_{lane}") for name, value in values.items()}
-        )
-
-    def _in_turn(self, m: Module, products: list[_Product], adder: partial) -> Value:
+    def _in_turn(self, m: Module, products: list[SimpleNamespace], adder: partial) -> Value:
         """Lane after lane."""
         running: Value = self.addend
         for lane, product in enumerate(products):
@@ -162,7 +144,7 @@ class _FloatSumCore(Core):
             running = unit.sum
         return running
 
-    def _at_once(self, m: Module, products: list[_Product], form: _ProductForm) -> Value:
+    def _at_once(self, m: Module, products: list[SimpleNamespace], form: _ProductForm) -> Value:
         """All lanes in one addition."""
         sums = self.accumulator
         unit = AlignedAdd(

@@ -1,30 +1,31 @@
 """Table look-up: rows' edges build tables of sums of activations, and cells add what a weight selects."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, signed
 
-from hw.narrow import keep, round_half_even, saturate
+from hw.digits import Digit
+from hw.narrow import keep
 from hw.number import Number, assign, wire
 from hw.rows import add_kept, shifted
-from hw.select import SelectAdd, select
+from hw.select import Choose, SelectAdd, select
+from hw.stages import Step, run_steps
 from hw.unit import place
-from pe.base import PE, Core, Encoder, PEError
+from pe.base import Core, Encoder, PEError
+from pe.pipelined import Pipelined
+from pe.row_tables import Signs, Tables
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
 
-__all__ = ["LookUpPE", "Signs"]
-
-Signs = tuple[int, ...]
-"""Of each activation of a table, what it counts in an entry: -1, 0 or 1."""
+__all__ = ["LookUpPE"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookUpPE(PE):
+class LookUpPE(Pipelined):
     """``sum = addend + sum over planes p and tables t of +-table_t[key_pt] * 2**p``.
 
     A table holds signed sums of ``k`` activations, once a row. What a column's weights select from it is worked out
@@ -40,6 +41,8 @@ class LookUpPE(PE):
         Activations of a table; ``lanes`` is a multiple of it.
     lut : {4, 6}
         Inputs of the FPGA's look-up tables; a table of more than two entries is then selected from accordingly.
+    pipeline : int
+        See `pe.pipelined.Pipelined`.
     """
 
     k: int = 2
@@ -117,10 +120,10 @@ class LookUpPE(PE):
 
     @property
     def name(self) -> str:
-        return f"{super().name}_k{self.k}{'_lut4' if self.lut == 4 else ''}"
+        return f"{super().name}_k{self.k}{'_lut4' if self.lut == 4 else ''}{self.staged}"
 
     def row_encoder(self, *, masked: bool) -> Encoder:
-        return _Tables(
+        return Tables(
             act=self.act, lanes=self.lanes, signs=self.signs, shift=self.shift, entry=self.entry, masked=masked
         )
 
@@ -128,134 +131,98 @@ class LookUpPE(PE):
         return _LookUp(pe=self, accumulator=accumulator)
 
 
-class _Tables(Encoder):
-    """All tables of a row, out of codes in a register, which clears those that are masked."""
-
-    latency: int = 1
-
-    def __init__(
-        self, *, act: Int, lanes: int, signs: tuple[Signs, ...], shift: int, entry: Interval, masked: bool
-    ) -> None:
-        self.act = act
-        self.signs = signs
-        self.shift = shift
-        self.entry = entry
-        self.k = len(signs[0])
-        operand_bits = lanes // self.k * len(signs) * entry.signed_bits
-        super().__init__(bits=act.bits, lanes=lanes, operand_bits=operand_bits, masked=masked)
-
-    @property
-    def name(self) -> str:
-        entries = f"{len(self.signs)}xi{self.entry.signed_bits}"
-        return f"tables_{self.lanes}x{self.act.name}_k{self.k}_{entries}{'_masked' if self.masked else ''}"
-
-    def circuit(self, platform: object) -> Module:
-        m = Module()
-        acts = []
-        for lane in range(self.lanes):
-            act = Signal(signed(self.bits) if self.act.signed else self.bits, name=f"act_{lane}", reset_less=True)
-            m.d.sync += act.eq(self.codes.word_select(lane, self.bits))
-            if self.masked:
-                with m.If(~self.mask[lane]):
-                    m.d.sync += act.eq(0)
-            acts.append(Number(act))
-        entries = []
-        for table in range(self.lanes // self.k):
-            sums = _shared_sums(m, f"table_{table}", acts[table * self.k :][: self.k], self.signs)
-            for index, exact in enumerate(sums):
-                kept = saturate(round_half_even(exact, self.shift), self.entry) if self.shift else exact
-                entry = Signal(signed(self.entry.signed_bits), name=f"entry_{table}_{index}")
-                m.d.comb += assign(entry, kept)
-                entries.append(entry)
-        m.d.comb += self.operand.eq(Cat(entries))
-        return m
-
-
-def _shared_sums(m: Module, name: str, terms: list[Number], rows: Sequence[Signs]) -> list[Number]:
-    """For each row of signs, the first of which that is not 0 is 1, the sum of ``sign * term``.
-
-    Rows share what is the same, up to its sign, in one half of the terms.
-    """
-    if len(terms) == 1:
-        return terms
-    middle = len(terms) // 2
-    halves = []
-    for half in (slice(None, middle), slice(middle, None)):
-        wanted = list(dict.fromkeys(_led_by_one(row[half]) for row in rows if any(row[half])))
-        halves.append(dict(zip(wanted, _shared_sums(m, f"{name}_{half.start or 0}", terms[half], wanted), strict=True)))
-    sums = []
-    for index, row in enumerate(rows):
-        low, high = (
-            known.get(_led_by_one(part)) for known, part in zip(halves, (row[:middle], row[middle:]), strict=True)
-        )
-        if low is None or high is None:
-            sums.append(low or high)
-            continue
-        total = low + high if _led_by_one(row[middle:]) == row[middle:] else low - high
-        sums.append(wire(m, f"{name}_sum_{index}", total))
-    return sums
-
-
-def _led_by_one(signs: Signs) -> Signs:
-    """``signs``, or their opposites: those whose first that is not 0 is 1."""
-    lead = next((sign for sign in signs if sign), 1)
-    return tuple(lead * sign for sign in signs)
-
-
 class _LookUp(Core):
-    """A chain of rows, one for each plane and table, and the addition to the running sum."""
+    """A chain of rows, one for each plane and table, and the addition to the running sum.
+
+    With more than two words a table, and look-up tables of 6 inputs, choosing comes first, so that no more than one
+    word of a table goes through registers. Else a row chooses, too.
+    """
 
     def circuit(self, platform: object) -> Module:
         m = Module()
+        pe, accumulator = self.pe, self.accumulator
+        at = SimpleNamespace(selections=[self._selection(index) for index in range(pe.planes * pe.tables)])
+        steps = [Step(2, self._choose)] if self._chooses_first else []
+        if len(at.selections) > 1:
+            row = 2 if self._chooses_first or len(pe.signs) == 2 else 4
+            rows = (Step(row, partial(self._next, index=index)) for index in range(1, len(at.selections)))
+            steps += [Step(row - 1, self._first), *rows]
+        run_steps(m, at, steps, registers=pe.pipeline)
         addend = Number(self.addend.as_signed())
-        selections = self.pe.planes * self.pe.tables
-        if selections == 1:
-            kept = keep(self._row(m, 0, addend, self.accumulator), self.accumulator)
+        if len(at.selections) == 1:
+            exact = accumulator.overflow == "saturate"
+            total = addend.interval + self._added if exact else accumulator.interval
+            kept = keep(self._row(m, 0, addend, at.selections[0], total), accumulator)
         else:
-            product, carry = self._product(m, selections)
-            kept = add_kept(m, "total", addend, product, carry, self.accumulator)
+            product = Number(Cat(*at.low, at.running.value).as_signed())
+            kept = add_kept(m, "total", addend, product, at.carry, accumulator)
         m.d.comb += assign(self.sum.as_signed(), kept)
         return m
 
-    def _product(self, m: Module, selections: int) -> tuple[Number, Value]:
-        """What a step adds, as the sum of the two: the first selection is but a complement where it is negative."""
-        pe = self.pe
-        table, key, zero, negate = self._operands(0)
-        first = select(m, "first", table, key, zero, negate, word_bits=pe.entry_bits, lut=pe.lut)
-        running = wire(m, "row_0", Number(first, pe.entry | (-pe.entry - 1)))
-        low: list[Value] = []
-        for index in range(1, selections):
-            if index % pe.tables == 0:
-                # nothing more is added to the lowest bit
-                low.append(running.value[0])
-                running = Number(running.value.shift_right(1), shifted(running.interval, 1))
-            running = self._row(m, index, running)
-        return Number(Cat(*low, running.value).as_signed()), negate
+    @property
+    def _chooses_first(self) -> bool:
+        return self.pe.lut == 6 and len(self.pe.signs) > 2
 
-    def _row(self, m: Module, index: int, x: Number, kept_by: Accumulator | None = None) -> Number:
-        """``x`` and what one selection adds; only what an accumulator keeps of it, if it goes there."""
-        pe = self.pe
-        interval = x.interval + (pe.entry | -pe.entry)
-        if kept_by and kept_by.overflow != "saturate":
-            interval = kept_by.interval
-        row = SelectAdd(
-            x_bits=len(x.value),
-            words=len(pe.signs),
-            word_bits=pe.entry_bits,
-            or_zero=pe.or_zero,
-            lut=pe.lut,
-            sum_bits=interval.signed_bits,
-        )
-        place(m, f"row_{index}", row)
-        table, key, zero, negate = self._operands(index)
-        m.d.comb += [row.x.eq(x.value), row.table.eq(table), row.key.eq(key), row.negate.eq(negate)]
-        if zero is not None:
-            m.d.comb += row.zero.eq(zero)
-        return Number(row.sum, interval)
+    @property
+    def _added(self) -> Interval:
+        """What a selection adds."""
+        return self.pe.entry | -self.pe.entry
 
-    def _operands(self, index: int) -> tuple[Value, Value, Value | None, Value]:
+    def _selection(self, index: int) -> SimpleNamespace:
         """Table, key, zero and sign of a selection."""
         pe = self.pe
-        table = self.act.word_select(index % pe.tables, len(pe.signs) * pe.entry_bits)
         column = self.weight.word_select(index, pe.selection_bits)
-        return table, column[: pe.key_bits], column[pe.key_bits] if pe.or_zero else None, column[-1]
+        return SimpleNamespace(
+            table=self.act.word_select(index % pe.tables, len(pe.signs) * pe.entry_bits),
+            key=column[: pe.key_bits],
+            zero=column[pe.key_bits] if pe.or_zero else Const(0, 1),
+            negate=column[-1],
+        )
+
+    def _choose(self, m: Module, at: SimpleNamespace) -> None:
+        """The word of each selection, in place of its table and key."""
+        for index, selection in enumerate(at.selections):
+            choose = Choose(words=len(self.pe.signs), word_bits=self.pe.entry_bits, complements=False)
+            place(m, f"chosen_{index}", choose)
+            m.d.comb += [choose.table.eq(selection.table), choose.key.eq(selection.key)]
+            at.selections[index] = SimpleNamespace(word=choose.word, zero=selection.zero, negate=selection.negate)
+
+    def _first(self, m: Module, at: SimpleNamespace) -> None:
+        """The first selection, which is but a complement where it is negative: the last addition makes up for that."""
+        pe, first = self.pe, at.selections[0]
+        if self._chooses_first:
+            word = (Mux(first.zero, 0, first.word) ^ first.negate.replicate(pe.entry_bits)).as_signed()
+        else:
+            zero = first.zero if pe.or_zero else None
+            word = select(m, "first", first.table, first.key, zero, first.negate, word_bits=pe.entry_bits, lut=pe.lut)
+        at.running = wire(m, "row_0", Number(word, pe.entry | (-pe.entry - 1)))
+        at.low, at.carry, at.selections[0] = [], first.negate, SimpleNamespace()
+
+    def _next(self, m: Module, at: SimpleNamespace, *, index: int) -> None:
+        if index % self.pe.tables == 0:
+            # nothing more is added to the lowest bit
+            at.low.append(at.running.value[0])
+            at.running = Number(at.running.value.shift_right(1), shifted(at.running.interval, 1))
+        selection, at.selections[index] = at.selections[index], SimpleNamespace()
+        at.running = self._row(m, index, at.running, selection, at.running.interval + self._added)
+
+    def _row(self, m: Module, index: int, x: Number, selection: SimpleNamespace, total: Interval) -> Number:
+        """``x`` and what one selection adds."""
+        pe = self.pe
+        if self._chooses_first:
+            word = Number(selection.word.as_signed())
+            row = Digit().row(x, word, signed(total.signed_bits))
+            ports = {"a": word.value, "digit": Cat(~selection.zero if pe.or_zero else 1, selection.negate)}
+        else:
+            row = SelectAdd(
+                x_bits=len(x.value),
+                words=len(pe.signs),
+                word_bits=pe.entry_bits,
+                or_zero=pe.or_zero,
+                lut=pe.lut,
+                sum_bits=total.signed_bits,
+            )
+            ports = {port: value for port, value in vars(selection).items() if port != "zero" or pe.or_zero}
+        place(m, f"row_{index}", row)
+        m.d.comb += [getattr(row, port).eq(value) for port, value in {"x": x.value, **ports}.items()]
+        return Number(row.sum, total)

@@ -1,17 +1,21 @@
 """Operands whose products are shifted multiples: one and three times a number, by weights of one bit of fraction."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import numpy as np
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.number import Number
+from hw.stages import Step
 from hw.unit import Unit, place
-from pe.base import PE, Encoder
+from pe.base import Encoder
 from pe.decode import spelled
 from sw_ref.interval import Interval
 from sw_ref.minifloat import Float
 
-__all__ = ["Multiples", "Shifts", "shifted_multiple"]
+__all__ = ["Multiples", "Shifts", "multiple_steps"]
 
 
 class Multiples(Encoder):
@@ -79,32 +83,46 @@ class Shifts(Encoder):
         return m
 
 
-def shifted_multiple(m: Module, name: str, pe: PE, act: Value, weight: Value, negative: Value) -> Number:
-    """The magnitude of a lane's product, or its complement where ``negative``.
+def multiple_steps(name: str, act: Float, weight: Float) -> list[Step]:
+    """Steps of a lane that give ``at.product``: the magnitude of its product, or its complement where ``at.negative``.
 
-    A `_Multiple`, and a `_MaybeShift` for each bit of the shift, the last of which complements.
+    ``at.act`` and ``at.weight`` are what `Multiples` and `Shifts` tell of the lane, but for the signs. A `_Multiple`,
+    and a `_MaybeShift` for each bit of the shift, the last of which complements.
     """
-    one_bits, three_bits = _one_bits(pe.act), _three_bits(pe.act)
-    product = pe.act.fixed.interval.hi * pe.weight.fixed.interval.hi
-    multiple = place(m, f"{name}_multiple", _Multiple(one_bits=one_bits, three_bits=three_bits))
+    stages = range(_by_bits(weight))
+    largest = act.fixed.interval.hi * weight.fixed.interval.hi
+    shifts = (
+        Step(
+            1,
+            partial(_shift, name=f"{name}_shift_{stage}", places=1 << stage, last=stage == stages[-1], largest=largest),
+        )
+        for stage in stages
+    )
+    return [Step(1, partial(_multiple, name=f"{name}_multiple", one_bits=_one_bits(act))), *shifts]
+
+
+def _multiple(m: Module, at: SimpleNamespace, *, name: str, one_bits: int) -> None:
+    multiple = place(m, name, _Multiple(one_bits=one_bits, three_bits=len(at.act) - one_bits))
     m.d.comb += [
-        multiple.one.eq(act[:one_bits]),
-        multiple.three.eq(act[one_bits:-1]),
-        multiple.counts.eq(weight[0]),
-        multiple.thrice.eq(weight[1]),
+        multiple.one.eq(at.act[:one_bits]),
+        multiple.three.eq(at.act[one_bits:]),
+        multiple.counts.eq(at.weight[0]),
+        multiple.thrice.eq(at.weight[1]),
     ]
-    moved = multiple.multiple
-    stages = _by_bits(pe.weight)
-    for stage in range(stages):
-        last = stage == stages - 1
-        bits = product.bit_length() if last else min(product.bit_length(), len(moved) + (1 << stage))
-        shift = _MaybeShift(bits=len(moved), moved_bits=bits, places=1 << stage, complements=last)
-        place(m, f"{name}_shift_{stage}", shift)
-        m.d.comb += [shift.given.eq(moved), shift.by.eq(weight[2 + stage])]
-        if last:
-            m.d.comb += shift.negative.eq(negative)
-        moved = shift.moved
-    return Number(moved, Interval(-product - 1, product))
+    at.moved, at.by = multiple.multiple, at.weight[2:]
+    del at.act, at.weight
+
+
+def _shift(m: Module, at: SimpleNamespace, *, name: str, places: int, last: bool, largest: int) -> None:
+    bits = largest.bit_length() if last else min(largest.bit_length(), len(at.moved) + places)
+    shift = _MaybeShift(bits=len(at.moved), moved_bits=bits, places=places, complements=last)
+    place(m, name, shift)
+    m.d.comb += [shift.given.eq(at.moved), shift.by.eq(at.by[0])]
+    at.moved, at.by = shift.moved, at.by[1:]
+    if last:
+        m.d.comb += shift.negative.eq(at.negative)
+        at.product = Number(at.moved, Interval(-largest - 1, largest))
+        del at.moved, at.by
 
 
 class _Multiple(Unit):

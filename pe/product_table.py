@@ -1,20 +1,24 @@
 """Products of small floats by look-up: each bit of a product's magnitude is a function of both codes."""
 
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
-from amaranth.hdl import Array, Cat, Const, Module, Value
+from amaranth.hdl import Array, Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.digits import Digit
 from hw.narrow import keep
 from hw.number import Number, assign, shape_of
 from hw.rows import add_kept, add_with_carry
+from hw.stages import Step, run_steps, side_by_side
 from hw.unit import Unit, place
-from pe.base import PE, Codes, Core, Encoder, PEError
+from pe.base import Codes, Core, Encoder, PEError
 from pe.decode import spelled
-from pe.multiples import Multiples, Shifts, shifted_multiple
+from pe.multiples import Multiples, Shifts, multiple_steps
+from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
@@ -27,7 +31,7 @@ _MOST_BITS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProductTable(PE):
+class ProductTable(Pipelined):
     """``sum = addend + sum over lanes of act * weight``, in units of both formats' last bits, for floats of few bits.
 
     With look-up tables of 6 inputs, operands travel as their own codes. A cell looks up the magnitude of each product,
@@ -45,6 +49,8 @@ class ProductTable(PE):
     lut : {4, 6}
         Inputs of the FPGA's look-up tables: 4 is the smaller on ECP5, 6 on xc7. With 4, weights have one bit of
         fraction at most.
+    pipeline : int
+        See `pe.pipelined.Pipelined`.
     """
 
     lut: int = 6
@@ -75,7 +81,8 @@ class ProductTable(PE):
     @property
     def name(self) -> str:
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
-        return f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}{lanes}{'_lut4' if self.lut == 4 else ''}"
+        lut = "_lut4" if self.lut == 4 else ""
+        return f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}{lanes}{lut}{self.staged}"
 
     @property
     def row_bits(self) -> int:
@@ -103,47 +110,52 @@ class ProductTable(PE):
         return (_AddProducts if self.lut == 6 else _AddShifted)(pe=self, accumulator=accumulator)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Signed:
-    """``value``, or its negative where ``negative``."""
-
-    value: Number
-    negative: Value
-
-
 class _AddProducts(Core):
     """A tree of additions and subtractions, and that to the running sum."""
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        level = [self._product(m, lane) for lane in range(self.pe.lanes)]
-        depth = 0
-        while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=False)
-            added = [_sum(m, f"sum_{depth}_{index}", *pair) for index, pair in enumerate(pairs)]
-            level, depth = added + level[2 * len(added) :], depth + 1
-        addend = _Signed(value=Number(self.addend.as_signed()), negative=Const(0))
+        at = SimpleNamespace()
+        levels = (Step(2, partial(self._pairs, level=level)) for level in range((self.pe.lanes - 1).bit_length()))
+        run_steps(m, at, [Step(2, self._products), *levels], registers=self.pe.pipeline)
         # no bit above those that are kept has a say in them, unless they saturate
         exact = self.accumulator.overflow == "saturate"
-        total = _sum(m, "total", addend, level[0], within=None if exact else self.accumulator.interval)
-        m.d.comb += assign(self.sum.as_signed(), keep(total.value, self.accumulator))
+        within = None if exact else self.accumulator.interval
+        total = _sum(m, "total", Number(self.addend.as_signed()), at.terms[0], at.negative[0], within=within)
+        m.d.comb += assign(self.sum.as_signed(), keep(total, self.accumulator))
         return m
 
-    def _product(self, m: Module, lane: int) -> _Signed:
-        act = self.act.word_select(lane, self.pe.act.bits)
-        weight = self.weight.word_select(lane, self.pe.weight.bits)
-        table = place(m, f"product_{lane}", _Magnitude(act=self.pe.act, weight=self.pe.weight))
-        m.d.comb += [table.act.eq(act[:-1]), table.weight.eq(weight[:-1])]
-        return _Signed(value=Number(table.product, table.interval), negative=act[-1] ^ weight[-1])
+    def _products(self, m: Module, at: SimpleNamespace) -> None:
+        at.terms, at.negative = [], []
+        for lane in range(self.pe.lanes):
+            act = self.act.word_select(lane, self.pe.act.bits)
+            weight = self.weight.word_select(lane, self.pe.weight.bits)
+            table = place(m, f"product_{lane}", _Magnitude(act=self.pe.act, weight=self.pe.weight))
+            m.d.comb += [table.act.eq(act[:-1]), table.weight.eq(weight[:-1])]
+            at.terms.append(Number(table.product, table.interval))
+            at.negative.append(act[-1] ^ weight[-1])
+        _compare(at)
+
+    def _pairs(self, m: Module, at: SimpleNamespace, *, level: int) -> None:
+        pairs = zip(at.terms[::2], at.terms[1::2], at.differ, strict=False)
+        sums = [_sum(m, f"sum_{level}_{index}", *pair) for index, pair in enumerate(pairs)]
+        # a sum has the sign of its first term
+        at.terms, at.negative = sums + at.terms[2 * len(sums) :], at.negative[::2]
+        _compare(at)
 
 
-def _sum(m: Module, name: str, x: _Signed, y: _Signed, *, within: Interval | None = None) -> _Signed:
-    """The sum of both, with the sign of ``x``: one carry chain; ``within`` is all that is kept of it, if given."""
-    interval = within or x.value.interval + (y.value.interval | -y.value.interval)
-    row = Digit().row(x.value, y.value, shape_of(interval))
+def _compare(at: SimpleNamespace) -> None:
+    """Whether signs of a pair differ, told a step before it counts."""
+    at.differ = [x ^ y for x, y in zip(at.negative[::2], at.negative[1::2], strict=False)]
+
+
+def _sum(m: Module, name: str, x: Number, y: Number, differ: Value, *, within: Interval | None = None) -> Number:
+    """``x + y``, or ``x - y`` if signs ``differ``: one carry chain; ``within`` is all that is kept of it, if given."""
+    interval = within or x.interval + (y.interval | -y.interval)
+    row = Digit().row(x, y, shape_of(interval))
     place(m, name, row)
-    m.d.comb += [row.x.eq(x.value.value), row.a.eq(y.value.value), row.digit.eq(Cat(1, x.negative ^ y.negative))]
-    return _Signed(value=Number(row.sum, interval), negative=x.negative)
+    m.d.comb += [row.x.eq(x.value), row.a.eq(y.value), row.digit.eq(Cat(1, differ))]
+    return Number(row.sum, interval)
 
 
 class _AddShifted(Core):
@@ -151,23 +163,29 @@ class _AddShifted(Core):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        level, carries = [], []
-        for lane in range(self.pe.lanes):
-            act = self.act.word_select(lane, len(self.act) // self.pe.lanes)
-            weight = self.weight.word_select(lane, len(self.weight) // self.pe.lanes)
-            negative = act[-1] ^ weight[-1]
-            level.append(shifted_multiple(m, f"product_{lane}", self.pe, act, weight, negative))
-            carries.append(negative)
-        depth = 0
-        while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=False)
-            added = [
-                add_with_carry(m, f"sum_{depth}_{index}", x, y, carries.pop()) for index, (x, y) in enumerate(pairs)
-            ]
-            level, depth = added + level[2 * len(added) :], depth + 1
-        kept = add_kept(m, "total", Number(self.addend.as_signed()), level[0], carries.pop(), self.accumulator)
+        pe, parts = self.pe, []
+        for lane in range(pe.lanes):
+            act = self.act.word_select(lane, len(self.act) // pe.lanes)
+            weight = self.weight.word_select(lane, len(self.weight) // pe.lanes)
+            parts.append(SimpleNamespace(act=act[:-1], weight=weight[:-1], negative=act[-1] ^ weight[-1]))
+        at = SimpleNamespace(parts=parts)
+        products = side_by_side([multiple_steps(f"product_{lane}", pe.act, pe.weight) for lane in range(pe.lanes)])
+        levels = (Step(2, partial(self._pairs, level=level)) for level in range((pe.lanes - 1).bit_length()))
+        run_steps(m, at, [*products, Step(0, _terms), *levels], registers=pe.pipeline)
+        addend = Number(self.addend.as_signed())
+        kept = add_kept(m, "total", addend, at.terms[0], at.carries[0], self.accumulator)
         m.d.comb += assign(self.sum.as_signed(), kept)
         return m
+
+    def _pairs(self, m: Module, at: SimpleNamespace, *, level: int) -> None:
+        pairs = zip(at.terms[::2], at.terms[1::2], strict=False)
+        sums = [add_with_carry(m, f"sum_{level}_{index}", x, y, at.carries.pop()) for index, (x, y) in enumerate(pairs)]
+        at.terms = sums + at.terms[2 * len(sums) :]
+
+
+def _terms(_m: Module, at: SimpleNamespace) -> None:
+    at.terms, at.carries = [part.product for part in at.parts], [part.negative for part in at.parts]
+    del at.parts
 
 
 class _Magnitude(Unit):

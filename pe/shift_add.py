@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import SimpleNamespace
 from typing import ClassVar
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Module
 
-from hw.digits import add_digits
+from hw.digits import digit_steps
 from hw.narrow import keep
 from hw.number import Number, assign
 from hw.rows import add_kept
+from hw.stages import Step, run_steps
 from pe.base import Core, Encoder, PEError
 from pe.integer import IntegerPE, integer_lane
+from pe.pipelined import Pipelined
 from pe.recoding import RECODINGS, Digits, digits_of
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Format, Int
@@ -21,7 +24,7 @@ __all__ = ["ShiftAdd"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShiftAdd(IntegerPE):
+class ShiftAdd(IntegerPE, Pipelined):
     """``sum = addend + sum over lanes and digits i of digit_i(weight) * act * 2**(i * places)``.
 
     A cell holds one row of adders for each digit, and no more logic than fits into the row's look-up tables. Ternary
@@ -32,6 +35,8 @@ class ShiftAdd(IntegerPE):
     recoding : {"booth4", "csd"}
         Digits of an integer weight. ``booth4``: -2 to 2, one for two bits (Booth, radix 4). ``csd``: -1 to 1, one for
         each bit, no two neighbours other than 0 (canonical signed digit). Plain binary digits are what family mac adds.
+    pipeline : int
+        See `pe.pipelined.Pipelined`; the steps are rows.
     """
 
     recoding: str = "booth4"
@@ -55,7 +60,8 @@ class ShiftAdd(IntegerPE):
 
     @property
     def name(self) -> str:
-        return f"{super().name}_{self.recoding}" if isinstance(self.weight, Int) else super().name
+        recoding = f"_{self.recoding}" if isinstance(self.weight, Int) else ""
+        return super().name + recoding + self.staged
 
     @cached_property
     def digits(self) -> Digits | None:
@@ -108,38 +114,34 @@ class _ShiftAdd(Core):
         m = Module()
         pe, accumulator = self.pe, self.accumulator
         addend = Number(self.addend.as_signed())
-        product = pe.act.interval * pe.weight.fixed.interval
+        at = self._operands()
         if pe.lanes * pe.digits.count == 1:
             # a single row adds to the sum itself
+            run_steps(m, at, [], registers=pe.pipeline)
+            at.sum = addend
             exact = accumulator.overflow == "saturate"
-            total = addend.interval + product if exact else accumulator.interval
-            kept = keep(self._add(m, addend, 0, total), accumulator)
+            total = addend.interval + pe.term if exact else accumulator.interval
+            run_steps(m, at, self._steps(0, total), registers=0)
+            kept = keep(at.sum, accumulator)
         else:
-            dot = None
-            for lane in range(pe.lanes):
-                total = product.sum_of(lane + 1)
-                # the lowest row lacks its carry
-                dot = self._add(m, dot, lane, total | total - 1)
-            kept = add_kept(m, "total", addend, dot, self._digits(0)[0][1], accumulator)
+            # the lowest row lacks its carry
+            product = pe.act.interval * pe.weight.fixed.interval
+            totals = [product.sum_of(lane + 1) for lane in range(pe.lanes)]
+            steps = [step for lane, total in enumerate(totals) for step in self._steps(lane, total | total - 1)]
+            run_steps(m, at, steps, registers=pe.pipeline)
+            kept = add_kept(m, "total", addend, at.sum, at.carry, accumulator)
         m.d.comb += assign(self.sum.as_signed(), kept)
         return m
 
-    def _add(self, m: Module, running: Number | None, lane: int, total: Interval) -> Number:
-        """``running`` and the product of a lane."""
-        digits = self.pe.digits
-        act = integer_lane(self.act, lane, self.pe.act)
-        return add_digits(
-            m,
-            f"product_{lane}",
-            running,
-            act,
-            self._digits(lane),
-            form=digits.digit,
-            places=digits.places,
-            total=total,
-        )
+    def _operands(self) -> SimpleNamespace:
+        """What `hw.digits.digit_steps` takes, for each lane."""
+        at = SimpleNamespace()
+        for lane in range(self.pe.lanes):
+            setattr(at, f"product_{lane}_a", integer_lane(self.act, lane, self.pe.act))
+            setattr(at, f"product_{lane}_digits", self.weight.word_select(lane, self.pe.digits.bits))
+        return at
 
-    def _digits(self, lane: int) -> list[Value]:
+    def _steps(self, lane: int, total: Interval) -> list[Step]:
+        """What adds the product of a lane; the sum is then within ``total``."""
         digits = self.pe.digits
-        column = self.weight.word_select(lane, digits.bits)
-        return [column.word_select(index, digits.digit.bits) for index in range(digits.count)]
+        return digit_steps(f"product_{lane}", count=digits.count, form=digits.digit, places=digits.places, total=total)

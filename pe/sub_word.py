@@ -1,14 +1,17 @@
 """Sub-word parallel: one cell that is one wide product or several narrow ones, chosen step by step."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
-from hw.digits import Digit, add_digits
+from hw.digits import Digit, digit_steps
 from hw.number import Number, assign
 from hw.rows import add_kept
-from pe.base import PE, Core, Encoder, Mode, PEError
+from hw.stages import run_steps
+from pe.base import Core, Encoder, Mode, PEError
+from pe.pipelined import Pipelined
 from pe.recoding import booth4
 from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Int
@@ -34,7 +37,7 @@ _DIGITS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubWord(PE):
+class SubWord(Pipelined):
     """``sum = addend + sum over the mode's products of act * weight``.
 
     Modes: 0, one product int8 x int8; 1, two of int8 x int4; 2, four of int4 x int4. The cell is one chain of rows
@@ -42,6 +45,11 @@ class SubWord(PE):
     activations to their places, the column the halves of its weights, and what is idle multiplies by 0.
 
     Products of mode 0 own slots 0 to 3, those of mode 1 slots 0 and 1, and 2 and 3.
+
+    Parameters
+    ----------
+    pipeline : int
+        See `pe.pipelined.Pipelined`.
     """
 
     lanes: int = _SLOTS
@@ -55,6 +63,10 @@ class SubWord(PE):
             raise PEError(f"Family sub_word takes int8 x int8, not {self.act.name} x {self.weight.name}")
         if self.lanes != _SLOTS:
             raise PEError(f"Family sub_word has {_SLOTS} lanes, not {self.lanes}")
+
+    @property
+    def name(self) -> str:
+        return super().name + self.staged
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -151,25 +163,21 @@ class _Chain(Core):
         _wide, mixed, narrow = (_product(mode) for mode in _MODES)
         # what the slots so far can add up to: those of four bits are idle but in the narrowest mode
         totals = {1: narrow, 3: narrow.sum_of(2), 0: mixed | narrow.sum_of(3), 2: self.pe.term}
-        dot = None
+        at, steps = SimpleNamespace(), []
         for slot, total in totals.items():
+            setattr(at, f"slot_{slot}_a", Number(self._act(slot)))
+            setattr(at, f"slot_{slot}_digits", self.weight.word_select(slot, _DIGITS * _DIGIT.bits))
             # the lowest row lacks its carry
             total = Interval(total.lo - 1, total.hi)
-            act = Number(self._act(slot))
-            digits = self._digits(slot)
-            dot = add_digits(m, f"slot_{slot}", dot, act, digits, form=_DIGIT, places=2, total=total)
-        addend, carry = Number(self.addend.as_signed()), self._digits(1)[0][1]
-        kept = add_kept(m, "total", addend, dot, carry, self.accumulator)
+            steps += digit_steps(f"slot_{slot}", count=_DIGITS, form=_DIGIT, places=2, total=total)
+        run_steps(m, at, steps, registers=self.pe.pipeline)
+        kept = add_kept(m, "total", Number(self.addend.as_signed()), at.sum, at.carry, self.accumulator)
         m.d.comb += assign(self.sum.as_signed(), kept)
         return m
 
     def _act(self, slot: int) -> Value:
         start = sum(_ACT_BITS[:slot])
         return self.act[start : start + _ACT_BITS[slot]].as_signed()
-
-    def _digits(self, slot: int) -> list[Value]:
-        column = self.weight.word_select(slot, _DIGITS * _DIGIT.bits)
-        return [column.word_select(index, _DIGIT.bits) for index in range(_DIGITS)]
 
 
 def _product(mode: Mode) -> Interval:

@@ -253,7 +253,7 @@ class _WeightStationaryWriter(_Writer):
         self.note_mode(np.concatenate([loads, rows]), tile)
         products = pe.rule.matmul(mode.act.to_fixed(tile.act), mode.weight.to_fixed(tile.weight))
         base = np.zeros_like(products) if tile.base is None else tile.base
-        self.note("base", rows + array.latency - 1, base)
+        self.note("base", rows + array.latency - array.sum_latency, base)
         self.note("result", rows + array.latency, array.accumulator.apply(exactly(operator.add, base, products)))
         return int(loads[0])
 

@@ -8,9 +8,12 @@ from dataflow.engine import Tiling
 from dataflow.mesh import Shape
 from dataflow.weight_stationary import WeightStationaryArray
 from hw.floating import IntegerToFloat
+from hw.halves import Halved
+from pe.float import FloatProduct
 from pe.mac import IntegerMac
 from sw_ref.accumulate import OVERFLOWS, Accumulator
 from sw_ref.binary_float import FP32
+from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
@@ -151,3 +154,34 @@ def test_a_difference_beyond_int64_is_noticed(monkeypatch):
     assert one.results[0, 0, 0] == total
     where = "product 2 x 2 x 10: 4 of 4 results differ, the first in row 0, column 0"
     assert outcome.failure == f"{where}: {total}, not {total ^ (1 << 67)}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "accumulator"),
+    [
+        (Shape(rows=3, cols=2), Accumulator(125)),
+        (Shape(rows=4, cols=2, tile_rows=2, tile_cols=2), Accumulator(118, "saturate")),
+        (Shape(rows=3, cols=1), Accumulator(40, "saturate")),
+        (Shape(rows=2, cols=2), Accumulator(97, "wrap")),
+    ],
+    ids=lambda each: each.name,
+)
+def test_partial_sums_in_halves(shape, accumulator):
+    """Of the largest products, which cancel or not, and of others; next to bases of all sizes."""
+    posit = parse_format("posit16_1")
+    pe = FloatProduct(act=posit, weight=posit, pipeline=2)
+    array = WeightStationaryArray(pe=pe, shape=shape, accumulator=accumulator)
+    assert isinstance(array.cells.psum, Halved)
+    assert array.sum_latency == 2
+    random, tiles = np.random.default_rng(3), []
+    room = accumulator.interval
+    room = Interval(room.lo // 2, room.hi // 2) if accumulator.overflow == "refuse" else room
+    for _tile in range(12):
+        depth, rows = random.integers(1, shape.rows, endpoint=True), random.integers(1, 9)
+        act, weight = (random.integers(0, 1 << 16, size) for size in ((rows, depth), (depth, shape.cols)))
+        for codes in (act, weight):
+            codes[random.random(codes.shape) < 0.5] = random.choice([0x7FFF, 0x8001, 1, 0xFFFF])
+        base = draw(random, room, rows * shape.cols).reshape(rows, shape.cols)
+        tiles.append(Tile(act=act, weight=weight, base=base))
+    assert simulate_array(array, tiles).failure is None
+    assert simulate_array(array, tiles, gaps=0.4, seed=1).failure is None

@@ -1,12 +1,14 @@
 """Adders of packed words against Python."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hw.packed_add import FarAdd, MultipleAdd, PlacedAdd, multiply_by_multiples
+from hw.packed_add import FarAdd, MultipleAdd, PlacedAdd, multiples_steps
+from hw.stages import run_steps
 
 
 def results(unit, operands):
@@ -64,7 +66,10 @@ def test_each_digit_multiplies_its_own_number(rows):
     m, draw = Module(), random.Random(rows)
     numbers = [(Signal(4, name=f"once_{row}"), Signal(6, name=f"thrice_{row}")) for row in range(rows)]
     digits = [Signal(2, name=f"digit_{row}") for row in range(rows)]
-    product = multiply_by_multiples(m, "product", numbers, digits)
+    multiples = [SimpleNamespace(once=once, thrice=thrice) for once, thrice in numbers]
+    at = SimpleNamespace(multiples=multiples, digits=list(digits))
+    run_steps(m, at, multiples_steps("product", rows), registers=0)
+    product = at.product
     assert product.interval.hi >= sum(15 * 3 << 2 * row for row in range(rows))
 
     async def bench(ctx):

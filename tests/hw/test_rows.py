@@ -1,4 +1,4 @@
-"""Products and gathered words against Python."""
+"""Sums and gathered words against Python."""
 
 import functools
 import itertools
@@ -8,29 +8,18 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hw.number import shape_of
-from hw.rows import any_of, multiply
-from sw_ref.formats import Int
+from hw.rows import add_pairs, any_of
 from sw_ref.interval import Interval
 
-FORMATS = [Int(bits, signed).interval for bits in (1, 2, 3, 4) for signed in (True, False)]
-# narrower than the codes that carry them
-UNEVEN = [Interval(-5, 2), Interval(1, 6), Interval(-3, -2), Interval(0, 0)]
 
-
-def product_of(multiplicand, multiplier):
-    """A case for ``evaluate``."""
-    name = f"product_{multiplicand.lo}_{multiplicand.hi}"
-    return lambda m, x, y: multiply(m, name, x, y), (multiplicand, multiplier)
-
-
-@pytest.mark.parametrize("multiplier", [*FORMATS, *UNEVEN], ids=str)
-def test_product_of_rows_is_exact(multiplier, evaluate):
-    multiplicands = [*FORMATS, *UNEVEN]
-    for number, values in evaluate([product_of(multiplicand, multiplier) for multiplicand in multiplicands]):
-        assert values == {(x, y): x * y for x, y in values}
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_neighbours_are_added(count, evaluate):
+    intervals = tuple([Interval(-3, 2), Interval(0, 3), Interval(-1, 0), Interval(1, 2)][:count])
+    halves = [slice(0, 2), slice(2, 4)][: -(-count // 2)]
+    cases = [(lambda m, *terms, at=at: add_pairs(m, f"pairs_{at}", terms)[at], intervals) for at in range(len(halves))]
+    for (number, values), half in zip(evaluate(cases), halves, strict=True):
+        assert values == {terms: sum(terms[half]) for terms in values}
         assert number.interval == Interval(min(values.values()), max(values.values()))
-        assert number.value.shape() == shape_of(number.interval)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 16, 17, 21])

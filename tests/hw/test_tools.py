@@ -29,7 +29,7 @@ def kept_log(error):
 
 def test_a_crash_without_an_error_line_shows_its_last_line(tmp_path):
     tool = python_tool(tmp_path, "print('working'); print('out of memory'); sys.exit(3)")
-    message = r"^tool: ended with status 3: out of memory \(complete log: .+\.log\)$"
+    message = r"^tool: ended with status 3: out of memory \(complete log: .+\.log\)\n"
     with pytest.raises(ToolError, match=message) as error:
         tools.run([tool], cwd=tmp_path)
     assert kept_log(error) == "working\nout of memory\n"

@@ -37,7 +37,7 @@ def test_run_reads_and_writes_in_its_folder(tmp_path):
 )
 def test_error_carries_yosys_own_line_and_its_log(tmp_path, script, message):
     (tmp_path / "broken.v").write_text("module broken(")
-    with pytest.raises(ToolError, match=rf"^(yowasp-)?yosys: {message} \(complete log: .+\.log\)$") as error:
+    with pytest.raises(ToolError, match=rf"^(yowasp-)?yosys: {message} \(complete log: .+\.log\)\n") as error:
         yosys.run(script, cwd=tmp_path)
     kept = re.search(r"complete log: (.+)\)$", str(error.value))[1]
     assert "ERROR: " in Path(kept).read_text()

@@ -96,9 +96,9 @@ def test_design_in_python_is_the_same_as_in_toml():
         ),
         ("accumulator.overflow=clip", r"^Accumulator overflow must be one of refuse, wrap, saturate, not 'clip'$"),
         ("tiling.group_size=-1", r"^Tiling group_size must be an integer from 0 to 65535, not -1$"),
-        ("options.foo=1", r"^Option of family mac must be one of dsp, pipeline, not 'foo'$"),
+        ("options.foo=1", r"^Option of family mac must be one of pipeline, dsp, lut, not 'foo'$"),
         ("options.dsp=maybe", r"^Option dsp must be none or auto, not 'maybe'$"),
-        ("options.pipeline=2", r"^Option pipeline must be 0 or 1, not 2$"),
+        ("options.pipeline=17", r"^Option pipeline must be an integer from 0 to 16, not 17$"),
         ("quantizer.act.scheme=sym", r"^Scheme must be one of symmetric, asymmetric, absmean, cast, not 'sym'"),
         (
             "quantizer.act.granularity=group",
@@ -172,7 +172,7 @@ def test_missing_file_is_refused(tmp_path):
         (
             "tmac_w2a8",
             "drain.weight_zero=int3",
-            r"^Drain zero points must be none with table_int8_bipolar2_x8_k4_lossy8",
+            r"^Drain zero points must be none with table_int8_bipolar2_x8_k4_p4_lossy8",
         ),
         ("lut_tensor_core_w1a8", "options.k=9", r"^Option k must be an integer from 2 to 6, not 9$"),
         ("flute_nf4a8", "weight=codebook[1,2,3]", r"^Codebook must have 2, 4, 8, .* values, not 3$"),

@@ -18,20 +18,24 @@ BITS, SIGNS = Int(1, signed=False), Bipolar(1)
 
 
 def computed(unit, given, output):
-    """What ``output`` of a unit is for each of ``given``, a sequence of port -> value."""
-    found = []
+    """What ``output`` of a unit is for each of ``given``, a sequence of port -> value, one a cycle."""
+    found, latency = [], getattr(unit, "latency", 0)
 
     async def bench(ctx):
-        for inputs in given:
-            for port, value in inputs.items():
+        for cycle in range(len(given) + latency):
+            for port, value in given[min(cycle, len(given) - 1)].items():
                 ctx.set(getattr(unit, port), value)
             await ctx.delay(1e-9)
             found.append(ctx.get(getattr(unit, output)))
+            if latency:
+                await ctx.tick()
 
     simulator = Simulator(unit)
+    if latency:
+        simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return found
+    return found[latency:]
 
 
 @pytest.mark.parametrize("lut", [4, 6])

@@ -73,14 +73,15 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 
 # Further choices of each family's options, tried on fewer operands.
 OPTIONS = {
-    "mac": [{"dsp": "auto"}, {"pipeline": 1}],
-    "shift_add": [{"recoding": "csd"}],
-    "decoded": [{"cell": "mac"}, {"cell": "table"}, {"cell": "ternary_table"}],
-    "product_table": [{"lut": 4}],
-    "float": [{"pipeline": 2}],
-    "bit_serial": [{"lut": 4}],
-    "table": [{"k": 4}, {"k": 3, "lut": 4}, {"table_bits": 5}],
-    "ternary_table": [{"k": 4, "lut": 4}],
+    "mac": [{"dsp": "auto", "pipeline": 1}, {"lut": 4}, {"pipeline": 2}, {"lut": 4, "pipeline": 5}],
+    "shift_add": [{"recoding": "csd"}, {"pipeline": 1}, {"recoding": "csd", "pipeline": 3}],
+    "decoded": [{"cell": "mac"}, {"cell": "table", "pipeline": 2}, {"cell": "ternary_table"}, {"pipeline": 3}],
+    "product_table": [{"lut": 4}, {"pipeline": 2}, {"lut": 4, "pipeline": 3}],
+    "float": [{"pipeline": 2}, {"pipeline": 5}],
+    "sub_word": [{"pipeline": 3}],
+    "bit_serial": [{"lut": 4}, {"pipeline": 2}, {"lut": 4, "pipeline": 6}],
+    "table": [{"k": 4}, {"k": 3, "lut": 4}, {"table_bits": 5}, {"pipeline": 1}, {"k": 4, "pipeline": 2}],
+    "ternary_table": [{"k": 4, "lut": 4, "pipeline": 1}, {"pipeline": 3}],
 }
 
 

@@ -96,7 +96,7 @@ def test_every_pair_of_codes():
     overflows = ["refuse", "wrap", "saturate"]
     trials = []
     for index, (act, weight) in enumerate(PAIRS):
-        pe = element(act, weight, pipeline=index % 3)
+        pe = element(act, weight, pipeline=index % 5)
         overflow = overflows[index % 3]
         bits = bits_for(pe.term, 100) if overflow == "refuse" else pe.term.signed_bits - 3
         trials.append(trial(pe, Accumulator(bits, overflow), random))
@@ -106,9 +106,9 @@ def test_every_pair_of_codes():
 def test_several_lanes_and_wide_codes():
     random = np.random.default_rng(1)
     elements = [
-        element("fp8_e4m3", "fp8_e4m3", lanes=4),
+        element("fp8_e4m3", "fp8_e4m3", lanes=4, pipeline=5),
         element("fp8_e5m2", "int8", lanes=3, pipeline=1),
-        element("posit16_1", "posit16_1", pipeline=2),
+        element("posit16_1", "posit16_1", pipeline=8),
         element("posit10_0", "posit12_0", lanes=2),
         element("fp16", "int16", pipeline=1),
         element("e4m8_ieee", "e4m6_fn", lanes=2, pipeline=2),
@@ -169,10 +169,6 @@ def test_term_is_exact_beyond_64_bits():
     ("act", "weight", "options", "message"),
     [
         ("int8", "fixed8_6", {}, "Family float takes a format that is no integer, not int8 x fixed8_6"),
-        *(
-            ("int8", "fp8_e4m3", {"pipeline": p}, f"Option pipeline must be 0, 1 or 2, not {p!r}")
-            for p in (-1, 3, True, None)
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(act, weight, options, message):

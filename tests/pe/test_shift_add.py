@@ -96,6 +96,8 @@ def test_width_of_a_weight(weight, recoding, digits):
         ),
         ("pot4", {"recoding": "csd"}, "Option recoding is for integer weights, not for pot4"),
         ("int4", {"recoding": "booth8"}, "Option recoding must be one of booth4, csd, not 'booth8'"),
+        ("int4", {"pipeline": -1}, "Option pipeline must be an integer from 0 to 16, not -1"),
+        ("pot4", {"pipeline": True}, "Option pipeline must be an integer from 0 to 16, not True"),
     ],
 )
 def test_other_weights_and_recodings_are_refused(weight, options, message):
@@ -115,3 +117,11 @@ def test_other_activations_are_refused():
 def test_other_weights_have_no_recoding_in_their_name(weight, name, column_bits):
     pe = ShiftAdd(act=Int(8), weight=parse_format(weight), lanes=2)
     assert (pe.name, pe.column_bits) == (name, column_bits)
+
+
+@pytest.mark.parametrize(
+    ("weight", "name"), [("int4", "shift_add_int8_int4_booth4_p3"), ("pot4", "shift_add_int8_pot4_p3")]
+)
+def test_pipeline_is_the_latency(weight, name):
+    pe = ShiftAdd(act=Int(8), weight=parse_format(weight), pipeline=3)
+    assert (pe.name, pe.latency) == (name, 3)

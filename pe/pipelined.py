@@ -1,0 +1,44 @@
+"""Cores with register stages in front of the addition to the running sum."""
+
+from dataclasses import dataclass
+
+from pe.base import PE, PEError
+
+__all__ = ["Pipelined"]
+
+_MOST = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipelined(PE):
+    """A processing element whose core can take several cycles to form what it adds to a sum.
+
+    The addition itself takes one, as always, so that a sum can grow with each cycle.
+
+    Parameters
+    ----------
+    pipeline : int
+        Register stages of a core, from 0 to 16, spread over the steps of its circuit, and so its latency; the last
+        lies in front of the addition to the running sum.
+    """
+
+    pipeline: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.pipeline, bool) or not isinstance(self.pipeline, int) or not 0 <= self.pipeline <= _MOST:
+            raise PEError(f"Option pipeline must be an integer from 0 to {_MOST}, not {self.pipeline!r}")
+
+    @property
+    def latency(self) -> int:
+        return self.pipeline
+
+    @property
+    def halves(self) -> bool:
+        """Whether a core can add to sums that come as `hw.halves.Halved` says."""
+        return False
+
+    @property
+    def staged(self) -> str:
+        """The stages as part of module names: ``_p2``, or nothing without any."""
+        return f"_p{self.pipeline}" if self.pipeline else ""
