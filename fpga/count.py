@@ -90,8 +90,8 @@ def tally(netlist: Mapping[str, Any], *, top: str) -> dict[str, dict[str, Any]]:
     -------
     dict
         For each module that is used, the top first and every other one after those that instantiate it:
-        ``instances``, how many of it the whole design holds, and ``cells``, how many of each primitive one of
-        it holds itself. Both are plain data for JSON.
+        ``instances``, how many of it the whole design holds; ``cells``, how many of each primitive one of it holds
+        itself; and ``children``, how many of each module. All are plain data for JSON.
 
     Raises
     ------
@@ -106,11 +106,11 @@ def tally(netlist: Mapping[str, Any], *, top: str) -> dict[str, dict[str, Any]]:
     for name in _parents_first(types):
         if instances[name] == 0:
             continue
-        for child, number in types[name].items():
-            if child in types:
-                instances[child] += number * instances[name]
+        children = {child: number for child, number in types[name].items() if child in types}
+        for child, number in children.items():
+            instances[child] += number * instances[name]
         cells = {primitive: number for primitive, number in types[name].items() if primitive not in types}
-        result[name] = {"instances": instances[name], "cells": cells}
+        result[name] = {"instances": instances[name], "cells": cells, "children": children}
     return result
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fpga import families
+from fpga.absorb import ABSORPTION, absorb
 from fpga.count import Resources, tally
 from fpga.families import Family
 from hw import yosys
@@ -33,10 +34,13 @@ class ModuleResources:
         What one of it occupies itself, without the modules it instantiates.
     instances
         How many of it the whole design holds.
+    children
+        How many of each module one of it instantiates.
     """
 
     resources: Resources
     instances: int
+    children: Mapping[str, int]
 
     @property
     def total(self) -> Resources:
@@ -73,13 +77,20 @@ class Synthesis:
         """What the whole design occupies."""
         return sum((module.total for module in self.modules.values()), Resources())
 
+    def inside(self, name: str) -> Resources:
+        """What one instance of a module occupies, with all that it instantiates."""
+        module = self.modules[name]
+        below = (self.inside(child) * number for child, number in module.children.items())
+        return sum(below, module.resources)
+
 
 def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatten: bool = False) -> Synthesis:
     """Map Verilog to a family and count what it occupies.
 
     The modules are kept by default: each is mapped once and counted for every instance, so an array takes the
     time of one cell. Nothing is then optimized across a module's ports: registers behind an output that is
-    left open, as at the edge of an array, count there too.
+    left open, as at the edge of an array, count there too. Carry cells of LUT4 families then take in what look-up
+    tables before them compute (`fpga.absorb`), but not in a flat design, which is as Yosys maps it.
 
     Parameters
     ----------
@@ -106,10 +117,10 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     flow = target.synth(dsp=dsp, flatten=flatten)
 
     def compute() -> dict[str, Any]:
-        netlist = map_netlist(verilog, top=top, flow=flow, files=target.files)
+        netlist = map_netlist(verilog, top=top, flow=flow, files=target.files, absorbing=not flatten)
         return tally(json.loads(netlist.read_bytes()), top=top)
 
-    modules = cached_json("tally", _key(verilog, top, flow, target.files), compute)
+    modules = cached_json("modules", _key(verilog, top, flow, target.files, not flatten), compute)
     return Synthesis(
         top=top,
         family=family,
@@ -119,7 +130,14 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     )
 
 
-def map_netlist(verilog: str, *, top: str, flow: str, files: Mapping[str, str] = MappingProxyType({})) -> Path:
+def map_netlist(
+    verilog: str,
+    *,
+    top: str,
+    flow: str,
+    files: Mapping[str, str] = MappingProxyType({}),
+    absorbing: bool = True,
+) -> Path:
     """Netlist that a Yosys flow maps Verilog to, as a JSON file.
 
     Parameters
@@ -129,7 +147,11 @@ def map_netlist(verilog: str, *, top: str, flow: str, files: Mapping[str, str] =
     top
         Name of the top module.
     flow
-        Yosys command, as formed by `fpga.families.Family.synth`.
+        Yosys commands, as formed by `fpga.families.Family.synth`.
+    files
+        Texts that the flow reads, by their names.
+    absorbing
+        Whether carry cells then take in the look-up tables before them, see `fpga.absorb`.
 
     Returns
     -------
@@ -149,14 +171,20 @@ def map_netlist(verilog: str, *, top: str, flow: str, files: Mapping[str, str] =
             (folder / name).write_text(text, encoding="utf-8")
         yosys.run(_script(top, flow), cwd=folder)
         # yosys does not notice when its file is cut short
-        if not (folder / _NETLIST).read_bytes().endswith(b"}\n"):
+        written = (folder / _NETLIST).read_bytes()
+        if not written.endswith(b"}\n"):
             raise ToolError(f"yosys: the netlist of {top} breaks off; is there room on the disk?")
+        if absorbing:
+            netlist = json.loads(written)
+            netlist["modules"] = {name: absorb(module) for name, module in netlist["modules"].items()}
+            (folder / _NETLIST).write_text(json.dumps(netlist))
 
-    return cached_dir("netlist", _key(verilog, top, flow, files), build) / _NETLIST
+    return cached_dir("netlist", _key(verilog, top, flow, files, absorbing), build) / _NETLIST
 
 
 def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResources:
-    return ModuleResources(resources=Resources.of(module["cells"], family), instances=module["instances"])
+    resources = Resources.of(module["cells"], family)
+    return ModuleResources(resources=resources, instances=module["instances"], children=module["children"])
 
 
 def _script(top: str, flow: str) -> str:
@@ -164,7 +192,7 @@ def _script(top: str, flow: str) -> str:
     return f"read_verilog design.v\nhierarchy -top {top}\n{flow}\nwrite_json -noscopeinfo {_NETLIST}"
 
 
-def _key(verilog: str, top: str, flow: str, files: Mapping[str, str]) -> str:
+def _key(verilog: str, top: str, flow: str, files: Mapping[str, str], absorbing: bool) -> str:
     if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
         raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
-    return digest(verilog, _script(top, flow), dict(files), yosys.version())
+    return digest(verilog, _script(top, flow), dict(files), absorbing and ABSORPTION, yosys.version())

@@ -190,7 +190,7 @@ def place_and_route(
 
 def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
     flow = family.synth(dsp=dsp, flatten=flatten)
-    return json.loads(map_netlist(verilog, top=top, flow=flow, files=family.files).read_bytes())
+    return json.loads(map_netlist(verilog, top=top, flow=flow, files=family.files, absorbing=not flatten).read_bytes())
 
 
 def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, float]:

@@ -1,19 +1,20 @@
 """What a design costs on an FPGA, next to the plain multiply-accumulate of its operands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fpga.baseline import baseline
 from fpga.count import Resources
 from fpga.families import find
-from fpga.synth import synthesize
+from fpga.synth import Synthesis, synthesize
 from fpga.timing import Timing, measure_timing, place_and_route
+from hw.unit import Unit
 from hw.verilog import emit_verilog
 from macforge.design import Design
 from pe.base import Mode
 from sw_ref.formats import Format, Int
 
-__all__ = ["AreaReport", "ModeArea", "area", "fmax_mhz", "plain_integer"]
+__all__ = ["AreaReport", "ModeArea", "area", "fitted", "fmax_mhz", "plain_integer"]
 
 _KINDS = ("size", "lut", "ff", "dsp", "bram")
 
@@ -98,6 +99,8 @@ class AreaReport:
         Every mode, the one with the most products first, which is what all other figures refer to.
     resources : Resources
         Of the whole array.
+    cells : Resources
+        Of its cells alone; the rest is the encoders of operands, delays, and what gathers and accumulates results.
     drain : Resources or None
         Of the drain edge, synthesized by itself; None if there is none, and sums are the results.
     timing : Timing
@@ -112,6 +115,7 @@ class AreaReport:
     cols: int
     modes: tuple[ModeArea, ...]
     resources: Resources
+    cells: Resources
     drain: Resources | None
     timing: Timing
     flow: str
@@ -164,6 +168,7 @@ class AreaReport:
             "modes": [each.to_table() for each in self.modes],
             **{f"drain_{kind}": getattr(self.drain, kind) if self.drain is not None else None for kind in _KINDS},
             "drain_lut_per_col": self.drain_lut_per_col,
+            "cells_size_per_mac": self.cells.size / self.macs,
             "fmax_mhz": self.timing.median_mhz,
             "fmax_spread_mhz": self.timing.spread_mhz,
             "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.timing.fmax_mhz.items()},
@@ -184,7 +189,7 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
     seeds : sequence of int
         Seeds of place and route, if there is any for the family; none to leave it out.
     """
-    engine = design.engine
+    engine = fitted(design, family).engine
     parts = [
         synthesize(emit_verilog(unit), top=unit.name, family=family, dsp=_has_dsp(design))
         for unit in (engine.array, engine.edge)
@@ -211,6 +216,7 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
         cols=design.array.cols,
         modes=tuple(modes),
         resources=array,
+        cells=_cells(parts[0], engine.array),
         drain=drain,
         timing=timing,
         flow=parts[0].flow,
@@ -230,10 +236,21 @@ def fmax_mhz(design: Design, *, family: str, seeds: Sequence[int]) -> dict[int, 
     """
     if not seeds or not find(family).has_pnr:
         return {}
-    array = design.engine.array
+    array = fitted(design, family).engine.array
     verilog = emit_verilog(array)
     done = place_and_route(verilog, top=array.name, family=family, seeds=tuple(seeds), dsp=_has_dsp(design))
     return dict(done.fmax_mhz)
+
+
+def fitted(design: Design, family: str) -> Design:
+    """The design for a family: built for look-up tables of its size, where the design leaves that open and can be."""
+    choice = {"lut": find(family).lut}
+    if "lut" not in type(design.pe).options() or "lut" in design.options:
+        return design
+    try:
+        return replace(design, options={**design.options, **choice})
+    except ValueError:
+        return design
 
 
 def plain_integer(form: Format) -> Int:
@@ -244,6 +261,12 @@ def plain_integer(form: Format) -> Int:
     ternary, int4 for bipolar4, nf4 and pot4, int5 for apot5.
     """
     return form if isinstance(form, Int) else Int(max(2, form.bits))
+
+
+def _cells(synthesis: Synthesis, array: Unit) -> Resources:
+    """What all cells of an array occupy."""
+    names = {array.cells.cell(row).name for row in range(array.shape.tile_rows)}
+    return sum((synthesis.inside(name) * synthesis.modules[name].instances for name in names), Resources())
 
 
 def _has_dsp(design: Design) -> bool:

@@ -78,6 +78,8 @@ class Family:
         Options for one flat netlist, and for a netlist that keeps the modules and has no I/O buffers.
     with_dsp, without_dsp
         Options to use DSP blocks, and to do without.
+    lut
+        Inputs of the look-up tables that processing elements are to be built for, where they leave it open.
     costs
         What each primitive that the flow can leave in a netlist occupies.
     pnr
@@ -94,6 +96,7 @@ class Family:
     hierarchical: str = ""
     with_dsp: str = ""
     without_dsp: str = ""
+    lut: int = 6
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -107,9 +110,9 @@ class Family:
         name
             Short name.
         table
-            ``title``, ``unit``; ``synthesis``, with the flow and its options; ``place_and_route``, if there is one,
-            with the attributes of `PlaceAndRoute`; and a list of ``primitives``, each with the ``names`` of some and
-            their `Cost`.
+            ``title``, ``unit``; ``lut``, if it is not 6; ``synthesis``, with the flow and its options;
+            ``place_and_route``, if there is one, with the attributes of `PlaceAndRoute`; and a list of ``primitives``,
+            each with the ``names`` of some and their `Cost`.
         """
         costs = {}
         for group in table["primitives"]:
@@ -122,6 +125,7 @@ class Family:
             title=table["title"],
             unit=table["unit"],
             **table["synthesis"],
+            lut=table.get("lut", 6),
             costs=costs,
             pnr=PlaceAndRoute(**{**pnr, **lists}) if pnr else None,
         )

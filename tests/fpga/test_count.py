@@ -80,10 +80,10 @@ def test_flat_netlist(family, cells, expected):
 def test_hierarchy_multiplies():
     # 3 rows of 4 cells, each with an edge, and 2 edges more.
     assert tally(ARRAY, top="array") == {
-        "array": {"instances": 1, "cells": {"LUT4": 1}},
-        "row": {"instances": 3, "cells": {"LUT4": 2}},
-        "cell": {"instances": 12, "cells": {"LUT4": 10}},
-        "edge": {"instances": 14, "cells": {"LUT4": 5}},
+        "array": {"instances": 1, "cells": {"LUT4": 1}, "children": {"edge": 2, "row": 3}},
+        "row": {"instances": 3, "cells": {"LUT4": 2}, "children": {"cell": 4}},
+        "cell": {"instances": 12, "cells": {"LUT4": 10}, "children": {"edge": 1}},
+        "edge": {"instances": 14, "cells": {"LUT4": 5}, "children": {}},
     }
     luts = 1 + 3 * 2 + 12 * 10 + 14 * 5
     assert count(ARRAY, families.find("ecp5"), top="array") == Resources(lut=luts, cells={"LUT4": luts})

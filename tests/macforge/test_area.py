@@ -44,6 +44,15 @@ def test_per_mac_figures_count_lanes():
     assert one.resources.lut < two.resources.lut < 3 * one.resources.lut
 
 
+def test_cells_leave_the_edges_out():
+    one, two = (
+        area(load_design("w4a8_os", ["array.rows=2", f"array.cols={cols}"]), family="ecp5", seeds=()) for cols in (2, 4)
+    )
+    assert two.cells == 2 * one.cells
+    assert 0.5 < one.cells.lut / one.resources.lut < 1
+    assert one.to_table()["cells_size_per_mac"] == one.cells.lut / 4
+
+
 SMALL = ["array.rows=2", "array.cols=3", "tiling.panel_rows=4"]
 
 
