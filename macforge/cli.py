@@ -281,7 +281,8 @@ def report(
     """
     # the workload's packages are an extra, which other commands do without
     from macforge.finding import CANDIDATES
-    from macforge.report import make_report, write_report
+    from macforge.page import write_report
+    from macforge.report import make_report
     from macforge.workload import load_layer, load_weight
 
     is_general = designs in ("all", "headline")
@@ -299,6 +300,7 @@ def report(
             layer,
             lambda done, total: bar.update(task, completed=done, total=total),
             candidates=CANDIDATES if is_general else (),
+            whole_model=weights is None,
         )
     for path in write_report(results, output):
         _err.print(f"wrote {path}", highlight=False, soft_wrap=True)

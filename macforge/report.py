@@ -1,33 +1,32 @@
 """The main job: a real layer through the RTL of every design, with what each costs."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from multiprocessing import get_context
-from pathlib import Path
 from typing import ClassVar
 
-import jinja2
 import numpy as np
 
-from hw.cache import cached_json, digest, write_whole
+from fpga.baseline import baseline
+from fpga.families import FAMILIES
+from hw.cache import cached_json, digest
 from hw.verilog import emit_verilog
-from macforge import peers
+from macforge import peers, sizes
+from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
 from macforge.comparison import COMPARED
 from macforge.design import Design
 from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.product import lowered
-from macforge.tables import figure
-from macforge.verilog import tool_versions
+from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
 from sw_ref.quantize import sqnr_db
 from tb.engine import expected_results, simulate_engine
 
-__all__ = ["Report", "make_report", "operand_name", "write_report"]
+__all__ = ["Report", "make_report", "operand_name"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +41,8 @@ class Report:
         M, N, K.
     rows : list of dict
         One for each design, see `COLUMNS`.
+    sizes : list of dict
+        One for each design and FPGA family, see `macforge.sizes`.
     finding : Finding or None
         The smallest ways to multiply; None if they were not asked for.
     tools : dict
@@ -52,6 +53,8 @@ class Report:
     """Cells each way of the array that computes the layer, and of the one whose area it is."""
     FMAX_CELLS: ClassVar[int] = 2
     """Cells each way of the array that is placed and routed."""
+    ROUTED: ClassVar[str] = "ecp5"
+    """FPGA family that it is placed and routed for."""
     COLUMNS: ClassVar[dict[str, str]] = {
         "design": "design",
         "act": "act",
@@ -73,7 +76,7 @@ class Report:
         "ecp5_baseline_lut": "ECP5 acc + a*b",
         "ecp5_lut_ratio": "ECP5 ratio",
         "ecp5_drain_lut_per_mac": "ECP5 drain LUT/MAC",
-        "fmax_mhz": "ECP5 Fmax MHz",
+        "ecp5_fmax_mhz": "ECP5 Fmax MHz",
     }
     MODE_COLUMNS: ClassVar[dict[str, str]] = {
         "design": "design",
@@ -90,6 +93,7 @@ class Report:
     layer: str
     shape: tuple[int, int, int]
     rows: list[dict[str, object]]
+    sizes: list[dict[str, object]]
     finding: Finding | None
     tools: dict[str, str]
 
@@ -107,6 +111,11 @@ class Report:
             for key, title in self.COLUMNS.items()
             if key not in empty and (key != "tokens" or self.is_sliced)
         }
+
+    @property
+    def size_columns(self) -> dict[str, str]:
+        """Those of `macforge.sizes.COLUMNS` that tell something."""
+        return {key: title for key, title in sizes.COLUMNS.items() if any(row[key] is not None for row in self.sizes)}
 
     @property
     def modes(self) -> list[dict[str, object]]:
@@ -141,6 +150,8 @@ def make_report(
     progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     candidates: Sequence[Candidate] = (),
+    families: Sequence[str] = tuple(FAMILIES),
+    whole_model: bool = False,
 ) -> Report:
     """Compute a layer with the RTL of all designs, on as many processes as there are cores, and measure them.
 
@@ -155,20 +166,45 @@ def make_report(
         Told how many of how many steps are done.
     candidates : sequence of Candidate
         Ways to multiply, of which the smallest are found; none to leave the finding out.
+    families : sequence of str
+        FPGA families to count sizes on, besides those that candidates are compared on.
+    whole_model : bool
+        Whether to tell what becomes of a model's results, see `macforge.accuracy`.
     """
+    families = list(dict.fromkeys([*COMPARED, *families]))
     shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
     rows = [
-        {"design": one.name, "dataflow": one.dataflow, **{side: operand_name(one, side) for side in ("act", "weight")}}
+        {
+            "design": one.name,
+            "pe": one.family,
+            "dataflow": one.dataflow,
+            **{side: operand_name(one, side) for side in ("act", "weight")},
+        }
         for one in designs
     ]
     ways = entries(candidates)
     figures: list[dict[str, float]] = [{} for _ in ways]
     steps = [
         *((row, _verify, design, layer) for row, design in zip(rows, designs, strict=True)),
-        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in COMPARED),
-        *((row, _fmax, design, "ecp5") for row, design in zip(rows, designs, strict=True)),
+        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in families),
+        *((row, _fmax, design, Report.ROUTED) for row, design in zip(rows, designs, strict=True)),
+        *((row, _cosine, design) for row, design in zip(rows, designs, strict=True) if whole_model),
         *((row, measure, way, family) for row, way in zip(figures, ways, strict=True) for family in COMPARED),
     ]
+    _compute(steps, progress)
+    int8 = {family: baseline(8, 8, 32, family=family).size for family in families}
+    return Report(
+        layer=layer.name,
+        shape=shape,
+        rows=rows,
+        sizes=sizes.size_rows(rows, families, int8),
+        finding=answer(ways, figures),
+        tools={**tool_versions(), **commit()},
+    )
+
+
+def _compute(steps: Sequence[tuple], progress: Callable[[int, int], None]) -> None:
+    """Update the first of each step with what the second makes of the rest, on as many processes as there are cores."""
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
     pool = ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn"))
     try:
@@ -179,34 +215,6 @@ def make_report(
     finally:
         # after an error, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
-    return Report(layer=layer.name, shape=shape, rows=rows, finding=answer(ways, figures), tools=tool_versions())
-
-
-def write_report(report: Report, folder: str | Path) -> list[Path]:
-    """Write ``report.md``, ``report.html`` and ``report.json``, each whole or not at all."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("macforge"),
-        autoescape=jinja2.select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["figure"] = figure
-    paths = []
-    for name in ("report.md", "report.html"):
-        path = Path(folder) / name
-        write_whole(path, templates.get_template(f"{name}.j2").render(report=report, peers=peers))
-        paths.append(path)
-    path = Path(folder) / "report.json"
-    table = {
-        "layer": report.layer,
-        "shape": report.shape,
-        "designs": report.rows,
-        "finding": report.finding.to_table() if report.finding else None,
-        "peers": report.peers,
-        "tools": report.tools,
-    }
-    write_whole(path, json.dumps(table, indent=2) + "\n")
-    return [*paths, path]
 
 
 def operand_name(design: Design, side: str) -> str:
@@ -251,6 +259,7 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
         "cycles": found["cycles"],
         "predicted_cycles": sum(schedule.cycles for schedule in schedules),
         "macs_per_cycle": macs / found["cycles"] if found["cycles"] else None,
+        "products_per_mac": sum(schedule.macs for schedule in schedules) / macs,
         "sqnr_db": sqnr_db(exact, product),
     }
 
@@ -265,9 +274,14 @@ def _area(design: Design, family: str) -> dict[str, object]:
     table = area(design.resized(Report.CELLS), family=family, seeds=()).to_table()
     per_mac = ("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "drain_lut_per_mac", "drain_lut_per_col")
     kept = (*per_mac, "baseline_lut", "lut_ratio", "modes", "flow")
-    return {"product": table["product"], **{f"{family}_{key}": table[key] for key in kept}}
+    return {"product": table["product"], f"{family}_area": table, **{f"{family}_{key}": table[key] for key in kept}}
+
+
+def _cosine(design: Design) -> dict[str, object]:
+    found = accuracy(design)
+    return {"cosine_mean": found.cosine_mean, "cosine_min": found.cosine_min}
 
 
 def _fmax(design: Design, family: str) -> dict[str, object]:
     (fmax,) = fmax_mhz(design.resized(Report.FMAX_CELLS), family=family, seeds=(1,)).values()
-    return {"fmax_mhz": fmax}
+    return {f"{family}_fmax_mhz": fmax}

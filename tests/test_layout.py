@@ -21,17 +21,20 @@ LAYERS = {
 }
 # Which packages may import what of others; nothing else is imported, but for the standard library.
 THIRD_PARTY = {
+    "altair": {"macforge"},
     "amaranth": set(LAYERS) - {"sw_ref"},
     "cocotb": {"tb"},
     "cocotb_tools": {"tb"},
     "distributed": {"macforge"},
     "jinja2": {"macforge"},
+    "markupsafe": {"macforge"},
     "numpy": set(LAYERS),
     "platformdirs": {"hw"},
     "rich": {"macforge"},
     "safetensors": {"macforge"},
     "tokenizers": {"macforge"},
     "typer": {"macforge"},
+    "vl_convert": {"macforge"},
 }
 MODULES = sorted(path.relative_to(ROOT) for package in LAYERS for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py"))

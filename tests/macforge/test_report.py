@@ -1,16 +1,24 @@
 """The report: real figures of every design, in three files."""
 
+import csv
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from macforge import sizes
 from macforge.design import load_design
 from macforge.finding import Candidate
-from macforge.report import Report, make_report, operand_name, write_report
+from macforge.page import write_report
+from macforge.report import Report, make_report, operand_name
 from macforge.tables import figure
+from macforge.verilog import commit
 from macforge.workload import Layer
+
+ROOT = Path(__file__).parents[2]
 
 LAYER = Layer(
     name="a small layer",
@@ -31,7 +39,7 @@ SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requan
 def report():
     steps = []
     design = load_design("w8a8_ws", SETTINGS)
-    made = make_report([design], LAYER, lambda done, total: steps.append((done, total)), candidates=WAYS)
+    made = make_report([design], LAYER, lambda done, total: steps.append((done, total)), candidates=WAYS, families=())
     # simulation, two areas and Fmax of the design, and two areas of each way
     assert steps == [(done, 8) for done in range(1, 9)]
     return made
@@ -49,7 +57,30 @@ def test_rows_hold_every_figure(report):
     for family in ("xc7", "ecp5"):
         assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / row[f"{family}_baseline_lut"]
         assert row[f"{family}_drain_lut_per_mac"] == row[f"{family}_drain_lut_per_col"] / Report.CELLS > 1
-    assert row["fmax_mhz"] > 30
+    assert row["ecp5_fmax_mhz"] > 30
+
+
+def test_sizes_are_those_of_whole_products(report):
+    (row,) = report.rows
+    assert [size["fpga"] for size in report.sizes] == ["xc7", "ecp5"]
+    assert row["products_per_mac"] == 1
+    for size, family in zip(report.sizes, ("xc7", "ecp5"), strict=True):
+        assert set(size) == set(sizes.COLUMNS)
+        assert size["size_per_mac"] == row[f"{family}_lut_per_mac"] == size["cells_per_mac"] + size["edges_per_mac"]
+        assert (size["ratio"], size["operands"]) == (row[f"{family}_lut_ratio"], "int8 x int8")
+        assert 0 < size["int8_ratio"] < 1
+    assert report.sizes[0]["mmacs_per_unit"] is None
+    assert report.sizes[1]["mmacs_per_unit"] == row["ecp5_fmax_mhz"] / row["ecp5_lut_per_mac"]
+
+
+def test_a_product_of_planes_takes_several_of_a_cell():
+    area = {"size_per_mac": 3.0, "cells_size_per_mac": 2.0, "drain_size_per_mac": None, "lut_ratio": 0.5, "levels": 4}
+    row = {"design": "x", "pe": "bit_serial", "act": "int8", "weight": "uint2", "dataflow": "output_stationary"}
+    row |= {"products_per_mac": 16.0, "xc7_area": {**area, "unit": "LUT6", "cols": 8}}
+    (size,) = sizes.size_rows([row], ["xc7"], {"xc7": 96})
+    assert (size["size_per_mac"], size["cells_per_mac"], size["edges_per_mac"]) == (48, 32, 16)
+    assert (size["ratio"], size["int8_ratio"], size["drain_per_mac"]) == (None, 0.5, 0)
+    assert size["command"] == "macforge area x --family xc7 --cells 8 --seeds 0"
 
 
 def test_columns_that_tell_nothing_are_left_out(report):
@@ -91,12 +122,16 @@ def test_peers_stand_beside_designs_that_do_the_same(report):
 
 def test_files_show_them(report, tmp_path):
     paths = write_report(report, tmp_path / "new")
-    assert sorted(path.name for path in paths) == ["report.html", "report.json", "report.md"]
+    assert sorted(path.name for path in paths) == ["report.csv", "report.html", "report.json", "report.md"]
     table = json.loads((tmp_path / "new" / "report.json").read_text())
     (row,) = table["designs"]
     assert row["cycles"] == report.rows[0]["cycles"]
     assert table["finding"] == report.finding.to_table()
     assert table["peers"] == report.peers
+    with (tmp_path / "new" / "report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(one["size_per_mac"]) for one in rows] == [one["size_per_mac"] for one in report.sizes]
+    assert table["sizes"] == report.sizes
     finding = table["finding"]["weights"]
     shown = [row["xc7_lut_per_mac"], row["ecp5_drain_lut_per_mac"], finding["rows"][0]["ecp5_lut"]]
     shown += [row["xc7_ratio"] for row in report.peers]
@@ -122,6 +157,11 @@ def test_files_show_them(report, tmp_path):
 def test_operands_are_named_by_what_they_are_quantized_to(name, act, weight):
     design = load_design(name)
     assert (operand_name(design, "act"), operand_name(design, "weight")) == (act, weight)
+
+
+def test_commit_is_that_of_the_checkout():
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    assert head.stdout.startswith(commit()["commit"].removesuffix("-dirty"))
 
 
 def test_too_deep_a_layer_is_refused():
