@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataflow.mesh import Shape
+from fpga.families import find
 from fpga.synth import synthesize
 from hw.verilog import emit_verilog
 from macforge.comparison import Comparison, Question
@@ -11,9 +12,6 @@ from macforge.design import Design
 from pe import FAMILIES
 
 __all__ = ["CANDIDATES", "Candidate", "Finding", "answer", "entries", "measure"]
-
-# Inputs of the look-up tables that some families' cells are made for.
-_LUT_INPUTS = {"xc7": 6, "ecp5": 4}
 
 _WEIGHTS = Question(
     name="weights",
@@ -85,7 +83,7 @@ class Candidate:
 
     def design(self, weight: str, fpga: str) -> Design:
         """What is measured: weight-stationary, with accumulators for the default `Tiling.max_k`."""
-        fitted = {"lut": _LUT_INPUTS[fpga]} if "lut" in FAMILIES[self.family].options() else {}
+        fitted = {"lut": find(fpga).lut} if "lut" in FAMILIES[self.family].options() else {}
         return Design(
             name=self.family,
             family=self.family,

@@ -54,5 +54,6 @@ def simulate_cycles(unit: Unit, timetable: Timetable) -> Outcome:
             "reset": timetable.reset,
             **{f"{kind}_{port}": words for kind, ports in named.items() for port, words in ports.items()},
         },
+        cycles=len(timetable.reset),
     )
     return run_bench(bench)

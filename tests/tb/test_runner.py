@@ -23,7 +23,7 @@ def count(steps, expected, **changes):
     }
     settings = {"bits": {"step": 4, "count": 8}}
     fields = {"verilog": COUNTER, "top": "counter", "module": "tb.cycles_bench", "settings": settings, "arrays": arrays}
-    return run_bench(Bench(**{**fields, **changes}))
+    return run_bench(Bench(**{**fields, "cycles": cycles, **changes}))
 
 
 def test_right_and_wrong_expectation():
@@ -43,3 +43,12 @@ def test_broken_verilog_is_told_with_its_top():
 def test_bench_that_does_not_exist():
     with pytest.raises(SimulationError, match=r"counter"):
         count([0], [], module="tb.no_such_bench")
+
+
+@pytest.mark.parametrize(("cycles", "optimization"), [(20_000, "-O0"), (20_001, "-Os")])
+def test_long_runs_are_compiled_for_longer(cycles, optimization, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    assert count([1, 2], [1, 3], cycles=cycles).failure is None
+    (log,) = (path for path in tmp_path.glob("verilator/*/*/build.log"))
+    (command,) = (line for line in log.read_text().splitlines() if "-o Vtop__ALL.o" in line)
+    assert optimization in command.split()
