@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hw.verilog
+from hw.number import Number
 from macforge.design import design_names, load_design
 from pe import mac
 
@@ -90,13 +92,15 @@ class TestSim:
         assert row["cycles"] > row["predicted_cycles"]
 
     def test_difference_is_exit_code_1(self, macforge, small, monkeypatch):
-        right = mac._MultiplyAdd._product
+        right = mac._gather
 
-        def broken(self, m, lane):
-            product = right(self, m, lane)
-            return type(product)(product.value & ~1, product.interval)
+        def broken(m, at):
+            right(m, at)
+            at.terms = [Number(term.value & ~1, term.interval) for term in at.terms]
 
-        monkeypatch.setattr(mac._MultiplyAdd, "_product", broken)
+        monkeypatch.setattr(mac, "_gather", broken)
+        # nor is the right one to be had from before, or this one kept
+        monkeypatch.setattr(hw.verilog, "_emitted", {})
         code, _, error = macforge("sim", "w4a8_os", *small)
         assert code == 1
         assert one_line(error).startswith("RTL and model differ: w4a8_os: ")
