@@ -203,9 +203,7 @@ def area(
     json_: Json = False,
 ) -> None:
     """Synthesize the arrays of designs, without their operand buffers, and count what they and their drains take."""
-    families = list(FPGA_FAMILIES) if family == "all" else family.split(",")
-    for each in families:
-        find(each)
+    families = _mapped_to(family)
     jobs = [(design, each) for design in _chosen(designs, all_, settings, cells) for each in families]
     rows = [
         measure_area(design, family=each, seeds=range(1, seeds + 1)).to_table()
@@ -271,6 +269,7 @@ def report(
     weights: Annotated[Path | None, typer.Option(help="Your weights: .safetensors or .npy.")] = None,
     tensor: Annotated[str | None, typer.Option(help="Tensor of a .safetensors file.")] = None,
     layout: Annotated[str, typer.Option(help="How your file holds it: kn, or nk as torch does.")] = "kn",
+    families: Annotated[str, typer.Option(help=f"{', '.join(FPGA_FAMILIES)}, or all.")] = "all",
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
@@ -300,6 +299,7 @@ def report(
             layer,
             lambda done, total: bar.update(task, completed=done, total=total),
             candidates=CANDIDATES if is_general else (),
+            families=_mapped_to(families),
             whole_model=weights is None,
         )
     for path in write_report(results, output):
@@ -310,6 +310,14 @@ def report(
     failures = [row["design"] for row in results.rows if not row["verified"]]
     if failures:
         raise MismatchError(", ".join(failures))
+
+
+def _mapped_to(names: str) -> list[str]:
+    """FPGA families, as they are given on the command line."""
+    families = list(FPGA_FAMILIES) if names == "all" else names.split(",")
+    for each in families:
+        find(each)
+    return families
 
 
 def _chosen(

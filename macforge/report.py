@@ -234,7 +234,7 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     verilog = emit_verilog(engine)
 
     def run() -> dict[str, object]:
-        outcome, done = simulate_engine(engine, job.products, verilog=verilog)
+        outcome, done = simulate_engine(engine, job.products)
         return {"failure": outcome.failure, "cycles": sum(one.cycles for one in done) if done else None}
 
     versions = tool_versions()

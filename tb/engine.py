@@ -86,7 +86,6 @@ def simulate_engine(
     stalls: float = 0.0,
     seed: int = 0,
     waves: str = "",
-    verilog: str | None = None,
 ) -> tuple[Outcome, list[Simulation]]:
     """Run products through an engine in Verilator and hold the results against `expected_results`.
 
@@ -101,8 +100,6 @@ def simulate_engine(
         Of the stalls and of the padding.
     waves : {"", "vcd", "fst"}
         Format of the waves to record, if any.
-    verilog : str, optional
-        The engine's Verilog, if it is at hand.
 
     Returns
     -------
@@ -117,7 +114,7 @@ def simulate_engine(
         f"{name}_{index}": array for index, stimulus in enumerate(stimuli) for name, array in stimulus.arrays.items()
     }
     bench = Bench(
-        verilog=verilog or emit_verilog(engine),
+        verilog=emit_verilog(engine),
         top=engine.name,
         module="tb.engine_bench",
         settings={

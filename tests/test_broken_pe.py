@@ -11,13 +11,13 @@ ROOT = Path(__file__).parent.parent
 BROKEN = """
 from pe import mac
 
-product = mac._MultiplyAdd._product
+gather = mac._gather
 
-def broken(self, m, lane):
-    right = product(self, m, lane)
-    return type(right)(right.value & ~0b10, right.interval)
+def broken(m, at):
+    gather(m, at)
+    at.terms = [type(term)(term.value & ~0b10, term.interval) for term in at.terms]
 
-mac._MultiplyAdd._product = broken
+mac._gather = broken
 """
 
 

@@ -8,7 +8,6 @@ from dataflow import ENGINES
 from fpga import families
 from fpga.baseline import baseline
 from fpga.count import count
-from fpga.families import FAMILIES
 from fpga.synth import map_netlist, synthesize
 from hw import yosys
 from hw.verilog import emit_verilog
@@ -17,7 +16,7 @@ from macforge.design import load_design
 from sw_ref.catalog import parse_format
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["cmos", "ecp5", "xc7"])
 @pytest.mark.parametrize("dataflow", ENGINES)
 def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, tmp_path):
     design = load_design("w4a4_os", [f"dataflow={dataflow}", "array.rows=3", "array.cols=5"])

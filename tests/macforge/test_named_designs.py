@@ -65,8 +65,11 @@ def test_named_design_is_clean_under_lint(name, tmp_path):
     assert (found.returncode, found.stderr) == (0, "")
 
 
-# each for one of the families, in turn
-@pytest.mark.parametrize(("name", "family"), list(zip(design_names(), itertools.cycle(FAMILIES), strict=False)))
+# each for one of the families, in turn; what Yosys makes for xcup is what it makes for xc7
+@pytest.mark.parametrize(
+    ("name", "family"),
+    list(zip(design_names(), itertools.cycle(name for name in FAMILIES if name != "xcup"), strict=False)),
+)
 def test_named_design_is_synthesized(name, family):
     report = area(small(name), family=family, seeds=())
     assert report.macs == CELLS * CELLS * report.products

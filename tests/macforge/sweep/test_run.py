@@ -110,7 +110,10 @@ def cluster(tmp_path, probe):
 
 def test_figures_are_those_of_the_tools(macforge, tmp_path, monkeypatch):
     spec, results, table = tmp_path / "small.toml", tmp_path / "results.sqlite", tmp_path / "table.csv"
-    spec.write_text('designs = ["w2a8_os"]\ncells = 1\n[set]\nlanes = [1, 65]\n[measure.area]\n[measure.schedule]\n')
+    spec.write_text(
+        'designs = ["w2a8_os"]\nfamilies = ["xc7", "ecp5"]\ncells = 1\n[set]\nlanes = [1, 65]\n'
+        "[measure.area]\n[measure.schedule]\n"
+    )
     code, out, error = macforge("sweep", spec, "-o", results, "--export", table, "--json", "-j", 1)
     assert code == 3
     assert "6 of 6 points computed" in error
@@ -124,8 +127,8 @@ def test_figures_are_those_of_the_tools(macforge, tmp_path, monkeypatch):
         assert row["area.lut"] == expected.resources.lut > 0
         assert (row["area.lut_ratio"], row["area.flow"]) == (expected.ratio, expected.flow)
     header, *lines = table.read_text().splitlines()
-    assert header.startswith("design,set.lanes,family,seed,failed,area.rows,area.cols,area.lut,area.ff,")
-    assert lines[0].startswith(f"w2a8_os,1,xc7,,,1,1,{good[0]['area.lut']},")
+    assert header.startswith("design,set.lanes,family,seed,failed,area.unit,area.rows,area.cols,area.size,area.lut,")
+    assert lines[0].startswith(f"w2a8_os,1,xc7,,,LUT6,1,1,{good[0]['area.lut']},")
 
     # nothing is left to do, and nobody is started to do it
     with monkeypatch.context() as patch:
