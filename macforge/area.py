@@ -190,20 +190,17 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
         Seeds of place and route, if there is any for the family; none to leave it out.
     """
     engine = fitted(design, family).engine
-    parts = [
-        synthesize(emit_verilog(unit), top=unit.name, family=family, dsp=_has_dsp(design))
-        for unit in (engine.array, engine.edge)
-        if unit is not None
-    ]
-    verilog = emit_verilog(engine.array)
-    timing = measure_timing(verilog, top=engine.array.name, family=family, seeds=tuple(seeds), dsp=_has_dsp(design))
-    array = parts[0].resources
-    drain = parts[1].resources if engine.edge is not None else None
+    top, verilog, dsp = engine.array.name, emit_verilog(engine.array), _has_dsp(design)
+    array = synthesize(verilog, top=top, family=family, dsp=dsp)
+    timing = measure_timing(verilog, top=top, family=family, seeds=tuple(seeds), dsp=dsp)
+    drain = None
+    if engine.edge is not None:
+        drain = synthesize(emit_verilog(engine.edge), top=engine.edge.name, family=family, dsp=dsp).resources
     modes = [
         ModeArea(
             mode=mode,
             macs=design.array.rows * design.array.cols * mode.lanes,
-            array=array,
+            array=array.resources,
             drain=drain,
             baseline=_baseline(mode, design.sums.bits, family),
         )
@@ -215,11 +212,11 @@ def area(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 
         rows=design.array.rows,
         cols=design.array.cols,
         modes=tuple(modes),
-        resources=array,
-        cells=_cells(parts[0], engine.array),
+        resources=array.resources,
+        cells=_cells(array, engine.array),
         drain=drain,
         timing=timing,
-        flow=parts[0].flow,
+        flow=array.flow,
     )
 
 

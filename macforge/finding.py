@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataflow.mesh import Shape
-from fpga.families import find
 from fpga.synth import synthesize
 from hw.verilog import emit_verilog
+from macforge.area import fitted
 from macforge.comparison import Comparison, Question
 from macforge.design import Design
-from pe import FAMILIES
 
 __all__ = ["CANDIDATES", "Candidate", "Finding", "answer", "entries", "measure"]
 
@@ -83,8 +82,7 @@ class Candidate:
 
     def design(self, weight: str, fpga: str) -> Design:
         """What is measured: weight-stationary, with accumulators for the default `Tiling.max_k`."""
-        fitted = {"lut": find(fpga).lut} if "lut" in FAMILIES[self.family].options() else {}
-        return Design(
+        design = Design(
             name=self.family,
             family=self.family,
             act=self.act or self.weights[weight],
@@ -92,8 +90,9 @@ class Candidate:
             lanes=self.lanes,
             array=Shape(rows=self.question.cells, cols=self.question.cells),
             dataflow="weight_stationary",
-            options={**self.options, **fitted},
+            options=self.options,
         )
+        return fitted(design, fpga)
 
 
 def _of(form: str, *bits: int) -> dict[str, str]:

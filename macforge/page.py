@@ -30,9 +30,12 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "peers": report.peers,
         "tools": report.tools,
     }
+    templates = _templates()
     texts = {
-        "report.html": _rendered(report, "report.html.j2"),
-        "report.md": _rendered(report, "report.md.j2"),
+        "report.html": templates.get_template("report.html.j2").render(
+            report=report, peers=peers, charts=_charts(report), libraries=_libraries()
+        ),
+        "report.md": templates.get_template("report.md.j2").render(report=report, peers=peers),
         "report.csv": sizes.as_csv(report.sizes),
         "report.json": json.dumps(table, indent=2) + "\n",
     }
@@ -41,7 +44,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in texts]
 
 
-def _rendered(report: Report, template: str) -> str:
+def _templates() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("macforge"),
         autoescape=jinja2.select_autoescape(),
@@ -49,9 +52,7 @@ def _rendered(report: Report, template: str) -> str:
         lstrip_blocks=True,
     )
     templates.filters["figure"] = figure
-    return templates.get_template(template).render(
-        report=report, peers=peers, libraries=_libraries, charts=_charts(report)
-    )
+    return templates
 
 
 def _charts(report: Report) -> Markup:
