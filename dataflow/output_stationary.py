@@ -14,7 +14,7 @@ from pe.base import PE
 from pe.float_round import finish_unit
 from sw_ref.accumulate import Accumulator
 
-FINISH = 2
+FINISH = 6
 """Register stages of what turns a sum into a float, once a column."""
 
 __all__ = ["OutputStationaryArray", "OutputStationaryCell", "OutputStationaryCells"]

@@ -2,11 +2,11 @@
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from dataflow.walk import BlockWalk, DepthWalk
-from hw.unit import Unit
+from hw.ram import Ram
+from hw.unit import Unit, place
 
 __all__ = ["PanelBuffer"]
 
@@ -81,8 +81,7 @@ class PanelBuffer(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=2 << self.address_bits, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        memory = place(m, "memory", Ram(width=self.width, depth=2 << self.address_bits))
         panels = BlockWalk(span=self.rows, bits=len(self.job.m), name="panel")
         steps = DepthWalk(span=self.span, layout=self.layout, name="load")
         row = Signal(range(self.rows))
@@ -98,10 +97,11 @@ class PanelBuffer(Unit):
             self.idle.eq(~loading),
             self.act.ready.eq(loading & (complete != 2)),
             word_ends_panel.eq(accepted & word_ends_step & steps.last_of_pass),
-            Cat(write.addr, write.data).eq(Cat(loaded, write_bank, self.act.payload)),
-            write.en.eq(accepted),
-            read.addr.eq(Cat(self.address, read_bank)),
-            self.data.eq(read.data),
+            memory.write_address.eq(Cat(loaded, write_bank)),
+            memory.write_data.eq(self.act.payload),
+            memory.write.eq(accepted),
+            memory.read_address.eq(Cat(self.address, read_bank)),
+            self.data.eq(memory.read_data),
             self.available.eq((complete != 0) | (self.address + max(self.step_words - 1, 0) < loaded)),
         ]
         with m.If(accepted):

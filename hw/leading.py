@@ -19,11 +19,13 @@ def strip_steps(*, most: int, enabled: bool = False) -> list[Step]:
     At most by the least 2**n - 1 that is not below ``most``; if ``enabled``, at most by one where ``at.enable`` is not
     set. By how much becomes ``at.count``, of an unsigned Value.
     """
-    digits = [
-        Step(4 if unit > 1 else 3, partial(_strip, unit=unit, choices=choices, enabled=enabled))
-        for unit, choices in shift_digits(most)
-    ]
-    return [Step(0, _no_count), *digits]
+    steps = [Step(0, _no_count)]
+    for unit, choices in shift_digits(most):
+        steps += [
+            Step(5 if unit > 8 else 4 if unit > 2 else 3, partial(_find, unit=unit, choices=choices, enabled=enabled)),
+            Step(1, partial(_strip, unit=unit)),
+        ]
+    return steps
 
 
 def align_steps(name: str, *, bits: int, apart: bool) -> list[Step]:
@@ -71,15 +73,18 @@ def _no_count(_m: Module, at: SimpleNamespace) -> None:
     at.count = Const(0, 0)
 
 
-def _strip(m: Module, at: SimpleNamespace, *, unit: int, choices: int, enabled: bool) -> None:
+def _find(m: Module, at: SimpleNamespace, *, unit: int, choices: int, enabled: bool) -> None:
     bits = len(at.word)
     ends = [bits - (i + 1) * unit for i in range(choices - 1)]
     flat = [~(at.word[end:] ^ at.bit.replicate(bits - end)).any() if end >= 0 else Const(0, 1) for end in ends]
     if enabled:
         flat = [each if bits - end == 1 else each & at.enable for each, end in zip(flat, ends, strict=True)]
-    digit = Signal(range(choices), name=f"leading_{unit}")
-    m.d.comb += digit.eq(flat[0] if choices == 2 else Cat(flat[0] & (~flat[1] | flat[2]), flat[1]))
-    at.word, at.count = _moved(m, f"strip_{unit}", at.word, digit, unit), Cat(digit, at.count)
+    at.digit = Signal(range(choices), name=f"leading_{unit}")
+    m.d.comb += at.digit.eq(flat[0] if choices == 2 else Cat(flat[0] & (~flat[1] | flat[2]), flat[1]))
+
+
+def _strip(m: Module, at: SimpleNamespace, *, unit: int) -> None:
+    at.word, at.count = _moved(m, f"strip_{unit}", at.word, at.digit, unit), Cat(at.digit, at.count)
 
 
 def _cut_places(m: Module, at: SimpleNamespace, *, name: str, known: int) -> None:
