@@ -11,15 +11,15 @@ __all__ = ["Ram"]
 # As Amaranth writes it, but for what the memory holds in the beginning.
 _RTLIL = r"""
 module \{name}
-  memory width {width} size {depth} \memory
-  wire input 1 \clk
+  memory width {width} size {depth} \words
+  wire width 1 input 1 \clk
   wire width {address} input 3 \write_address
   wire width {width} input 4 \write_data
-  wire input 5 \write
+  wire width 1 input 5 \write
   wire width {address} input 6 \read_address
   wire width {width} output 7 \read_data
   cell $memwr_v2 $1
-    parameter \MEMID "\\memory"
+    parameter \MEMID "\\words"
     parameter \ABITS {address}
     parameter \WIDTH {width}
     parameter \CLK_ENABLE 1
@@ -32,7 +32,7 @@ module \{name}
     connect \CLK \clk
   end
   cell $memrd_v2 $2
-    parameter \MEMID "\\memory"
+    parameter \MEMID "\\words"
     parameter \ABITS {address}
     parameter \WIDTH {width}
     parameter \TRANSPARENCY_MASK 1'0
@@ -90,7 +90,7 @@ class Ram(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.words = memory = Memory(shape=self.width, depth=self.depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.addr.eq(self.write_address),

@@ -17,4 +17,4 @@ class Elaborated(Ram):
 def test_module_is_that_of_its_circuit(width, depth):
     text = emit_verilog(Ram(width=width, depth=depth))
     assert text == emit_verilog(Elaborated(width=width, depth=depth))
-    assert f"memory [{depth - 1}:0]" in text
+    assert f"words [{depth - 1}:0]" in text
