@@ -139,16 +139,17 @@ class FusedAdd(Unit):
     def _exponent(self, m: Module, at: SimpleNamespace) -> None:
         bits = len(at.word)
         at.power_of_two = at.bit & ~at.word[:-1].any()
-        at.significand = Signal(bits, name="significand")
-        m.d.comb += at.significand.eq(at.word ^ at.bit.replicate(bits))
+        significand = Signal(bits, name="significand")
+        m.d.comb += significand.eq(at.word ^ at.bit.replicate(bits))
         # 1 more, since a carry is above the top
         at.exponent = wire(m, "exponent", at.exponent + Number.constant(1) - Number(at.count))
         below = bits - 1 - self.shape.fraction
-        kept, guard, rest = at.significand[below], at.significand[below - 1], at.significand[: below - 1]
-        at.up = guard & (kept | rest.any())
+        at.kept, guard, rest = significand[below:], significand[below - 1], significand[: below - 1]
+        last = at.kept[0]
+        at.up = guard & (last | rest.any())
         if len(self.product) > self.shape.fraction + 1:
             # a tie that was complemented
-            at.up = (guard & (kept | rest.any() | at.bit)) | (at.bit & ~guard & rest.all() & kept)
+            at.up = (guard & (last | rest.any() | at.bit)) | (at.bit & ~guard & rest.all() & last)
 
     def _classify(self, m: Module, at: SimpleNamespace) -> None:
         """What is infinite, or 0."""
@@ -158,7 +159,7 @@ class FusedAdd(Unit):
         beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
         # what was complemented and is a power of two still looks like less
         small = negative | (~beyond & ~field.any() & ~at.power_of_two)
-        is_there = at.significand[-1]
+        is_there = at.kept[-1]
         at.special, at.empty = Signal(name="is_special"), Signal(name="is_empty")
         m.d.comb += [
             at.special.eq(at.is_special | (is_there & ~negative & (beyond | field.all()))),
@@ -170,11 +171,10 @@ class FusedAdd(Unit):
         shape = self.shape
         plain = Signal(name="is_plain")
         m.d.comb += plain.eq(~at.special & ~at.empty)
-        kept = at.significand[len(at.significand) - 1 - shape.fraction : -1]
         base = Signal(shape.bits - 1, name="base")
         m.d.comb += base.eq(
             Cat(
-                kept & plain.replicate(shape.fraction),
+                at.kept[:-1] & plain.replicate(shape.fraction),
                 (at.field & plain.replicate(shape.exponent)) | at.special.replicate(shape.exponent),
             )
         )
