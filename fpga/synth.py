@@ -19,9 +19,12 @@ from hw import yosys
 from hw.cache import cached_dir, cached_json, digest
 from hw.tools import ToolError
 
-__all__ = ["ModuleResources", "Synthesis", "map_netlist", "synthesize"]
+__all__ = ["ModuleResources", "Synthesis", "map_netlist", "quick_flow", "synthesize"]
 
 _NETLIST = "netlist.json"
+
+# What may become a memory: an array of words, or a table.
+_MEMORY = re.compile(r"\breg\b[^;]*\w\s*\[[^]]*\]\s*;|\bcase", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,8 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     flow = target.synth(dsp=dsp, flatten=flatten)
 
     def compute() -> dict[str, Any]:
-        netlist = map_netlist(verilog, top=top, flow=flow, files=target.files, absorbing=not flatten)
+        quick = quick_flow(flow, target, verilog)
+        netlist = map_netlist(verilog, top=top, flow=quick, files=target.files, absorbing=not flatten)
         return tally(json.loads(netlist.read_bytes()), top=top)
 
     modules = cached_json("modules", _key(verilog, top, flow, target.files, not flatten), compute)
@@ -128,6 +132,11 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
         tool=f"yosys {yosys.version()}",
         modules={name: _module_resources(module, target) for name, module in modules.items()},
     )
+
+
+def quick_flow(flow: str, family: Family, verilog: str) -> str:
+    """What maps ``verilog`` to the same netlist as ``flow`` of ``family``, without reading what it has no use for."""
+    return flow if _MEMORY.search(verilog) else family.without_memories(flow)
 
 
 def map_netlist(

@@ -16,7 +16,7 @@ from typing import Any
 from fpga import families
 from fpga.families import Family, PlaceAndRoute
 from fpga.levels import longest_path
-from fpga.synth import map_netlist
+from fpga.synth import map_netlist, quick_flow
 from hw import tools, yosys
 from hw.cache import cached_json, digest
 from hw.tools import ToolError
@@ -189,7 +189,7 @@ def place_and_route(
 
 
 def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
-    flow = family.synth(dsp=dsp, flatten=flatten)
+    flow = quick_flow(family.synth(dsp=dsp, flatten=flatten), family, verilog)
     return json.loads(map_netlist(verilog, top=top, flow=flow, files=family.files, absorbing=not flatten).read_bytes())
 
 

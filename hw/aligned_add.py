@@ -234,7 +234,7 @@ def _gate_exponents(m: Module, at: SimpleNamespace) -> None:
     m.d.comb += [
         word.eq(Mux(flag, part.exponent, 0)) for word, flag, part in zip(at.level, there, at.parts, strict=True)
     ]
-    at.there = Cat(there).any()
+    at.flags = there
 
 
 def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
@@ -245,11 +245,12 @@ def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
         m.d.comb += [unit.x.eq(x), unit.y.eq(y)]
         larger.append(unit.larger)
     at.level = larger + odd
+    at.flags = [Cat(at.flags[index : index + 2]).any() for index in range(0, len(at.flags), 2)]
 
 
 def _top(_m: Module, at: SimpleNamespace) -> None:
-    (at.largest,) = at.level
-    del at.level
+    (at.largest,), (at.there,) = at.level, at.flags
+    del at.level, at.flags
 
 
 def _add_chains(m: Module, at: SimpleNamespace, *, level: int) -> None:

@@ -78,6 +78,8 @@ class Family:
         Options for one flat netlist, and for a netlist that keeps the modules and has no I/O buffers.
     with_dsp, without_dsp
         Options to use DSP blocks, and to do without.
+    memories
+        Labels of the flow where mapping of memories begins, and where what follows does; empty if that takes no time.
     lut
         Inputs of the look-up tables that processing elements are to be built for, where they leave it open.
     costs
@@ -96,6 +98,7 @@ class Family:
     hierarchical: str = ""
     with_dsp: str = ""
     without_dsp: str = ""
+    memories: tuple[str, ...] = ()
     lut: int = 6
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
@@ -124,7 +127,7 @@ class Family:
             name=name,
             title=table["title"],
             unit=table["unit"],
-            **table["synthesis"],
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in table["synthesis"].items()},
             lut=table.get("lut", 6),
             costs=costs,
             pnr=PlaceAndRoute(**{**pnr, **lists}) if pnr else None,
@@ -139,6 +142,13 @@ class Family:
         """Yosys commands that map a design to this family, separated by semicolons."""
         options = (self.flat if flatten else self.hierarchical, self.with_dsp if dsp else self.without_dsp)
         return self.flow.format(options="".join(f" {each}" for each in options if each))
+
+    def without_memories(self, flow: str) -> str:
+        """What makes the same of a design without memories as ``flow``, in less time: their libraries are long."""
+        if not self.memories:
+            return flow
+        begin, resume = self.memories
+        return f"{flow} -run begin:{begin}; {flow} -run {resume}:"
 
     def cost(self, primitive: str) -> Cost:
         """What ``primitive`` occupies.

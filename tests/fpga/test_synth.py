@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from fpga import families
-from fpga.count import count
+from fpga.count import count, tally
 from fpga.families import FAMILIES
-from fpga.synth import map_netlist, synthesize
+from fpga.synth import map_netlist, quick_flow, synthesize
 from hw import yosys
 from hw.tools import ToolError
 
@@ -67,6 +67,39 @@ def test_kept_modules_count_like_every_cell_spelled_out(family, dsp, tmp_path):
     assert result.resources == result.modules["cell_mac"].total + result.modules["array"].total
     assert result.inside("array") == result.resources
     assert result.inside("cell_mac") == result.modules["cell_mac"].resources
+
+
+MEMORIES = {
+    "words": "reg [3:0] words [15:0]; always @(posedge clk) begin words[a] <= d; q <= words[a]; end",
+    "table": "always @(posedge clk) case (a) 0: q <= 5; 1: q <= 7; 2: q <= d; default: q <= 9; endcase",
+    "neither": "reg [3:0] \\words[3:0] ; always @(posedge clk) begin \\words[3:0] <= d ^ a; q <= \\words[3:0] ; end",
+    "registers": "reg [3:0] r; always @(posedge clk) begin r <= d ^ a; q <= r; end",
+}
+
+
+def small(kind):
+    return f"module m(input clk, input [3:0] a, d, output reg [3:0] q); {MEMORIES[kind]} endmodule"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("kind", MEMORIES)
+def test_libraries_of_memories_are_left_out_only_without_memories(kind, family):
+    target = families.find(family)
+    flow = target.synth()
+    # an escaped name that looks like a memory is taken for one, which costs time and nothing else
+    assert (quick_flow(flow, target, small(kind)) != flow) == (kind == "registers" and bool(target.memories))
+
+
+@pytest.mark.parametrize("family", ["xc7", "nexus"])
+def test_leaving_out_libraries_changes_nothing(family):
+    flow, verilog = families.find(family).synth(), array()
+    quick = quick_flow(flow, families.find(family), verilog)
+    assert quick != flow
+    counts = [
+        tally(json.loads(map_netlist(verilog, top="array", flow=each).read_bytes()), top="array")
+        for each in (flow, quick)
+    ]
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(("family", "kept_lut", "flat_lut"), [("xc7", 486, 490), ("ecp5", 936, 991)])
