@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.float_parts import Fields
 from hw.leading import align_steps, strip_steps
-from hw.number import Number, wire
+from hw.number import Number, shape_of, wire
 from hw.rows import above, add_pairs, with_below
 from hw.stages import Step, check_pipeline, run_steps, side_by_side
 from hw.unit import Unit, place
@@ -22,14 +22,16 @@ __all__ = ["AlignedAdd", "Larger", "TermAdd", "largest_steps"]
 _CHAIN = 4
 
 
-def largest_steps(lanes: int) -> list[Step]:
-    """Steps that find the largest exponent of products that are not 0.
+def largest_steps(*, lanes: int, exponent: int, offset: int) -> list[Step]:
+    """Steps that find the largest exponent of products that are not 0; ``exponent`` is the largest that can be.
 
     ``at.parts`` has a namespace for each lane, with Values ``significand`` and ``exponent``, as `pe.float_product`
-    leaves them. They leave ``at.largest``, 0 if there is none, and ``at.there``, whether there is one.
+    leaves them. They leave ``at.largest``, 0 if there is none; ``at.biased``, ``offset`` more; ``at.there``, whether there
+    is one.
     """
     depth = (lanes - 1).bit_length()
-    return [Step(2, _gate_exponents), *(Step(4, partial(_halve, depth=level)) for level in range(depth)), Step(0, _top)]
+    halves = [Step(4, partial(_halve, depth=level)) for level in range(depth)]
+    return [Step(2, _gate_exponents), *halves, Step(3, partial(_top, exponent=exponent, offset=offset))]
 
 
 class AlignedAdd(Unit):
@@ -44,7 +46,7 @@ class AlignedAdd(Unit):
     lanes : int
     product_bits : int
     exponent : int
-        The largest; ``largest`` and ``there`` say which is, see `largest_steps`.
+        The largest; ``largest``, ``biased`` and ``there`` say which is, see `largest_steps`.
     offset : int
         ``exponent + offset`` is biased as the exponent of ``addend`` is.
     pipeline : int
@@ -68,6 +70,7 @@ class AlignedAdd(Unit):
                 "exponent": In(lanes * self.exponent_bits),
                 "negative": In(lanes),
                 "largest": In(self.exponent_bits),
+                "biased": In(shape_of(self._biased)),
                 "there": In(1),
                 "addend": In(sums.bits),
                 "sum": Out(sums.bits),
@@ -88,7 +91,7 @@ class AlignedAdd(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        at = SimpleNamespace(addend=self.addend, largest=self.largest, there=self.there)
+        at = SimpleNamespace(addend=self.addend, largest=self.largest, biased=self.biased, there=self.there)
         at.parts = [
             SimpleNamespace(
                 word=_at_top(self.product.word_select(lane, self.product_bits), self.term_bits),
@@ -118,6 +121,11 @@ class AlignedAdd(Unit):
         return m
 
     @property
+    def _biased(self) -> Interval:
+        """Exponents of products, biased as that of ``addend`` is."""
+        return self._exponents + Interval(self.offset, self.offset)
+
+    @property
     def _started(self) -> Interval:
         """What the aligned addend can be, as its complement if it is negative."""
         most = 1 << self.term_bits - 1
@@ -138,19 +146,18 @@ class AlignedAdd(Unit):
         """Whether the largest exponent, counted as those of products are, is that of a product."""
         addend = Fields(at.addend, self.sums.shape)
         mine = wire(m, "addend_exponent", Number(addend.exponent) - Number.constant(self.offset))
-        product = Number(at.largest, self._exponents)
-        at.distance = wire(m, "distance", mine - product).value
+        at.distance = wire(m, "distance", Number(addend.exponent) - Number(at.biased, self._biased)).value
         at.swapped = Signal(name="swapped")
         m.d.comb += at.swapped.eq(at.distance[-1] & at.there)
         # beyond these bits nothing is left of any product
         bits = (self._exponents.hi + self.term_bits).bit_length()
         at.near, at.high = mine.value[: min(bits, len(mine.value))], mine.value[bits:].any()
-        at.biased = wire(m, "biased", product + Number.constant(self.offset))
 
     def _places(self, m: Module, at: SimpleNamespace) -> None:
         """How far each term goes to the right."""
         addend, bits = Fields(at.addend, self.sums.shape), self.term_bits
-        at.exponent = Number(Mux(at.swapped, at.biased.value, addend.exponent))
+        biased, mine = Number(at.biased, self._biased), Number(addend.exponent)
+        at.exponent = Number(Mux(at.swapped, biased.value, mine.value), biased.interval | mine.interval)
         at.beyond = Signal(name="beyond")
         m.d.comb += at.beyond.eq(~at.swapped & at.high)
         at.sign, at.is_special = addend.sign, addend.is_special
@@ -248,8 +255,10 @@ def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
     at.flags = [Cat(at.flags[index : index + 2]).any() for index in range(0, len(at.flags), 2)]
 
 
-def _top(_m: Module, at: SimpleNamespace) -> None:
+def _top(m: Module, at: SimpleNamespace, *, exponent: int, offset: int) -> None:
     (at.largest,), (at.there,) = at.level, at.flags
+    largest = Number(at.largest, Interval(0, exponent))
+    at.biased = wire(m, "biased", largest + Number.constant(offset)).value
     del at.level, at.flags
 
 

@@ -111,11 +111,16 @@ class _FloatSumCore(Core):
             *(product_parts(m, lane, pe.row, pe.column, self.act, self.weight) for lane in range(pe.lanes)), strict=True
         )
         at, form = SimpleNamespace(parts=list(parts)), _ProductForm.of(pe)
-        at_once = isinstance(self.accumulator, AlignedSum)
-        ready = largest_steps(pe.lanes) if at_once else [Step(3, partial(_bias, exponents=self._exponents(form)))]
-        run_steps(m, at, [*side_by_side(steps), *ready], registers=pe.pipeline)
-        m.d.comb += self.sum.eq(self._at_once(m, at, form) if at_once else self._in_turn(m, at.parts, form))
+        run_steps(m, at, [*side_by_side(steps), *self._ready(form)], registers=pe.pipeline)
+        add = self._at_once if isinstance(self.accumulator, AlignedSum) else self._in_turn
+        m.d.comb += self.sum.eq(add(m, at, form))
         return m
+
+    def _ready(self, form: _ProductForm) -> list[Step]:
+        """Steps of what does not depend on the running sum."""
+        if isinstance(self.accumulator, AlignedSum):
+            return largest_steps(lanes=self.pe.lanes, exponent=form.exponent, offset=self._offset(form))
+        return [Step(3, partial(_bias, exponents=self._exponents(form)))]
 
     def _offset(self, form: _ProductForm) -> int:
         """What makes of a sum of exponents that of a product, biased as the sum's is."""
@@ -147,12 +152,12 @@ class _FloatSumCore(Core):
             case PartialSum() as sums:
                 return PartialAdd(sums=sums, product_bits=form.bits, exponents=exponents, pipeline=pipeline)
 
-    def _in_turn(self, m: Module, products: list[SimpleNamespace], form: _ProductForm) -> Value:
+    def _in_turn(self, m: Module, at: SimpleNamespace, form: _ProductForm) -> Value:
         """Lane after lane."""
         running: Value = self.addend
-        stages, lanes = self.pe.interleave - 1, len(products)
+        stages, lanes = self.pe.interleave - 1, len(at.parts)
         before = [stages * lane // lanes for lane in range(lanes + 1)]
-        for lane, product in enumerate(products):
+        for lane, product in enumerate(at.parts):
             unit = place(m, f"add_{lane}", self._adder(form, pipeline=before[lane + 1] - before[lane]))
             operands = {"product": product.significand, "exponent": product.biased, "negative": product.negative}
             for port, value in operands.items():
@@ -178,7 +183,8 @@ class _FloatSumCore(Core):
                 unit.exponent.word_select(lane, unit.exponent_bits).eq(product.exponent),
                 unit.negative[lane].eq(product.negative),
             ]
-        m.d.comb += [unit.largest.eq(at.largest), unit.there.eq(at.there), unit.addend.eq(self.addend)]
+        m.d.comb += [unit.largest.eq(at.largest), unit.biased.eq(at.biased), unit.there.eq(at.there)]
+        m.d.comb += unit.addend.eq(self.addend)
         return unit.sum
 
 
