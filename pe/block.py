@@ -41,6 +41,10 @@ class Block(ABC):
         """Width of the word of a sum."""
 
     @abstractmethod
+    def above_bits(self, accumulator: Accumulator) -> int:
+        """How many of them, the highest ones, the row below in the same block has to know."""
+
+    @abstractmethod
     def core(self, accumulator: Accumulator) -> "BlockCore":
         """What stands in the array."""
 
@@ -90,8 +94,8 @@ class BlockFinish(Unit):
     -----
     words : In(cols * word_bits)
         Of a row of a block, all 0 if none leaves in this cycle.
-    above : In(word_bits)
-        The last one of the row above, if that is of the same block, and else 0.
+    above : In(above_bits)
+        Of the last one of the row above, if that is of the same block, and else 0.
     sums : Out(cols * accumulator bits)
         After `latency` cycles; all 0 if all words are.
 
@@ -106,7 +110,10 @@ class BlockFinish(Unit):
     def __init__(self, *, block: Block, accumulator: Accumulator) -> None:
         self.block = block
         self.accumulator = accumulator
-        word = block.word_bits(accumulator)
         super().__init__(
-            {"words": In(block.cols * word), "above": In(word), "sums": Out(block.cols * accumulator.bits)}
+            {
+                "words": In(block.cols * block.word_bits(accumulator)),
+                "above": In(block.above_bits(accumulator)),
+                "sums": Out(block.cols * accumulator.bits),
+            }
         )

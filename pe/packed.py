@@ -131,6 +131,9 @@ class PackedProducts(Block):
     def word_bits(self, accumulator: Accumulator) -> int:
         return max(self.word_widths(accumulator))
 
+    def above_bits(self, accumulator: Accumulator) -> int:
+        return max(1, self.word_bits(accumulator) - self.spacing)
+
     def ports(self, accumulator: Accumulator) -> dict[str, int]:
         """Widths of the `hw.multiply_accumulate.MultiplyAccumulate`: what a DSP block has, or what is needed of it."""
         has = MULTIPLIERS[self.multiplier]

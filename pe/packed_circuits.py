@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from hw.multiply_accumulate import MultiplyAccumulate
 from hw.narrow import wrap
 from hw.number import Number, assign, wire
+from hw.rows import ignored
 from hw.unit import place
 from pe.base import Encoder
 from pe.block import BlockCore, BlockFinish
@@ -99,6 +100,7 @@ class PackedCore(BlockCore):
             whole = seen[:width] if missing <= 0 else Cat(seen, _wraps(m, lane, seen[-2:], missing, starts))
             word = Signal(signed(block.word_bits(self.accumulator)), name=f"word_{lane}")
             m.d.comb += assign(word, Number(whole.as_signed()))
+            ignored(m, f"lane_{lane}", seen[width:])
             words.append(word)
         m.d.comb += self.words.eq(Cat(words))
         return m
@@ -109,21 +111,23 @@ class PackedFinish(BlockFinish):
 
     @property
     def name(self) -> str:
-        block, word = self.block, len(self.above)
+        block, word = self.block, self.block.word_bits(self.accumulator)
         return f"unpack_{block.cols}x{word}_by_{block.spacing}_{self.accumulator.name}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        bits = len(self.above)
-        below = self.above
+        bits = self.accumulator.bits
+        words = [
+            Value.cast(self.words.word_select(index, len(self.words) // self.block.cols))
+            for index in range(self.block.cols)
+        ]
+        carries = [self.above, *(word[-len(self.above) :] for word in words[:-1])]
         sums = []
-        for column in range(self.block.cols):
-            word = self.words.word_select(column, bits)
-            carried = Number(below.as_signed().shift_right(self.block.spacing))
-            total = Signal(signed(self.accumulator.bits), name=f"sum_{column}", reset_less=True)
-            m.d.sync += assign(total, wrap(Number(word.as_signed()) - carried, self.accumulator.bits))
+        for column, (word, carry) in enumerate(zip(words, carries, strict=True)):
+            total = Signal(signed(bits), name=f"sum_{column}", reset_less=True)
+            m.d.sync += assign(total, wrap(Number(word.as_signed()) - Number(carry.as_signed()), bits))
             sums.append(total)
-            below = word
+        ignored(m, "last", words[-1][bits:])
         m.d.comb += self.sums.eq(Cat(sums))
         return m
 
@@ -146,10 +150,8 @@ def _wraps(m: Module, lane: int, highest: Value, bits: int, starts: Value) -> Va
 
     ``highest`` are the two highest bits of the lane.
     """
-    before, count = (
-        Signal(2, name=f"before_{lane}", reset_less=True),
-        Signal(bits, name=f"wraps_{lane}", reset_less=True),
-    )
+    before = Signal(2, name=f"before_{lane}", reset_less=True)
+    count = Signal(bits, name=f"wraps_{lane}", reset_less=True)
     up, down = Signal(name=f"up_{lane}"), Signal(name=f"down_{lane}")
     now = Signal(bits, name=f"wraps_now_{lane}")
     m.d.comb += [
