@@ -42,7 +42,7 @@ class IntegerMac(IntegerPE, Pipelined):
         Inputs of the look-up tables in front of a carry chain, which say what a row adds. 6: a Booth digit of two bits.
         4: one bit, for carry cells that take its gate, as on ECP5 and Nexus.
     multiplier : {"25x18", "27x18", "18x18"}
-        With ``packed``, the multiplier that there is: that of DSP48E1, of DSP48E2, of ECP5.
+        With ``packed``, the multiplier that there is: that of DSP48E1, of DSP48E2, of ECP5 and others.
     pipeline : int
         See `pe.pipelined.Pipelined`; the steps are rows, and additions of products. With ``packed`` 2 at most, which
         are those of the DSP block.

@@ -39,7 +39,7 @@ MULTIPLIERS = {
     "27x18": Multiplier(wide=27, narrow=18, total=48),
     "18x18": Multiplier(wide=18, narrow=18, total=None),
 }
-"""That of DSP48E1 (AMD UG479), of DSP48E2 (UG579), and of MULT18X18D (Lattice FPGA-TN-02205) in open tools."""
+"""That of DSP48E1 (AMD UG479), of DSP48E2 (UG579), and of ECP5, Nexus and Gowin, which open tools use by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
