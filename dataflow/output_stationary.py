@@ -52,6 +52,8 @@ class OutputStationaryArray(Unit):
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
+        if pe.block:
+            pe.block.check_accumulator(accumulator)
         kind = OutputStationaryBlocks if pe.block else OutputStationaryCells
         self.cells = kind(pe=pe, shape=in_blocks(shape, pe), accumulator=accumulator)
         self._edge = edge_latency(pe, masked=self.masked)
