@@ -243,7 +243,8 @@ def fmax_mhz(design: Design, *, family: str, seeds: Sequence[int]) -> dict[int, 
 def fitted(design: Design, family: str) -> Design:
     """The design for a family: for its look-up tables and multipliers, where the design leaves that open and can be."""
     target = find(family)
-    for option, choice in (("lut", target.lut), ("multiplier", target.multiplier)):
+    choices = {"lut": target.lut, "multiplier": target.multiplier if design.pe.block else ""}
+    for option, choice in choices.items():
         if choice and option in type(design.pe).options() and option not in design.options:
             with contextlib.suppress(ValueError):
                 design = replace(design, options={**design.options, option: choice})
