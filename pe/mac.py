@@ -62,7 +62,7 @@ class IntegerMac(IntegerPE, Pipelined):
             raise PEError(f"Option dsp must be none, auto or packed, not {self.dsp!r}")
         if isinstance(self.lut, bool) or self.lut not in (4, 6):
             raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
-        if self.multiplier not in MULTIPLIERS:
+        if self.multiplier not in tuple(MULTIPLIERS):
             raise PEError(f"Option multiplier must be one of {', '.join(MULTIPLIERS)}, not {self.multiplier!r}")
         if self.dsp == "packed":
             self._check_packed()
