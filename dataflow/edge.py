@@ -21,7 +21,8 @@ def place_edges(
     """Add both edges of an array and return the operands of all rows and of all columns.
 
     Row (column) ``i`` of the codes is skewed by the index of its tile, encoded, and held in a register: its operand
-    belongs to the codes of ``index + edge_latency + 1`` cycles ago.
+    belongs to the codes of ``index + edge_latency + 1`` cycles ago; ``index * interleave`` where a row's cells keep
+    several sums.
 
     Parameters
     ----------
@@ -36,9 +37,11 @@ def place_edges(
     latency = edge_latency(pe, masked=masked)
     rows = [pe.row_encoder(masked=masked) for _ in range(shape.rows)]
     columns = [pe.column_encoder() for _ in range(shape.cols)]
+    row_delays = tuple(row // shape.tile_rows * pe.interleave for row in range(shape.rows))
+    column_delays = tuple(column // shape.tile_cols for column in range(shape.cols))
     return (
-        _place_edge(m, "act", rows, codes=act, mask=mask, mode=mode, tile=shape.tile_rows, latency=latency),
-        _place_edge(m, "weight", columns, codes=weight, mask=None, mode=mode, tile=shape.tile_cols, latency=latency),
+        _place_edge(m, "act", rows, codes=act, mask=mask, mode=mode, delays=row_delays, latency=latency),
+        _place_edge(m, "weight", columns, codes=weight, mask=None, mode=mode, delays=column_delays, latency=latency),
     )
 
 
@@ -56,10 +59,9 @@ def _place_edge(
     codes: Value,
     mask: Value | None,
     mode: Value | None,
-    tile: int,
+    delays: tuple[int, ...],
     latency: int,
 ) -> Value:
-    delays = tuple(i // tile for i in range(len(encoders)))
     modes = None if mode is None else mode.replicate(len(encoders))
     inputs = {
         port: _skewed(m, f"{name}_{port}", words, len(words) // len(encoders), delays)

@@ -118,6 +118,7 @@ class Engine(Unit):
         self.drain = drain
         if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
             raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
+        pe.core(accumulator)  # which raises if they do not fit
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
@@ -208,8 +209,8 @@ class Engine(Unit):
 
     @property
     @abstractmethod
-    def _by_row(self) -> bool:
-        """Whether a word of the panel holds one row, or all of them."""
+    def _step_words(self) -> int:
+        """Words of a step of the panel, see `PanelBuffer`."""
 
     def _make_edge(self) -> DrainEdge:
         if self.pe.rule.lsb and (self.drain.weight_zero or self.drain.act_zero):
@@ -245,7 +246,7 @@ class Engine(Unit):
         panel = PanelBuffer(
             width=len(self.act.payload),
             rows=self.panel_rows,
-            by_row=self._by_row,
+            step_words=self._step_words,
             span=self.span,
             steps=self.steps,
             layout=panel_layout(self.job),
@@ -263,12 +264,13 @@ class Engine(Unit):
             reserve=Signal(range(depth + 1), name="reserved_results"),
             queues=self._place_queues(m),
             leaving=Leaving(self),
+            tick=self._tick(m),
         )
         idle = self._elaborate_issue(m, parts)
         if array.pe.mode_bits:
             m.d.sync += array.mode.eq(job.mode)
         m.d.comb += [
-            self.command.ready.eq(idle & panel.idle),
+            self.command.ready.eq(idle & panel.idle & parts.tick),
             start.eq(self.command.valid & self.command.ready),
             current.eq(Mux(start, self.command.payload, job)),
             *(panel.job[name].eq(current[name]) for name, _field in panel.layout),
@@ -281,6 +283,16 @@ class Engine(Unit):
             m.d.sync += job.eq(self.command.payload)
         self._elaborate_results(m, parts, depth)
         return m
+
+    def _tick(self, m: Module) -> Value:
+        """Whether a step can begin in the next cycle, and end in this one."""
+        if self.pe.interleave == 1:
+            return Const(1)
+        turn = Signal(range(self.pe.interleave), name="turn")
+        tick = Signal(name="tick")
+        m.d.comb += tick.eq(turn == self.pe.interleave - 1)
+        m.d.sync += turn.eq(Mux(tick, 0, turn + 1))
+        return tick
 
     def _place_queues(self, m: Module) -> dict[str, ParameterQueue]:
         """The parameters that wait for their sums."""
@@ -361,7 +373,8 @@ class Parts:
 
     ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards, and ``current`` is it in
     both. Each result is reserved room for when its last products are issued (``reserve``, at most ``free``), and so are
-    the parameters that its sums need (``queues``); ``leaving`` is what comes out of the array.
+    the parameters that its sums need (``queues``); ``leaving`` is what comes out of the array. ``tick`` is high in each
+    cycle in which a step can end, see `PE.interleave`.
     """
 
     job: Value
@@ -373,6 +386,7 @@ class Parts:
     reserve: Signal
     queues: dict[str, ParameterQueue]
     leaving: Leaving
+    tick: Value
 
     def elaborate_reserve(self, m: Module, *, rows: Value, starts: Value, completes: Value, ends: Value) -> Value:
         """Reserve what the last step of a group takes for so many rows, in a cycle in which it ``ends``.

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -214,6 +214,9 @@ class Band(Unit):
     Ports as those of a tile, for all its rows and columns. Row ``i`` sees ``weight`` as it was ``i`` cycles ago, and
     ``weight_below`` is what its last row sees, for another band below. How the rows' vertical ports are joined is
     up to the cells, see `Cells.join_rows`.
+
+    Where cells keep several sums, weights move one tile down with each ``tick``, which goes to the right as activations
+    do: they stay for all cycles of a step.
     """
 
     def __init__(self, *, cells: Cells, mesh_rows: int, lowest: bool) -> None:
@@ -224,6 +227,8 @@ class Band(Unit):
         ports = cells.ports(
             rows=mesh_rows * shape.tile_rows, cols=shape.cols, control_bits=mesh_rows * cells.control_bits
         )
+        if cells.pe.interleave > 1:
+            ports["tick"] = In(1)
         if not lowest:
             ports["weight_below"] = Out(shape.cols * cells.pe.column_bits)
         super().__init__(ports)
@@ -237,10 +242,11 @@ class Band(Unit):
         m = Module()
         cells, weight = self.cells, self.weight
         operand_bits = cells.shape.tile_rows * cells.pe.row_bits
+        ticks = _ticks(m, self.tick, cells.shape) if cells.pe.interleave > 1 else None
         rows = []
         for index in range(self.mesh_rows):
             if index:
-                weight = delayed(m, weight, 1, name=f"weight_{index}")
+                weight = _below(m, weight, ticks, name=f"weight_{index}")
             row = place(m, f"row_{index}", MeshRow(cells=cells))
             m.d.comb += [
                 row.act.eq(self.act.word_select(index, operand_bits)),
@@ -254,11 +260,15 @@ class Band(Unit):
         return m
 
 
-def place_bands(m: Module, cells: Cells, *, act: Value, controls: list[Value], weight: Value) -> list[Band]:
+def place_bands(
+    m: Module, cells: Cells, *, act: Value, controls: list[Value], weight: Value, tick: Value | None = None
+) -> list[Band]:
     """Add all rows of tiles in bands of `BAND` rows; what is below a band is left to the caller.
 
-    ``act`` and ``controls`` are those of all mesh rows, ``weight`` is that of the uppermost.
+    ``act`` and ``controls`` are those of all mesh rows, ``weight`` is that of the uppermost; ``tick``, where cells keep
+    several sums, goes with the leftmost column.
     """
+    ticks = None if tick is None else _ticks(m, tick, cells.shape)
     mesh_rows = cells.shape.mesh_rows
     operand_bits = cells.shape.tile_rows * cells.pe.row_bits
     bands = []
@@ -267,11 +277,33 @@ def place_bands(m: Module, cells: Cells, *, act: Value, controls: list[Value], w
         band = Band(cells=cells, mesh_rows=stop - start, lowest=stop == mesh_rows)
         place(m, f"band_{start // BAND}", band)
         if bands:
-            weight = delayed(m, bands[-1].weight_below, 1, name=f"weight_{start}")
+            weight = _below(m, bands[-1].weight_below, ticks, name=f"weight_{start}")
         m.d.comb += [
             band.act.eq(act[start * operand_bits : stop * operand_bits]),
             band.control.eq(Cat(controls[start:stop])),
             band.weight.eq(weight),
         ]
+        if tick is not None:
+            m.d.comb += band.tick.eq(tick)
         bands.append(band)
     return bands
+
+
+def _ticks(m: Module, tick: Value, shape: Shape) -> list[Value]:
+    """``tick`` of each column of tiles, each a cycle behind its left neighbour."""
+    ticks = [tick]
+    for column in range(1, shape.mesh_cols):
+        ticks.append(delayed(m, ticks[-1], 1, name=f"tick_{column}"))
+    return ticks
+
+
+def _below(m: Module, weight: Value, ticks: list[Value] | None, *, name: str) -> Value:
+    """The weights of the next row of tiles: those of the cycle before, or of the last tick of each column."""
+    if ticks is None:
+        return delayed(m, weight, 1, name=name)
+    below = Signal.like(weight, name=name, reset_less=True)
+    for column, tick in enumerate(ticks):
+        bits = len(weight) // len(ticks)
+        with m.If(tick):
+            m.d.sync += below.word_select(column, bits).eq(weight.word_select(column, bits))
+    return below

@@ -13,7 +13,7 @@ from pe.base import PE
 from pe.float_round import finish_unit
 from sw_ref.accumulate import Accumulator
 
-FINISH = 2
+FINISH = 6
 """Register stages of what turns a sum into a float, once a column."""
 
 __all__ = ["OutputStationaryArray"]
@@ -29,10 +29,17 @@ class OutputStationaryArray(Unit):
     results comes out, all columns together, `latency` + ``r`` cycles after that step; so two steps with ``last`` must
     be at least ``rows`` cycles apart.
 
+    With cells that keep ``interleave`` sums, an array has so many times its ``rows`` of results, and a step takes as
+    many cycles. In cycle ``i`` of it, row ``r`` of ``act`` is row ``r * interleave + i`` of the step; all else stays as
+    it is. `latency` then counts from the first cycle of a step.
+
     Ports
     -----
     act : In(rows * row_code_bits), weight : In(cols * column_code_bits)
         Codes, lane 0 of row (column) 0 in the low bits.
+    tick : In(1), only with cells that keep several sums
+        This is the last cycle of a step, or could be: high in every cycle whose number is a certain one modulo
+        ``interleave``.
     mode : In(mode_bits), only if the processing element has several modes
         What the codes of this cycle are of.
     mask : In(lanes), only with several lanes
@@ -49,6 +56,8 @@ class OutputStationaryArray(Unit):
     """
 
     def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator) -> None:
+        if pe.interleave > 1 and shape.tile_rows > 1:
+            raise ValueError(f"Array tile_rows must be 1 for cells that keep several sums, not {shape.tile_rows}")
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
@@ -56,14 +65,16 @@ class OutputStationaryArray(Unit):
             pe.block.check_accumulator(accumulator)
         kind = OutputStationaryBlocks if pe.block else OutputStationaryCells
         self.cells = kind(pe=pe, shape=in_blocks(shape, pe), accumulator=accumulator)
-        self._edge = edge_latency(pe, masked=self.masked)
+        self._edge = edge_latency(pe, masked=self.masked or pe.interleave > 1)
         mask = {"mask": In(pe.lanes)} if self.masked else {}
+        tick = {"tick": In(1)} if pe.interleave > 1 else {}
         super().__init__(
             {
                 "act": In(shape.rows * pe.row_code_bits),
                 **mask,
                 "weight": In(shape.cols * pe.column_code_bits),
                 **({"mode": In(pe.mode_bits)} if pe.mode_bits else {}),
+                **tick,
                 "valid": In(1),
                 "last": In(1),
                 "result": Out(shape.cols * accumulator.result_bits),
@@ -89,10 +100,15 @@ class OutputStationaryArray(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         pe, shape = self.pe, self.shape
-        mask = self.mask.replicate(shape.rows) if self.masked else None
+        mask = self.mask if self.masked else None
+        tick = None
+        if pe.interleave > 1:
+            mask = self.valid.replicate(pe.lanes) & (self.mask if self.masked else 1)
+            tick = delayed(m, self.tick, self._edge + 1, name="tick_edge")
+        mask = None if mask is None else mask.replicate(shape.rows)
         mode = self.mode if pe.mode_bits else None
         act, weight = place_edges(m, pe, self.cells.shape, act=self.act, mask=mask, weight=self.weight, mode=mode)
-        bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
+        bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight, tick=tick)
         result = self.cells.leave(m, [band.below for band in bands])
         m.d.comb += self.result.eq(self._finished(m, deskewed(m, shape, result, what="result")))
         return m
@@ -115,13 +131,17 @@ class OutputStationaryArray(Unit):
         last = delayed(m, self.last, self._edge + 1, name="last_edge", init=1)
         quiet = delayed(m, ~self.last, self._edge + 1, name="quiet_edge", init=1)
         controls = []
+        rest = [] if self.pe.interleave > 1 else [valid]
         for index in range(self.shape.mesh_rows):
             if index:
-                valid = delayed(m, valid, 1, name=f"valid_{index}", init=0)
-                last = delayed(m, last, 1, name=f"last_{index}", init=1)
-                quiet = delayed(m, quiet, 1, name=f"quiet_{index}", init=1)
-            end = self._turns(m, index, quiet) if self.cells.hold else [quiet]
-            controls.append(Cat(valid, last, *end))
+                apart = self.pe.interleave
+                last = delayed(m, last, apart, name=f"last_{index}", init=1)
+                quiet = delayed(m, quiet, apart, name=f"quiet_{index}", init=1)
+                rest = [delayed(m, valid, apart, name=f"valid_{index}", init=0) for valid in rest]
+            if self.cells.hold:
+                controls.append(Cat(last, *rest, *self._turns(m, index, quiet)))
+            else:
+                controls.append(Cat(last, quiet, *rest))
         return controls
 
     def _turns(self, m: Module, index: int, quiet: Value) -> list[Value]:

@@ -52,8 +52,8 @@ class OutputStationaryBlock(Unit):
     act, weight : In
         Operands of this cycle.
     control : In(2 and one a row with ``hold``, else 3)
-        From the low bit: valid, the operands count; last, they are the last of their sums (which implies valid); quiet,
-        they are not, or with ``hold``, for each row, it is not its turn in the next cycle.
+        From the low bit: last, the operands are the last of their sums; quiet, they are not; valid, they count (which
+        last implies). With ``hold``: last, valid, and for each row whether it is not its turn in the next cycle.
     below : Out(sums * word bits)
         The words; those of a row in the cycle of its turn, otherwise 0.
 
@@ -86,21 +86,22 @@ class OutputStationaryBlock(Unit):
         m = Module()
         block, latency = self.pe.block, self.pe.latency
         core = place(m, "core", block.core(self.accumulator))
-        valid = delayed(m, self.control[0], latency, name="valid", init=0)
-        last = delayed(m, self.control[1], latency, name="last", init=1)
+        last = delayed(m, self.control[0], latency, name="last", init=1)
+        valid = delayed(m, self.control[1 if self.hold else 2], latency, name="valid", init=0)
         # after a reset, last makes the next operands the first of their sums
         again = Signal(reset_less=True)
         with m.If(valid):
             m.d.sync += again.eq(1)
         with m.If(last):
             m.d.sync += again.eq(0)
-        words, quiets = core.words, self.control[2:]
+        words = core.words
         if self.hold:
+            quiets = self.control[2:]
             words = Signal.like(core.words, name="held", reset_less=True)
             with m.If(delayed(m, last, 1, name="ended", init=0)):
                 m.d.sync += words.eq(core.words)
         else:
-            quiets = delayed(m, quiets, latency + 1, name="quiet", init=1)
+            quiets = delayed(m, self.control[1], latency + 1, name="quiet", init=1)
         m.d.comb += [core.act.eq(self.act), core.weight.eq(self.weight), core.valid.eq(valid), core.again.eq(again)]
         rows = []
         for row in range(block.rows):

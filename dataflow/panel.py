@@ -2,11 +2,11 @@
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from dataflow.walk import BlockWalk, DepthWalk
-from hw.unit import Unit
+from hw.ram import Ram
+from hw.unit import Unit, place
 
 __all__ = ["PanelBuffer"]
 
@@ -16,7 +16,7 @@ class PanelBuffer(Unit):
 
     A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read by their
     number; each can be read as soon as it has been loaded. A word holds either all rows of the panel at one step of
-    K, or one row at one step of K, rows within steps.
+    K, or some of them, or one; those of a step follow each other.
 
     Ports
     -----
@@ -30,7 +30,7 @@ class PanelBuffer(Unit):
     address : In
         Number of a word in the panel that is being read.
     available : Out(1)
-        That word has been loaded.
+        That word has been loaded, and those behind it, if it is the first one of a step's ``step_words``.
     data : Out
         The word, in the next cycle.
     release : In(1)
@@ -42,8 +42,8 @@ class PanelBuffer(Unit):
         Bits of a word.
     rows : int
         Rows of a panel.
-    by_row : bool
-        Whether a word holds one row.
+    step_words : int
+        Words of a step, of which each holds as many rows; 0 if each holds one, and there are no more than rows.
     span : int
         Products along K of a step, see `dataflow.walk.DepthWalk`.
     steps : int
@@ -53,14 +53,14 @@ class PanelBuffer(Unit):
     """
 
     def __init__(
-        self, *, width: int, rows: int, by_row: bool, span: int, steps: int, layout: data.StructLayout
+        self, *, width: int, rows: int, step_words: int, span: int, steps: int, layout: data.StructLayout
     ) -> None:
         self.width = width
         self.rows = rows
-        self.by_row = by_row
+        self.step_words = step_words
         self.span = span
         self.layout = layout
-        self.words = steps * rows if by_row else steps
+        self.words = steps * (step_words or rows)
         self.address_bits = max(1, (self.words - 1).bit_length())
         super().__init__(
             {
@@ -81,8 +81,7 @@ class PanelBuffer(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.width, depth=2 << self.address_bits, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        memory = place(m, "memory", Ram(width=self.width, depth=2 << self.address_bits))
         panels = BlockWalk(span=self.rows, bits=len(self.job.m), name="panel")
         steps = DepthWalk(span=self.span, layout=self.layout, name="load")
         row = Signal(range(self.rows))
@@ -92,17 +91,18 @@ class PanelBuffer(Unit):
         write_bank, read_bank = Signal(), Signal()
 
         accepted = self.act.valid & self.act.ready
-        word_ends_step = row + 1 == panels.used if self.by_row else 1
+        word_ends_step = row + 1 == (self.step_words or panels.used)
         word_ends_panel = Signal()
         m.d.comb += [
             self.idle.eq(~loading),
             self.act.ready.eq(loading & (complete != 2)),
             word_ends_panel.eq(accepted & word_ends_step & steps.last_of_pass),
-            Cat(write.addr, write.data).eq(Cat(loaded, write_bank, self.act.payload)),
-            write.en.eq(accepted),
-            read.addr.eq(Cat(self.address, read_bank)),
-            self.data.eq(read.data),
-            self.available.eq((complete != 0) | (self.address < loaded)),
+            memory.write_address.eq(Cat(loaded, write_bank)),
+            memory.write_data.eq(self.act.payload),
+            memory.write.eq(accepted),
+            memory.read_address.eq(Cat(self.address, read_bank)),
+            self.data.eq(memory.read_data),
+            self.available.eq((complete != 0) | (self.address + max(self.step_words - 1, 0) < loaded)),
         ]
         with m.If(accepted):
             m.d.sync += [loaded.eq(loaded + 1), row.eq(row + 1)]

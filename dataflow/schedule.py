@@ -16,8 +16,6 @@ from sw_ref.groups import group_slices
 
 __all__ = ["Schedule", "schedule_of"]
 
-# The first step is two cycles after the command: the first activations come in between.
-_START = 2
 # From the write of a result into the FIFO to when its reader can take it.
 _FIFO_LATENCY = 2
 
@@ -204,16 +202,18 @@ class OutputStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, passes, steps of K; a tile of sums after each group."""
 
     formula: ClassVar[str] = (
-        "2 + ceil(M/rows) * ceil(N/cols) * passes * (sum over groups of max(steps, apart)) - max(0, apart - steps) + "
-        "latency + 3 + turns * (rows of the last panel - 1); steps = ceil(group's K / lanes), that of the first group "
-        "in the subtrahend; apart = max(turns * rows, turnaround); rows - 1 - steps more, if that is above 0 and the "
-        "drain edge has parameters of rows"
+        "5 + interleave * (ceil(M/panel_rows) * ceil(N/cols) * passes * (sum over groups of max(steps, apart)) - "
+        "max(0, apart - steps)) + latency + turns * (rows of the last panel - 1); steps = ceil(group's K / lanes), "
+        "that of the first group in the subtrahend; apart = ceil(max(turns * panel_rows, turnaround) / interleave); "
+        "more if the drain edge has parameters of rows, and they take longer to come in than the first group's steps"
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
+        rows, turns = self.engine.shape.rows, self.engine.pe.interleave
+        row = self._rows.reshape(-1, rows, turns).swapaxes(1, 2)[:, None, :, :, None]
+        k = self._steps[None, :, None, None, :]
         beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
-        return beats.reshape(-1, self.engine.shape.rows * self._mode.lanes)
+        return beats.reshape(-1, rows * self._mode.lanes)
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         k, col = self._steps[None, None, :, None, :], self._cols[:, None, None, :, None]
@@ -223,16 +223,20 @@ class OutputStationarySchedule(Schedule):
 
     @property
     def cycles(self) -> int:
-        apart = self.engine.group_cycles
+        turns = self.engine.pe.interleave
+        apart = -(-self.engine.group_cycles // turns)
         steps = [-(-(group.stop - group.start) // self._span) for group in self.groups]
-        # parameters of rows come in one by one, and the first sums wait for those of all their rows
-        first = max(steps[0], min(self.m, self.engine.shape.rows) - 1 if "row" in self.engine.parameter_bits else 0)
-        # sums end one after the other, no two less than `apart` cycles apart
+        # the first step begins when all its activations are there
+        start, first = 1 + turns, steps[0] - 1
+        if "row" in self.engine.parameter_bits:
+            # they come in one by one, and the first sums wait for those of all their rows
+            first = max(first, -(-(min(self.m, self.engine.panel_rows) - start) // turns))
+        # sums end one after the other, no two less than `apart` steps apart
         tiles = len(self._rows) * len(self._cols) * self.passes
         to_last_sum = first + tiles * sum(max(count, apart) for count in steps) - max(steps[0], apart)
         last_rows = int((self._rows[-1] >= 0).sum())
-        to_last_row = 1 + self.engine.turns * (last_rows - 1)
-        return _START + to_last_sum + self.engine.latency + _FIFO_LATENCY + to_last_row
+        to_last_row = 2 + self.engine.turns * (last_rows - 1)
+        return start + turns * to_last_sum + self.engine.latency + _FIFO_LATENCY + to_last_row
 
 
 class WeightStationarySchedule(Schedule):

@@ -52,8 +52,8 @@ class WeightStationaryEngine(Engine):
         return max(SUM_TURNAROUND + self.array.sum_latency, self.turnaround)
 
     @property
-    def _by_row(self) -> bool:
-        return True
+    def _step_words(self) -> int:
+        return 0
 
     @property
     def _rows_in_flight(self) -> int:

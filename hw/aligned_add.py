@@ -1,19 +1,35 @@
 """Products and a float aligned to the largest exponent among them, truncated, and added all at once."""
 
+from functools import partial
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.float_parts import Fields
-from hw.leading import align, strip
+from hw.leading import align_steps, strip_steps
 from hw.number import Number, wire
-from hw.rows import above, with_below
+from hw.rows import above, add_pairs, with_below
+from hw.stages import Step, check_pipeline, run_steps, side_by_side
 from hw.unit import Unit, place
 from sw_ref.float_sum import AlignedSum
 from sw_ref.interval import Interval
 
-__all__ = ["AlignedAdd", "Larger", "TermAdd"]
+__all__ = ["AlignedAdd", "Larger", "TermAdd", "largest_steps"]
+
+
+# Terms that are added one after the other; the sums of such chains, then, in pairs.
+_CHAIN = 4
+
+
+def largest_steps(lanes: int) -> list[Step]:
+    """Steps that find the largest exponent of products that are not 0.
+
+    ``at.parts`` has a namespace for each lane, with Values ``significand`` and ``exponent``, as `pe.float_product`
+    leaves them. They leave ``at.largest``, 0 if there is none, and ``at.there``, whether there is one.
+    """
+    depth = (lanes - 1).bit_length()
+    return [Step(2, _gate_exponents), *(Step(4, partial(_halve, depth=level)) for level in range(depth)), Step(0, _top)]
 
 
 class AlignedAdd(Unit):
@@ -28,25 +44,31 @@ class AlignedAdd(Unit):
     lanes : int
     product_bits : int
     exponent : int
-        The largest.
+        The largest; ``largest`` and ``there`` say which is, see `largest_steps`.
     offset : int
         ``exponent + offset`` is biased as the exponent of ``addend`` is.
+    pipeline : int
+        Register stages, and so the latency; placed as if one more were at the output.
     """
 
-    latency = 0
-
-    def __init__(self, *, sums: AlignedSum, lanes: int, product_bits: int, exponent: int, offset: int) -> None:
+    def __init__(
+        self, *, sums: AlignedSum, lanes: int, product_bits: int, exponent: int, offset: int, pipeline: int = 0
+    ) -> None:
+        check_pipeline(pipeline)
         self.sums = sums
         self.lanes = lanes
         self.product_bits = product_bits
         self.exponent_bits = max(1, exponent.bit_length())
         self.offset = offset
+        self.latency = pipeline
         self._exponents = Interval(0, exponent)
         super().__init__(
             {
                 "product": In(lanes * product_bits),
                 "exponent": In(lanes * self.exponent_bits),
                 "negative": In(lanes),
+                "largest": In(self.exponent_bits),
+                "there": In(1),
                 "addend": In(sums.bits),
                 "sum": Out(sums.bits),
             }
@@ -56,7 +78,8 @@ class AlignedAdd(Unit):
     def name(self) -> str:
         offset = f"{'m' if self.offset < 0 else ''}{abs(self.offset)}"
         product = f"{self.lanes}xu{self.product_bits}_upto{self._exponents.hi}_plus_{offset}"
-        return f"add_{self.sums.name}_{product}"
+        stages = f"_p{self.latency}" if self.latency else ""
+        return f"add_{self.sums.name}_{product}{stages}"
 
     @property
     def term_bits(self) -> int:
@@ -65,107 +88,172 @@ class AlignedAdd(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        at = SimpleNamespace(addend=Fields(self.addend, self.sums.shape))
-        at.products = [self.product.word_select(lane, self.product_bits) for lane in range(self.lanes)]
-        at.exponents = [self.exponent.word_select(lane, self.exponent_bits) for lane in range(self.lanes)]
-        self._largest(m, at)
-        self._add(m, at)
-        self._finish(m, at)
+        at = SimpleNamespace(addend=self.addend, largest=self.largest, there=self.there)
+        at.parts = [
+            SimpleNamespace(
+                word=_at_top(self.product.word_select(lane, self.product_bits), self.term_bits),
+                exponent=self.exponent.word_select(lane, self.exponent_bits),
+                negative=self.negative[lane],
+            )
+            for lane in range(self.lanes)
+        ]
+        terms = [align_steps(f"term_{lane}", bits=self.term_bits, apart=False) for lane in range(self.lanes)]
+        addend = align_steps("addend", bits=self.term_bits, apart=False)
+        rows = min(self.lanes, _CHAIN)
+        sums = (-(-self.lanes // _CHAIN) - 1).bit_length()
+        steps = [
+            Step(3, self._order),
+            Step(4, self._places),
+            *side_by_side([*terms, addend]),
+            Step(1, self._first),
+            *(Step(2, partial(self._row, row=row)) for row in range(rows)),
+            *(Step(3, partial(_add_chains, level=level)) for level in range(sums)),
+            Step(4, self._magnitude),
+            *strip_steps(most=self.total_bits - 2),
+            Step(3, self._exponent),
+            Step(3, self._finish),
+        ]
+        run_steps(m, at, steps, registers=self.latency, behind=False)
+        m.d.comb += self.sum.eq(at.code)
         return m
 
-    def _largest(self, m: Module, at: SimpleNamespace) -> None:
-        """The largest exponent, counted as those of products, and whether it is that of a product."""
-        there = [product.any() for product in at.products]
-        level = [Signal(self.exponent_bits, name=f"exponent_{lane}") for lane in range(self.lanes)]
-        m.d.comb += [
-            word.eq(Mux(flag, exponent, 0)) for word, flag, exponent in zip(level, there, at.exponents, strict=True)
-        ]
-        depth = 0
-        while len(level) > 1:
-            pairs, odd = list(zip(level[::2], level[1::2], strict=False)), level[len(level) // 2 * 2 :]
-            level = []
-            for index, (x, y) in enumerate(pairs):
-                unit = place(m, f"larger_{depth}_{index}", Larger(bits=self.exponent_bits))
-                m.d.comb += [unit.x.eq(x), unit.y.eq(y)]
-                level.append(unit.larger)
-            level, depth = level + odd, depth + 1
-        product = Number(level[0], self._exponents)
-        mine = wire(m, "addend_exponent", Number(at.addend.exponent) - Number.constant(self.offset))
-        distance = wire(m, "distance", mine - product).value
+    @property
+    def _started(self) -> Interval:
+        """What the aligned addend can be, as its complement if it is negative."""
+        most = 1 << self.term_bits - 1
+        return Interval(-most, most - 1)
+
+    @property
+    def total_bits(self) -> int:
+        """Width of the sum of all terms."""
+        return (self._started + self._term * self.lanes).signed_bits
+
+    @property
+    def _term(self) -> Interval:
+        """What an aligned product can be."""
+        most = (1 << self.term_bits) - 1
+        return Interval(-most, most)
+
+    def _order(self, m: Module, at: SimpleNamespace) -> None:
+        """Whether the largest exponent, counted as those of products are, is that of a product."""
+        addend = Fields(at.addend, self.sums.shape)
+        mine = wire(m, "addend_exponent", Number(addend.exponent) - Number.constant(self.offset))
+        product = Number(at.largest, self._exponents)
+        at.distance = wire(m, "distance", mine - product).value
         at.swapped = Signal(name="swapped")
-        m.d.comb += at.swapped.eq(distance[-1] & Cat(there).any())
-        # how far the addend goes to the right, less 1
-        at.places = (~distance[:-1]) & at.swapped.replicate(len(distance) - 1)
+        m.d.comb += at.swapped.eq(at.distance[-1] & at.there)
         # beyond these bits nothing is left of any product
         bits = (self._exponents.hi + self.term_bits).bit_length()
-        low, high = mine.value[: min(bits, len(mine.value))], mine.value[bits:]
-        at.beyond = Signal(name="beyond")
-        m.d.comb += at.beyond.eq(~at.swapped & high.any())
-        at.largest = Signal(bits, name="largest")
-        m.d.comb += at.largest.eq(Mux(at.swapped, product.value, low))
-        biased = wire(m, "biased", product + Number.constant(self.offset))
-        at.exponent = Number(Mux(at.swapped, biased.value, at.addend.exponent))
+        at.near, at.high = mine.value[: min(bits, len(mine.value))], mine.value[bits:].any()
+        at.biased = wire(m, "biased", product + Number.constant(self.offset))
 
-    def _add(self, m: Module, at: SimpleNamespace) -> None:
-        bits = self.term_bits
+    def _places(self, m: Module, at: SimpleNamespace) -> None:
+        """How far each term goes to the right."""
+        addend, bits = Fields(at.addend, self.sums.shape), self.term_bits
+        at.exponent = Number(Mux(at.swapped, at.biased.value, addend.exponent))
+        at.beyond = Signal(name="beyond")
+        m.d.comb += at.beyond.eq(~at.swapped & at.high)
+        at.sign, at.is_special = addend.sign, addend.is_special
+        largest = Signal((self._exponents.hi + bits).bit_length(), name="largest_exponent")
+        m.d.comb += largest.eq(Mux(at.swapped, at.largest, at.near))
+        for lane, part in enumerate(at.parts):
+            part.places = Signal(len(largest), name=f"places_{lane}")
+            m.d.comb += part.places.eq(largest - part.exponent)
         # one integer bit less than a product, and so one place further down
-        mine = Cat(at.addend.fraction, ~at.addend.is_zero, Const(0, 1))
+        mine = Cat(addend.fraction, ~addend.is_zero, Const(0, 1))
         mine = Cat(Const(0, max(bits - len(mine), 0)), mine)
-        mine = Mux(at.swapped, mine >> 1, mine)
-        mine, _lost, far = align(m, "addend", mine, at.places, apart=False)
-        sign = at.addend.sign
-        running: Value = Signal(signed(bits + 1), name="running")
-        aligned = mine & ~far.replicate(bits)
-        m.d.comb += running.eq((Cat(aligned, Const(0, 1)) ^ sign.replicate(bits + 1)).as_signed())
-        most = 1 << bits - 1
-        for lane in range(self.lanes):
-            product = _at_top(at.products[lane], bits)
-            places = Signal(len(at.largest), name=f"places_{lane}")
-            m.d.comb += places.eq(at.largest - at.exponents[lane])
-            term, _lost, far = align(m, f"term_{lane}", product, places, apart=False)
-            # the addend's complement is 1 less than its negative
-            most += 1 << bits
-            row = TermAdd(x_bits=len(running), term_bits=bits, sum_bits=Interval(-most - 1, most).signed_bits)
-            place(m, f"row_{lane}", row)
-            m.d.comb += [
-                row.x.eq(running),
-                row.term.eq(term),
-                row.gone.eq(far | at.beyond),
-                row.negative.eq(self.negative[lane]),
-            ]
-            running = row.sum
-        negative = running[-1]
-        at.negative = negative
-        at.magnitude = Signal(len(running) - 1, name="magnitude")
+        # the addend's, less 1
+        places = (~at.distance[:-1]) & at.swapped.replicate(len(at.distance) - 1)
+        at.parts.append(SimpleNamespace(word=Mux(at.swapped, mine >> 1, mine), places=places))
+
+    def _first(self, m: Module, at: SimpleNamespace) -> None:
+        """What chains begin with: the addend, and 0."""
+        bits, addend = self.term_bits, at.parts.pop()
+        aligned = addend.word & ~addend.far.replicate(bits)
+        running = Signal(signed(bits + 1), name="running")
+        m.d.comb += running.eq((Cat(aligned, Const(0, 1)) ^ at.sign.replicate(bits + 1)).as_signed())
+        chains = -(-self.lanes // _CHAIN)
+        at.terms = [Number(running, self._started), *(Number.constant(0) for _chain in range(1, chains))]
+
+    def _row(self, m: Module, at: SimpleNamespace, *, row: int) -> None:
+        """One more term in each chain."""
+        for chain in range(len(at.terms)):
+            lane = chain * _CHAIN + row
+            if lane < self.lanes:
+                running, part = at.terms[chain], at.parts[lane]
+                interval = running.interval + self._term
+                unit = TermAdd(
+                    x_bits=running.interval.signed_bits, term_bits=self.term_bits, sum_bits=interval.signed_bits
+                )
+                place(m, f"row_{lane}", unit)
+                m.d.comb += [
+                    unit.x.eq(running.value),
+                    unit.term.eq(part.word),
+                    unit.gone.eq(part.far | at.beyond),
+                    unit.negative.eq(part.negative),
+                ]
+                at.terms[chain] = Number(unit.sum, interval)
+
+    def _magnitude(self, m: Module, at: SimpleNamespace) -> None:
+        total = at.terms[0].value
+        negative = total[-1]
+        magnitude = Signal(self.total_bits - 1, name="magnitude")
         # the 1 that the sum's complement lacks, and the one that the addend's did
-        carry = negative ^ sign
-        m.d.comb += at.magnitude.eq((running[:-1] ^ negative.replicate(len(at.magnitude))) + carry)
+        carry = negative ^ at.sign
+        m.d.comb += magnitude.eq((total[:-1] ^ negative.replicate(len(magnitude))) + carry)
+        at.sign, at.word, at.bit = Mux(at.is_special, at.sign, negative), magnitude, Const(0, 1)
+
+    def _exponent(self, m: Module, at: SimpleNamespace) -> None:
+        above_one = len(at.word) - 1 - self.sums.fraction
+        at.exponent = wire(m, "exponent", at.exponent + Number.constant(above_one) - Number(at.count))
 
     def _finish(self, m: Module, at: SimpleNamespace) -> None:
-        shape, bits = self.sums.shape, len(at.magnitude)
-        value, zeros = strip(m, at.magnitude, Const(0, 1), most=bits - 1)
-        above_one = bits - 1 - self.sums.fraction
-        exponent = wire(m, "exponent", at.exponent + Number.constant(above_one) - Number(zeros))
+        shape, value, exponent, bits = self.sums.shape, at.word, at.exponent, len(at.word)
         field = exponent.value[: shape.exponent]
         negative = exponent.value[-1] if exponent.interval.signed else Const(0, 1)
         beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
         special, empty = Signal(name="is_special"), Signal(name="is_empty")
         m.d.comb += [
-            special.eq(at.addend.is_special | (value[-1] & ~negative & (beyond | field.all()))),
+            special.eq(at.is_special | (value[-1] & ~negative & (beyond | field.all()))),
             empty.eq(~special & (~value[-1] | negative | ~(beyond | field.any()))),
         ]
         plain = ~(special | empty)
         unused = Signal(bits, name="unused_below_significand", attrs={"keep": 1})
         m.d.comb += unused.eq(value)
         kept = Cat(Const(0, max(shape.fraction - bits + 1, 0)), value[:-1])[-shape.fraction :]
-        sign = Mux(at.addend.is_special, at.addend.sign, at.negative) & ~empty
-        m.d.comb += self.sum.eq(
-            Cat(
-                kept & plain.replicate(shape.fraction),
-                (field & plain.replicate(shape.exponent)) | special.replicate(shape.exponent),
-                sign,
-            )
+        at.code = Cat(
+            kept & plain.replicate(shape.fraction),
+            (field & plain.replicate(shape.exponent)) | special.replicate(shape.exponent),
+            at.sign & ~empty,
         )
+
+
+def _gate_exponents(m: Module, at: SimpleNamespace) -> None:
+    there = [part.significand.any() for part in at.parts]
+    at.level = [Signal.like(part.exponent, name=f"exponent_{lane}") for lane, part in enumerate(at.parts)]
+    m.d.comb += [
+        word.eq(Mux(flag, part.exponent, 0)) for word, flag, part in zip(at.level, there, at.parts, strict=True)
+    ]
+    at.there = Cat(there).any()
+
+
+def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
+    pairs, odd = list(zip(at.level[::2], at.level[1::2], strict=False)), at.level[len(at.level) // 2 * 2 :]
+    larger = []
+    for index, (x, y) in enumerate(pairs):
+        unit = place(m, f"larger_{depth}_{index}", Larger(bits=len(x)))
+        m.d.comb += [unit.x.eq(x), unit.y.eq(y)]
+        larger.append(unit.larger)
+    at.level = larger + odd
+
+
+def _top(_m: Module, at: SimpleNamespace) -> None:
+    (at.largest,) = at.level
+    del at.level
+
+
+def _add_chains(m: Module, at: SimpleNamespace, *, level: int) -> None:
+    at.terms = add_pairs(m, f"chains_{level}", at.terms)
 
 
 class Larger(Unit):

@@ -10,7 +10,7 @@ from hw.stages import Step
 from sw_ref.binary_float import FloatShape
 from sw_ref.interval import Interval
 
-__all__ = ["Fields", "normalize_steps", "pick", "rounding_steps", "shape_name", "shift_digits"]
+__all__ = ["Fields", "exponents_name", "normalize_steps", "pick", "rounding_steps", "shape_name", "shift_digits"]
 
 
 class Fields:
@@ -33,6 +33,11 @@ class Fields:
 def shape_name(shape: FloatShape) -> str:
     """What names of modules call a shape."""
     return f"e{shape.exponent}m{shape.fraction}"
+
+
+def exponents_name(exponents: Interval) -> str:
+    """What names of modules call a range of exponents: ``exp_m6_to_30``."""
+    return "exp_" + "_to_".join(f"{'m' if bound < 0 else ''}{abs(bound)}" for bound in (exponents.lo, exponents.hi))
 
 
 def shift_digits(places: int) -> list[tuple[int, int]]:

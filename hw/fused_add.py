@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields, shape_name
-from hw.leading import align, strip
-from hw.number import Number, wire
+from hw.float_parts import Fields, exponents_name, shape_name
+from hw.leading import align_steps, strip_steps
+from hw.number import Number, shape_of, wire
 from hw.rows import above, with_below
+from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit
 from sw_ref.binary_float import FloatShape
 from sw_ref.interval import Interval
@@ -17,7 +18,7 @@ __all__ = ["FusedAdd"]
 
 
 class FusedAdd(Unit):
-    """``sum = addend +- product * 2**(exponent + offset - bias - product_bits + 1)``, rounded once.
+    """``sum = addend +- product * 2**(exponent - bias - product_bits + 1)``, rounded once.
 
     As `sw_ref.float_sum.RoundedSum` says. Which of both is larger is told from their exponents alone. So their
     difference may come out negative, but then nothing of it was lost, and rounding does away with the complement: a
@@ -30,25 +31,26 @@ class FusedAdd(Unit):
     product_bits : int
     slack : int
         How far below the top bit of a product other than 0 its leading bit may be.
-    exponent : int
-        The largest.
-    offset : int
-        ``exponent + offset`` is the exponent, biased as that of ``shape``, of the top bit of the product.
+    exponents : Interval
+        Of ``exponent``, that of the top bit of the product, biased as the exponent of ``shape`` is.
+    pipeline : int
+        Register stages, and so the latency; placed as if one more were at the output.
     """
 
-    latency = 0
-
-    def __init__(self, *, shape: FloatShape, product_bits: int, slack: int, exponent: int, offset: int) -> None:
+    def __init__(
+        self, *, shape: FloatShape, product_bits: int, slack: int, exponents: Interval, pipeline: int = 0
+    ) -> None:
+        check_pipeline(pipeline)
         self.shape = shape
         self.slack = slack
-        self.offset = offset
-        self._exponents = Interval(0, exponent)
+        self.exponents = exponents
+        self.latency = pipeline
         # two bits below what is kept, one for each place that the result may have to be shifted back
         self.bits = max(shape.fraction + 3 + slack, product_bits)
         super().__init__(
             {
                 "product": In(product_bits),
-                "exponent": In(max(1, exponent.bit_length())),
+                "exponent": In(shape_of(exponents)),
                 "negative": In(1),
                 "addend": In(shape.bits),
                 "sum": Out(shape.bits),
@@ -57,110 +59,129 @@ class FusedAdd(Unit):
 
     @property
     def name(self) -> str:
-        offset = f"{'m' if self.offset < 0 else ''}{abs(self.offset)}"
-        product = f"u{len(self.product)}_slack{self.slack}_upto{self._exponents.hi}_plus_{offset}"
-        return f"fused_add_{shape_name(self.shape)}_{product}"
+        product = f"u{len(self.product)}_slack{self.slack}_{exponents_name(self.exponents)}"
+        stages = f"_p{self.latency}" if self.latency else ""
+        return f"fused_add_{shape_name(self.shape)}_{product}{stages}"
 
     @property
     def flushes(self) -> bool:
         """Whether a result other than 0 may be below the smallest normal."""
         # the last bit of a difference that is small is that of the product, or that of an addend half as large at least
-        return self.offset - len(self.product) - self.shape.fraction < 1
+        return self.exponents.lo - len(self.product) - self.shape.fraction < 1
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        at = SimpleNamespace(addend=Fields(self.addend, self.shape))
-        self._order(m, at)
-        self._align(m, at)
-        self._add(m, at)
-        self._normalize(m, at)
-        self._finish(m, at)
+        at = SimpleNamespace(addend=self.addend, product=self.product, exponent=self.exponent, negative=self.negative)
+        steps = [
+            Step(3, self._order),
+            Step(2, self._select),
+            *align_steps("align", bits=self.bits, apart=True),
+            Step(2, self._operands),
+            Step(4, self._add),
+            *strip_steps(most=self.bits + 1),
+            Step(3, self._exponent),
+            Step(3, self._classify),
+            Step(4, self._round),
+        ]
+        run_steps(m, at, steps, registers=self.latency, behind=False)
+        m.d.comb += self.sum.eq(at.code)
         return m
 
     def _order(self, m: Module, at: SimpleNamespace) -> None:
         """Which of both has the larger exponent, and by how much."""
-        mine = Number(at.addend.exponent)
-        product = wire(m, "product_exponent", Number(self.exponent, self._exponents) + Number.constant(self.offset))
+        product = Number(at.exponent, self.exponents)
+        mine = Number(Fields(at.addend, self.shape).exponent)
         distance = wire(m, "distance", mine - product)
-        less = distance.value[-1] if distance.interval.signed else Const(0, 1)
         at.there = Signal(name="product_is_there")
         at.swapped = Signal(name="swapped")
-        m.d.comb += [at.there.eq(self.product.any()), at.swapped.eq(less & at.there)]
+        less = distance.value[-1] if distance.interval.signed else Const(0, 1)
+        m.d.comb += [at.there.eq(at.product.any()), at.swapped.eq(less & at.there)]
         # if the product's is larger, 1 less than by how much
-        bits = len(distance.value) - distance.interval.signed
-        at.distance = Signal(max(bits, self.bits.bit_length()), name="places")
-        m.d.comb += at.distance.eq(distance.value[:bits] ^ less.replicate(bits))
-        exponent = mine.interval | product.interval
-        at.exponent = Number(Mux(at.swapped, product.value, mine.value), exponent)
-        at.subtract = Signal(name="subtract")
-        m.d.comb += at.subtract.eq(at.addend.sign ^ self.negative)
+        at.distance, at.less = distance.value[: len(distance.value) - distance.interval.signed], less
 
-    def _align(self, m: Module, at: SimpleNamespace) -> None:
-        """The one with the smaller exponent, shifted to the right, and whether a 1 fell out."""
-        mine = Cat(at.addend.fraction, ~at.addend.is_zero)
-        small = Signal(self.bits, name="small")
-        m.d.comb += small.eq(Mux(at.swapped, _at_top(mine, self.bits) >> 1, _at_top(self.product, self.bits)))
-        aligned, lost, far = align(m, "align", small, at.distance, apart=True)
-        is_there = Mux(at.swapped, ~at.addend.is_zero, at.there)
-        at.lost = Signal(name="lost")
-        m.d.comb += at.lost.eq(Mux(far, is_there, lost))
-        at.aligned = aligned & ~far.replicate(self.bits)
-        mine_at_top = _at_top(mine, self.bits)
-        at.large = Mux(at.swapped, _at_top(self.product, self.bits), mine_at_top)
+    def _select(self, m: Module, at: SimpleNamespace) -> None:
+        """Which of both goes to the right."""
+        addend = Fields(at.addend, self.shape)
+        at.places = Signal(max(len(at.distance), self.bits.bit_length()), name="places")
+        m.d.comb += at.places.eq(at.distance ^ at.less.replicate(len(at.distance)))
+        mine, product = Number(addend.exponent), Number(at.exponent, self.exponents)
+        at.exponent = Number(Mux(at.swapped, product.value, mine.value), mine.interval | product.interval)
+        significand = _at_top(Cat(addend.fraction, ~addend.is_zero), self.bits)
+        at.product = _at_top(at.product, self.bits)
+        at.word, at.large = Signal(self.bits, name="small"), Signal(self.bits, name="larger")
+        m.d.comb += [
+            at.word.eq(Mux(at.swapped, significand >> 1, at.product)),
+            at.large.eq(Mux(at.swapped, at.product, significand)),
+        ]
+        at.is_there = Mux(at.swapped, ~addend.is_zero, at.there)
+        at.is_special = addend.is_special
+        at.subtract = Signal(name="subtract")
+        m.d.comb += at.subtract.eq(addend.sign ^ at.negative)
+        at.sign = Mux(at.swapped & ~addend.is_special, at.negative, addend.sign)
+
+    def _operands(self, m: Module, at: SimpleNamespace) -> None:
+        bits = self.bits + 1
+        lost, added = Signal(name="lost"), Signal(bits, name="added")
+        m.d.comb += lost.eq(Mux(at.far, at.is_there, at.lost))
+        aligned = at.word & ~at.far.replicate(self.bits)
+        m.d.comb += added.eq(Cat(aligned, Const(0, 1)) ^ at.subtract.replicate(bits))
+        at.lost, at.added = lost, added
 
     def _add(self, m: Module, at: SimpleNamespace) -> None:
         bits = self.bits + 1
-        added, large = Signal(bits, name="added"), Signal(bits, name="large")
-        m.d.comb += added.eq(Cat(at.aligned, Const(0, 1)) ^ at.subtract.replicate(bits))
-        m.d.comb += large.eq(at.large)
-        total = Signal(bits, name="total")
-        carry = Signal(name="carry")
-        m.d.comb += carry.eq(at.subtract & ~at.lost)
-        m.d.comb += total.eq(above(m, with_below(carry, added) + with_below(carry, large), total))
-        at.total = Cat(at.lost, total)
-        at.complement = Signal(name="complement")
-        m.d.comb += at.complement.eq(at.subtract & total[-1])
+        large, total, carry = Signal(bits, name="large"), Signal(bits, name="total"), Signal(name="carry")
+        m.d.comb += [large.eq(at.large), carry.eq(at.subtract & ~at.lost)]
+        m.d.comb += total.eq(above(m, with_below(carry, at.added) + with_below(carry, large), total))
+        at.bit = Signal(name="complement")
+        m.d.comb += at.bit.eq(at.subtract & total[-1])
+        at.word = Cat(at.lost, total)
 
-    def _normalize(self, m: Module, at: SimpleNamespace) -> None:
-        value, zeros = strip(m, at.total, at.complement, most=len(at.total) - 1)
-        at.power_of_two = at.complement & ~value[:-1].any()
-        at.significand = Signal(len(value), name="significand")
-        m.d.comb += at.significand.eq(value ^ at.complement.replicate(len(value)))
+    def _exponent(self, m: Module, at: SimpleNamespace) -> None:
+        bits = len(at.word)
+        at.power_of_two = at.bit & ~at.word[:-1].any()
+        significand = Signal(bits, name="significand")
+        m.d.comb += significand.eq(at.word ^ at.bit.replicate(bits))
         # 1 more, since a carry is above the top
-        at.exponent = wire(m, "exponent", at.exponent + Number.constant(1) - Number(zeros))
-
-    def _finish(self, m: Module, at: SimpleNamespace) -> None:
-        shape, significand, exponent = self.shape, at.significand, at.exponent
-        below = len(significand) - 1 - shape.fraction
-        kept, guard, rest = significand[below:-1], significand[below - 1], significand[: below - 1]
-        up = guard & (kept[0] | rest.any())
-        if len(self.product) > shape.fraction + 1:
+        at.exponent = wire(m, "exponent", at.exponent + Number.constant(1) - Number(at.count))
+        below = bits - 1 - self.shape.fraction
+        at.kept, guard, rest = significand[below:], significand[below - 1], significand[: below - 1]
+        last = at.kept[0]
+        at.up = guard & (last | rest.any())
+        if len(self.product) > self.shape.fraction + 1:
             # a tie that was complemented
-            up = (guard & (kept[0] | rest.any() | at.complement)) | (at.complement & ~guard & rest.all() & kept[0])
+            at.up = (guard & (last | rest.any() | at.bit)) | (at.bit & ~guard & rest.all() & last)
+
+    def _classify(self, m: Module, at: SimpleNamespace) -> None:
+        """What is infinite, or 0."""
+        shape, exponent = self.shape, at.exponent
         field = exponent.value[: shape.exponent]
         negative = exponent.value[-1] if exponent.interval.signed else Const(0, 1)
         beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
         # what was complemented and is a power of two still looks like less
         small = negative | (~beyond & ~field.any() & ~at.power_of_two)
-        special, empty = Signal(name="is_special"), Signal(name="is_empty")
+        is_there = at.kept[-1]
+        at.special, at.empty = Signal(name="is_special"), Signal(name="is_empty")
         m.d.comb += [
-            special.eq(at.addend.is_special | (significand[-1] & ~negative & (beyond | field.all()))),
-            empty.eq(~significand[-1] | (small if self.flushes else 0)),
+            at.special.eq(at.is_special | (is_there & ~negative & (beyond | field.all()))),
+            at.empty.eq(~is_there | (small if self.flushes else 0)),
         ]
+        at.field = field
+
+    def _round(self, m: Module, at: SimpleNamespace) -> None:
+        shape = self.shape
         plain = Signal(name="is_plain")
-        m.d.comb += plain.eq(~special & ~empty)
+        m.d.comb += plain.eq(~at.special & ~at.empty)
         base = Signal(shape.bits - 1, name="base")
         m.d.comb += base.eq(
             Cat(
-                kept & plain.replicate(shape.fraction),
-                (field & plain.replicate(shape.exponent)) | special.replicate(shape.exponent),
+                at.kept[:-1] & plain.replicate(shape.fraction),
+                (at.field & plain.replicate(shape.exponent)) | at.special.replicate(shape.exponent),
             )
         )
         code = Signal(shape.bits - 1, name="code")
-        m.d.comb += code.eq(base + (up & plain))
-        sign = Mux(at.swapped, self.negative, at.addend.sign) ^ at.complement
-        sign = Mux(at.addend.is_special, at.addend.sign, sign)
-        m.d.comb += self.sum.eq(Cat(code, sign & (special | ~empty)))
+        m.d.comb += code.eq(base + (at.up & plain))
+        sign = at.sign ^ (at.bit & ~at.is_special)
+        at.code = Cat(code, sign & (at.special | ~at.empty))
 
 
 def _at_top(value: Value, bits: int) -> Value:

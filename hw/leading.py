@@ -1,59 +1,44 @@
 """Shifts digit by digit: of leading bits that are all alike, and to the right, of what a float is aligned to."""
 
+from functools import partial
+from types import SimpleNamespace
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.float_parts import pick, shift_digits
+from hw.stages import Step
 from hw.unit import Unit, place
 
-__all__ = ["Move", "align", "strip"]
+__all__ = ["Move", "align_steps", "strip_steps"]
 
 
-def strip(m: Module, value: Value, bit: Value, *, most: int, enable: Value | None = None) -> tuple[Value, Value]:
-    """``value << count``, as wide as ``value``, and ``count``: how many of its top bits equal ``bit``.
+def strip_steps(*, most: int, enabled: bool = False) -> list[Step]:
+    """Steps that shift Value ``at.word`` to the left, as wide as it is, by how many of its top bits equal ``at.bit``.
 
-    At most the least 2**n - 1 that is not below ``most``, and at most one where ``enable`` is not set.
+    At most by the least 2**n - 1 that is not below ``most``; if ``enabled``, at most by one where ``at.enable`` is not
+    set. By how much becomes ``at.count``, of an unsigned Value.
     """
-    bits, count = len(value), Const(0, 0)
+    steps = [Step(0, _no_count)]
     for unit, choices in shift_digits(most):
-        ends = [bits - (i + 1) * unit for i in range(choices - 1)]
-        flat = [~(value[end:] ^ bit.replicate(bits - end)).any() if end >= 0 else Const(0, 1) for end in ends]
-        if enable is not None:
-            flat = [each if bits - end == 1 else each & enable for each, end in zip(flat, ends, strict=True)]
-        digit = Signal(range(choices), name=f"leading_{unit}")
-        m.d.comb += digit.eq(flat[0] if choices == 2 else Cat(flat[0] & (~flat[1] | flat[2]), flat[1]))
-        value, count = _moved(m, f"strip_{unit}", value, digit, unit), Cat(digit, count)
-    return value, count
+        steps += [
+            Step(5 if unit > 8 else 4 if unit > 2 else 3, partial(_find, unit=unit, choices=choices, enabled=enabled)),
+            Step(1, partial(_strip, unit=unit)),
+        ]
+    return steps
 
 
-def align(m: Module, name: str, value: Value, places: Value, *, apart: bool) -> tuple[Value, Value, Value]:
-    """``value >> places``, in parts; the multiplexers are ``apart`` from what is around them, or not.
+def align_steps(name: str, *, bits: int, apart: bool) -> list[Step]:
+    """Steps that make of Value ``at.word``, of ``bits`` bits, what is left of it as ``at.word >> at.places``, in parts.
 
-    Returns
-    -------
-    Value
-        ``value`` shifted by the low bits of ``places``, as many as say how long ``value`` is.
-    Value
-        Whether a 1 fell out of it.
-    Value
-        Whether any other bit of ``places`` is set.
+    They leave ``at.word``, shifted by the low bits of ``at.places``, as many as say how long it is; ``at.lost``,
+    whether a 1 fell out; and ``at.far``, whether any other bit of ``at.places`` is set. Their multiplexers are
+    ``apart`` from what is around them, or not.
     """
-    digits = shift_digits(len(value) - 1)
+    digits = shift_digits(bits - 1)
     known = (digits[0][0] * digits[0][1] - 1).bit_length()
-    by_all, lost = Signal(max(known, len(places)), name=f"{name}_places"), Const(0, 1)
-    m.d.comb += by_all.eq(places)
-    for unit, choices in digits:
-        first = unit.bit_length() - 1
-        by = by_all[first : first + choices.bit_length() - 1]
-        lost = lost | pick(by, [value[: i * unit].any() for i in range(choices)])
-        # to the left with the bits in reverse order
-        if apart:
-            value = _moved(m, f"{name}_{unit}", value[::-1], by, unit)[::-1]
-        else:
-            moved = Signal(len(value), name=f"{name}_{unit}")
-            m.d.comb += moved.eq(pick(by, [value >> index * unit for index in range(choices)]))
-            value = moved
-    return value, lost, by_all[known:].any()
+    shifts = [Step(2, partial(_align, name=name, unit=unit, choices=choices, apart=apart)) for unit, choices in digits]
+    return [Step(0, partial(_cut_places, name=name, known=known)), *shifts]
 
 
 class Move(Unit):
@@ -82,6 +67,43 @@ class Move(Unit):
         places = [min(index * self.places, bits) for index in range(1 << len(self.by))]
         m.d.comb += self.moved.eq(pick(self.by, [Cat(Const(0, low), self.value[: bits - low]) for low in places]))
         return m
+
+
+def _no_count(_m: Module, at: SimpleNamespace) -> None:
+    at.count = Const(0, 0)
+
+
+def _find(m: Module, at: SimpleNamespace, *, unit: int, choices: int, enabled: bool) -> None:
+    bits = len(at.word)
+    ends = [bits - (i + 1) * unit for i in range(choices - 1)]
+    flat = [~(at.word[end:] ^ at.bit.replicate(bits - end)).any() if end >= 0 else Const(0, 1) for end in ends]
+    if enabled:
+        flat = [each if bits - end == 1 else each & at.enable for each, end in zip(flat, ends, strict=True)]
+    at.digit = Signal(range(choices), name=f"leading_{unit}")
+    m.d.comb += at.digit.eq(flat[0] if choices == 2 else Cat(flat[0] & (~flat[1] | flat[2]), flat[1]))
+
+
+def _strip(m: Module, at: SimpleNamespace, *, unit: int) -> None:
+    at.word, at.count = _moved(m, f"strip_{unit}", at.word, at.digit, unit), Cat(at.digit, at.count)
+
+
+def _cut_places(m: Module, at: SimpleNamespace, *, name: str, known: int) -> None:
+    places = Signal(max(known, len(at.places)), name=f"{name}_places")
+    m.d.comb += places.eq(at.places)
+    at.places, at.far, at.lost = places[:known], places[known:].any(), Const(0, 1)
+
+
+def _align(m: Module, at: SimpleNamespace, *, name: str, unit: int, choices: int, apart: bool) -> None:
+    first = unit.bit_length() - 1
+    by = at.places[first : first + choices.bit_length() - 1]
+    at.lost = at.lost | pick(by, [at.word[: i * unit].any() for i in range(choices)])
+    # to the left with the bits in reverse order
+    if apart:
+        at.word = _moved(m, f"{name}_{unit}", at.word[::-1], by, unit)[::-1]
+    else:
+        moved = Signal(len(at.word), name=f"{name}_{unit}")
+        m.d.comb += moved.eq(pick(by, [at.word >> index * unit for index in range(choices)]))
+        at.word = moved
 
 
 def _moved(m: Module, name: str, value: Value, digit: Value, unit: int) -> Value:

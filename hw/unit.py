@@ -48,6 +48,10 @@ class Unit(wiring.Component):
         """Describe the circuit: the hook of every subclass."""
         raise NotImplementedError(f"{type(self).__qualname__} must describe its circuit")
 
+    def rtlil(self) -> str:
+        """The module in Yosys's language, where Amaranth would take long to write it; else nothing."""
+        return ""
+
     def elaborate(self, platform: object) -> Elaboratable | Fragment:
         """Expand into the circuit, or into an instance of the shared module where the platform shares."""
         if isinstance(platform, Sharing):

@@ -120,7 +120,7 @@ class _Emitter(Sharing):
             if unit.name in self._names:
                 raise ValueError(f"Two different units are both called {unit.name}")
             self._names.add(unit.name)
-            text = self._elaborate(unit)
+            text = unit.rtlil() or self._elaborate(unit)
             self.texts.append(text)
             own = text[text.index(f"module \\{unit.name}\n") :]
             ports = {name for _declaration, _number, _spelling, name in _PORT.findall(own)}

@@ -94,7 +94,8 @@ class Core(Unit):
         Operands as the encoders made them.
     addend : In(accumulator bits), sum : Out(accumulator bits)
         Running sum, in the accumulator's own coding; all zeros is the empty sum. ``addend`` and ``sum`` belong
-        to the operands of `PE.latency` cycles ago, and ``sum`` follows ``addend`` in the same cycle.
+        to the operands of `PE.latency` cycles ago; ``sum`` follows ``addend`` in the same cycle, or `PE.interleave` - 1
+        cycles later.
     """
 
     def __init__(self, *, pe: "PE", accumulator: Accumulator) -> None:
@@ -193,6 +194,14 @@ class PE(ABC):
     def latency(self) -> int:
         """Cycles from the operands to the addition inside a core."""
         return 0
+
+    @property
+    def interleave(self) -> int:
+        """Sums that a cell keeps, and adds to in turn: cycles of a step, which adds to each of them.
+
+        A step with all lanes masked then leaves every sum as it was.
+        """
+        return 1
 
     @property
     def lowest(self) -> tuple[int, int] | None:

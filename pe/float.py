@@ -47,7 +47,12 @@ class FloatProduct(Pipelined):
     ----------
     pipeline : int
         See `pe.pipelined.Pipelined`. Sums that are floats have stages in front of what depends on the running sum.
+    interleave : int
+        Sums that are floats and that a cell keeps, from 1 to 32: there are so many register stages between a sum and
+        the next, and each belongs to another one.
     """
+
+    interleave: int = 1
 
     family: ClassVar[str] = "float"
     summary: ClassVar[str] = "floats, posits and integers in any mix: significands multiplied, shifted, summed exactly"
@@ -61,6 +66,8 @@ class FloatProduct(Pipelined):
                 raise PEError(
                     f"Family float takes integers, floats and posits of more than {TABLE_BITS} bits, not {form.name}"
                 )
+        if isinstance(self.interleave, bool) or not isinstance(self.interleave, int) or not 1 <= self.interleave <= 32:
+            raise PEError(f"Option interleave must be an integer from 1 to 32, not {self.interleave!r}")
 
     @cached_property
     def row(self) -> FloatOperand:
@@ -76,7 +83,8 @@ class FloatProduct(Pipelined):
     def name(self) -> str:
         formats = f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}"
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
-        return formats + lanes + self.staged
+        turns = f"_i{self.interleave}" if self.interleave > 1 else ""
+        return formats + lanes + self.staged + turns
 
     @property
     def row_bits(self) -> int:
@@ -112,6 +120,8 @@ class FloatProduct(Pipelined):
     def core(self, accumulator: Accumulator | FloatSum) -> Core:
         if isinstance(accumulator, FloatSum):
             return round_core(self, accumulator)
+        if self.interleave > 1:
+            raise PEError(f"Option interleave must be 1 for sums that are exact, not {self.interleave}")
         return _AlignAdd(pe=self, accumulator=accumulator)
 
 

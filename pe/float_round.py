@@ -6,15 +6,18 @@ from types import SimpleNamespace
 
 from amaranth.hdl import Module, Value
 
-from hw.aligned_add import AlignedAdd
+from hw.aligned_add import AlignedAdd, largest_steps
+from hw.delay import delayed
 from hw.fused_add import FusedAdd
+from hw.number import Number, wire
 from hw.partial_add import PartialAdd, PartialFinish
-from hw.stages import run_steps, side_by_side
+from hw.stages import Step, run_steps, side_by_side
 from hw.unit import Unit, place
 from pe.base import PE, Core, PEError
 from pe.float_operand import FloatOperand
 from pe.float_product import product_parts
 from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
+from sw_ref.interval import Interval
 from sw_ref.minifloat import Float
 
 __all__ = ["finish_unit", "lowest_exponents", "round_core"]
@@ -91,7 +94,11 @@ class _ProductForm:
 
 
 class _FloatSumCore(Core):
-    """Multiplies significands by rows of adders, adds exponents, and leaves the rest to the addition."""
+    """Multiplies significands by rows of adders, adds exponents, and leaves the rest to the addition.
+
+    Of the register stages that lie between ``addend`` and ``sum``, one less than `PE.interleave`, lanes that are added
+    one after the other have equal shares.
+    """
 
     @property
     def name(self) -> str:
@@ -103,66 +110,83 @@ class _FloatSumCore(Core):
         parts, steps = zip(
             *(product_parts(m, lane, pe.row, pe.column, self.act, self.weight) for lane in range(pe.lanes)), strict=True
         )
-        at = SimpleNamespace(parts=list(parts))
-        run_steps(m, at, side_by_side(steps), registers=pe.pipeline)
-        products = at.parts
-        form = _ProductForm.of(pe)
-        match self.accumulator:
-            case AlignedSum():
-                total = self._at_once(m, products, form)
-            case RoundedSum(shape=shape):
-                bits = form.largest.bit_length()
-                # from the bit that counts 1 to the top bit
-                offset = form.lowest - (form.bits - 2) + bits - 1 + shape.bias
-                adder = partial(
-                    FusedAdd, shape=shape, product_bits=bits, slack=form.slack, exponent=form.exponent, offset=offset
-                )
-                total = self._in_turn(m, products, adder)
-            case PartialSum() as sums:
-                adder = partial(
-                    PartialAdd,
-                    sums=sums,
-                    product_bits=form.bits,
-                    exponent=form.exponent,
-                    offset=form.lowest + sums.bias,
-                )
-                total = self._in_turn(m, products, adder)
-        m.d.comb += self.sum.eq(total)
+        at, form = SimpleNamespace(parts=list(parts)), _ProductForm.of(pe)
+        at_once = isinstance(self.accumulator, AlignedSum)
+        ready = largest_steps(pe.lanes) if at_once else [Step(3, partial(_bias, exponents=self._exponents(form)))]
+        run_steps(m, at, [*side_by_side(steps), *ready], registers=pe.pipeline)
+        m.d.comb += self.sum.eq(self._at_once(m, at, form) if at_once else self._in_turn(m, at.parts, form))
         return m
 
-    def _in_turn(self, m: Module, products: list[SimpleNamespace], adder: partial) -> Value:
+    def _offset(self, form: _ProductForm) -> int:
+        """What makes of a sum of exponents that of a product, biased as the sum's is."""
+        match self.accumulator:
+            case RoundedSum(shape=shape):
+                # from the bit that counts 1 to the top bit
+                return form.lowest - (form.bits - 2) + form.largest.bit_length() - 1 + shape.bias
+            case PartialSum() as sums:
+                return form.lowest + sums.bias
+            case AlignedSum() as sums:
+                return form.lowest + sums.shape.bias
+
+    def _exponents(self, form: _ProductForm) -> Interval:
+        """Of products, biased as the sum's are."""
+        return Interval(0, form.exponent) + Interval(self._offset(form), self._offset(form))
+
+    def _adder(self, form: _ProductForm, *, pipeline: int) -> FusedAdd | PartialAdd:
+        """What adds the product of one lane."""
+        exponents = self._exponents(form)
+        match self.accumulator:
+            case RoundedSum(shape=shape):
+                return FusedAdd(
+                    shape=shape,
+                    product_bits=form.largest.bit_length(),
+                    slack=form.slack,
+                    exponents=exponents,
+                    pipeline=pipeline,
+                )
+            case PartialSum() as sums:
+                return PartialAdd(sums=sums, product_bits=form.bits, exponents=exponents, pipeline=pipeline)
+
+    def _in_turn(self, m: Module, products: list[SimpleNamespace], form: _ProductForm) -> Value:
         """Lane after lane."""
         running: Value = self.addend
+        stages, lanes = self.pe.interleave - 1, len(products)
+        before = [stages * lane // lanes for lane in range(lanes + 1)]
         for lane, product in enumerate(products):
-            unit = place(m, f"add_{lane}", adder())
-            m.d.comb += [
-                unit.product.eq(product.significand),
-                unit.exponent.eq(product.exponent),
-                unit.negative.eq(product.negative),
-                unit.addend.eq(running),
-            ]
+            unit = place(m, f"add_{lane}", self._adder(form, pipeline=before[lane + 1] - before[lane]))
+            operands = {"product": product.significand, "exponent": product.biased, "negative": product.negative}
+            for port, value in operands.items():
+                m.d.comb += getattr(unit, port).eq(delayed(m, value, before[lane], name=f"{port}_{lane}_wait"))
+            m.d.comb += unit.addend.eq(running)
             running = unit.sum
         return running
 
-    def _at_once(self, m: Module, products: list[SimpleNamespace], form: _ProductForm) -> Value:
+    def _at_once(self, m: Module, at: SimpleNamespace, form: _ProductForm) -> Value:
         """All lanes in one addition."""
-        sums = self.accumulator
         unit = AlignedAdd(
-            sums=sums,
-            lanes=len(products),
+            sums=self.accumulator,
+            lanes=len(at.parts),
             product_bits=form.bits,
             exponent=form.exponent,
-            offset=form.lowest + sums.shape.bias,
+            offset=self._offset(form),
+            pipeline=self.pe.interleave - 1,
         )
         place(m, "add", unit)
-        for lane, product in enumerate(products):
+        for lane, product in enumerate(at.parts):
             m.d.comb += [
                 unit.product.word_select(lane, unit.product_bits).eq(product.significand),
                 unit.exponent.word_select(lane, unit.exponent_bits).eq(product.exponent),
                 unit.negative[lane].eq(product.negative),
             ]
-        m.d.comb += unit.addend.eq(self.addend)
+        m.d.comb += [unit.largest.eq(at.largest), unit.there.eq(at.there), unit.addend.eq(self.addend)]
         return unit.sum
+
+
+def _bias(m: Module, at: SimpleNamespace, *, exponents: Interval) -> None:
+    """The exponents of products, biased as those of sums are."""
+    for lane, part in enumerate(at.parts):
+        unbiased = Number(part.exponent, Interval(0, exponents.hi - exponents.lo))
+        part.biased = wire(m, f"biased_{lane}", unbiased + Number.constant(exponents.lo)).value
 
 
 def _lowest(operand: FloatOperand) -> int:

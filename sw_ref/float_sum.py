@@ -173,10 +173,10 @@ class PartialSum(FloatSum):
 
     Lane after lane, a product, with its exponent as X and its significand as S, is added. Of both the one with the
     smaller X is shifted to the right (if equal, the product, which then is not shifted): a sum rounded down, a product
-    toward 0. A product of 0 has the least X. A total that needs one bit more than S has is halved, rounded down, and X
-    is 1 more. Else, if X is at least 16, the total is shifted to the left by the largest of ``places`` that loses
-    nothing, or by 0, and X is so much less. With ``places`` left out, by all that loses nothing, and X is 0 for a total
-    of 0: exact normalization. At the end of a column `finish` normalizes and rounds to ``result``.
+    toward 0. A product of 0 leaves the sum as it is. A total that needs one bit more than S has is halved, rounded
+    down, and X is 1 more. Else, if X is at least 16, the total is shifted to the left by the largest of ``places`` that
+    loses nothing, or by 0, and X is so much less. With ``places`` left out, by all that loses nothing, and X is 0 for a
+    total of 0: exact normalization. At the end of a column `finish` normalizes and rounds to ``shape``.
 
     Read from Alexandridis et al., "Floating-Point Multiply-Add with Approximate Normalization for Low-cost Matrix
     Engines" (arXiv 2408.11997): bits at the top are looked at in two groups, of k and of lambda bits, so ``places`` is
@@ -231,7 +231,8 @@ class PartialSum(FloatSum):
             integer = np.ldexp(product, self.significand - 2 + self.bias - product_x)
             if product_x.min(initial=0) < 0 or (np.trunc(integer) != integer).any():
                 raise ValueError(f"Products must fit {self.significand} bits and exponents of -{self.bias} or more")
-            x, s = self._add(x, s, product_x, integer.astype(np.int64))
+            added = self._add(x, s, product_x, integer.astype(np.int64))
+            x, s = (np.where(product == 0, before, after) for before, after in zip((x, s), added, strict=True))
         return x << self.significand + 1 | s & ((2 << self.significand) - 1)
 
     def finish(self, codes):

@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In
 
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.weight_stationary import WeightStationaryArray
-from sw_ref.gemm import gemm
 from sw_ref.interval import Interval
-from sw_ref.wide import exactly, integer_type
+from sw_ref.wide import exactly, integer_type, wrapped
 from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw
+from tb.model import model_sums
 from tb.runner import Outcome
 
 __all__ = ["Tile", "simulate_array", "timetable_of"]
@@ -147,7 +147,9 @@ class _Writer(ABC):
         cycles = max(max(events, default=0) for events in self._events.values()) + array.latency + 1
         inputs = {}
         for port, (value, flow) in array.ports().items():
-            if flow == In:
+            if port == "tick":
+                inputs[port] = (np.arange(cycles) % array.pe.interleave == array.pe.interleave - 1)[:, None].astype(int)
+            elif flow == In:
                 bits = self._bits.get(port, 1)
                 words = draw(self.random, Interval.of_bits(bits, signed=False), (cycles, len(value) // bits))
                 if port in self.quiet:
@@ -193,26 +195,23 @@ class _OutputStationaryWriter(_Writer):
         array, pe = self.array, self.array.pe
         mode = pe.modes[tile.mode]
         act, weight = self.steps(tile, "act"), self.steps(tile, "weight")
-        cycles = self.spread(len(act), self._next)
-        cycles[-1] = last = max(cycles[-1], self._earliest_last)
-        self._next, self._earliest_last = last + 1, last + array.shape.rows
-        self.note("act", cycles, act.reshape(len(act), -1))
-        self.note("weight", cycles, weight.reshape(len(act), -1))
+        # of the first cycles of steps, which take several if cells keep several sums
+        turns = pe.interleave
+        begins = turns * self.spread(len(act), -(-self._next // turns))
+        begins[-1] = last = max(begins[-1], -(-self._earliest_last // turns) * turns)
+        self._next, self._earliest_last = last + turns, last + turns * array.shape.rows
+        cycles = (begins[:, None] + np.arange(turns)).ravel()
+        rows = act.reshape(len(act), array.shape.rows, turns, -1).swapaxes(1, 2)
+        self.note("act", cycles, rows.reshape(len(cycles), -1))
+        self.note("weight", cycles, weight.reshape(len(act), -1).repeat(turns, axis=0))
         self.note_mode(cycles, tile)
-        self.note("valid", cycles, np.ones((len(act), 1), int))
-        self.note("last", [last], [1])
+        self.note("valid", cycles, np.ones((len(cycles), 1), int))
+        self.note("last", cycles[-turns:], np.ones((turns, 1), int))
         if array.masked:
             used = np.arange(len(act) * pe.lanes) < tile.act.shape[1] * (pe.lanes // mode.lanes)
-            self.note("mask", cycles, used.reshape(-1, pe.lanes))
-        (sums,) = gemm(
-            tile.act,
-            tile.weight,
-            act=mode.act,
-            weight=mode.weight,
-            accumulator=array.accumulator,
-            step=mode.lanes,
-            rule=pe.rule,
-        )
+            self.note("mask", cycles, used.reshape(-1, pe.lanes).repeat(turns, axis=0))
+        (sums,) = model_sums(pe, array.accumulator, tile.act, tile.weight, mode=tile.mode, step=mode.lanes)
+        sums = wrapped(sums, array.accumulator.result_bits)
         self.note("result", last + array.latency + np.arange(len(sums)), sums)
         return int(cycles[0])
 
@@ -220,7 +219,7 @@ class _OutputStationaryWriter(_Writer):
         counted = np.ones(cycles, bool)
         for reset in self._resets:
             # what was on its way may still come out
-            counted[reset : reset + self.array.latency + self.array.shape.rows] = False
+            counted[reset : reset + self.array.latency + self.array.shape.rows * self.array.pe.interleave] = False
         return counted
 
 

@@ -207,7 +207,7 @@ class _Bed(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the codes to the sum: those of the slowest core, and one register."""
-        return 1 + max(edge_latency(pe, masked=True) + pe.latency for pe, _accumulator, _copies in self.cores)
+        return 1 + max(_latency(pe) for pe, _accumulator, _copies in self.cores)
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -244,4 +244,9 @@ class _Bed(Unit):
             core.weight.eq(delayed(m, column.operand, edge - column.latency, name="weight_wait")),
             core.addend.eq(delayed(m, addend, edge + pe.latency, name="addend_wait")),
         ]
-        return delayed(m, core.sum, self.latency - edge - pe.latency, name="sum")
+        return delayed(m, core.sum, self.latency - _latency(pe), name="sum")
+
+
+def _latency(pe: PE) -> int:
+    """Cycles from the codes to the sum."""
+    return edge_latency(pe, masked=True) + pe.latency + pe.interleave - 1

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -10,13 +9,12 @@ from dataflow.engine import Engine
 from dataflow.schedule import Schedule, schedule_of
 from hw.verilog import emit_verilog
 from sw_ref.drain import drain
-from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
-from sw_ref.gemm import float_gemm, gemm
 from sw_ref.groups import group_slices
 from sw_ref.matmul import exact_matmul
 from sw_ref.nonfinite import nonfinite_results, zeroed
 from sw_ref.wide import integer_array, wrapped
+from tb.model import model_sums
 from tb.runner import Bench, Outcome, run_bench
 from tb.streams import packed
 
@@ -196,16 +194,12 @@ def expected_results(engine: Engine, product: Product) -> np.ndarray:
     mode = engine.pe.modes[product.mode]
     group = product.schedule(engine).group
     slots = engine.pe.lanes // mode.lanes
-    act_codes = zeroed(mode.act, product.act)
-    how = {"act": mode.act, "weight": mode.weight, "group_size": group, "step": engine.span // slots}
-    if isinstance(engine.accumulator, FloatSum):
-        multiply = partial(float_gemm, **how, sums=engine.accumulator, lowest=engine.pe.lowest)
-    else:
-        multiply = partial(gemm, **how, accumulator=engine.accumulator, rule=engine.pe.rule)
-    sums = np.concatenate([multiply(act_codes, zeroed(mode.weight, plane)) for plane in product.planes])
+    how = {"mode": product.mode, "group_size": group, "step": engine.span // slots}
+    sums = [model_sums(engine.pe, engine.accumulator, product.act, plane, **how) for plane in product.planes]
+    sums = np.concatenate(sums)
     if not engine.drain:
         return wrapped(sums, engine.result_bits)
-    row_sums = _row_sums(mode.act, act_codes, group) if engine.row_sum_bits else []
+    row_sums = _row_sums(mode.act, zeroed(mode.act, product.act), group) if engine.row_sum_bits else []
     results = drain(sums, np.array(row_sums * len(product.planes)), product.parameters, engine.drain)[None]
     if engine.invalid_bits and engine.drain.floating:
         results = np.where(expected_invalid(engine, product), engine.drain.arithmetic.nan, results)

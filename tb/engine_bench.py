@@ -87,13 +87,17 @@ async def _run(dut, product, inputs, random, stalls, most=None) -> tuple[int, li
     command = product["command"]
     assert command >> len(dut.command__payload) == 0, f"sizes of {product} do not fit the command"
     control = Source(dut, "command", [command], stalls=stalls, random=random)
-    sources = [control] + [Source(dut, name, beats, stalls=stalls, random=random) for name, beats in inputs.items()]
+    operands = [Source(dut, name, beats, stalls=stalls, random=random) for name, beats in inputs.items()]
+    sources = [control, *operands]
     sink = Sink(dut, "result", stalls=stalls, random=random)
     started = ended = None
     cycle, idle = 0, 0
     while len(sink.payloads) < product["rows"] and cycle != most:
         await FallingEdge(dut.clk)
-        moved = [source.step() for source in sources]
+        moved = [control.step()]
+        # how many parameters come in while a command waits is no part of the cycles from there on
+        if stalls or moved[0] or started is not None:
+            moved += [operand.step() for operand in operands]
         moved.append(sink.step())
         if stalls:
             await ReadOnly()

@@ -17,8 +17,12 @@ from hw.delay import delayed
 from hw.narrow import keep
 from hw.number import Number, assign, total
 from pe.base import Core, Encoder
+from pe.float import FloatProduct
 from pe.mac import IntegerMac
 from sw_ref.accumulate import Accumulator
+from sw_ref.binary_float import FP32
+from sw_ref.catalog import parse_format
+from sw_ref.float_sum import RoundedSum
 from sw_ref.formats import Int
 from tb.array import Tile, simulate_array, timetable_of
 from tb.core import simulate_cores, trial_of
@@ -84,6 +88,12 @@ TWO_LANES = IntegerMac(act=Int(4, signed=False), weight=Int(3), lanes=2)
 SLOW = Registered(act=Int(3), weight=Int(2), lanes=2)
 
 
+def floats_in_turn(interleave, **options):
+    """Cells with so many sums, all of them exact, whatever their order: of small integers."""
+    form = parse_format("fp4_e2m1")
+    return FloatProduct(act=form, weight=form, interleave=interleave, **options)
+
+
 def tiles_for(array, count, random):
     """Random tiles, of every size that the array takes."""
     pe, shape = array.pe, array.shape
@@ -91,7 +101,7 @@ def tiles_for(array, count, random):
     tiles = []
     for _ in range(count):
         depth = random.integers(1, shape.rows * pe.lanes if streams_rows else 3 * shape.rows, endpoint=True)
-        rows = random.integers(1, 9) if streams_rows else shape.rows
+        rows = random.integers(1, 9) if streams_rows else shape.rows * pe.interleave
         act = random.integers(0, 1 << pe.act.bits, (rows, depth))
         weight = random.integers(0, 1 << pe.weight.bits, (depth, shape.cols))
         base = None
@@ -167,6 +177,33 @@ def test_nothing_of_before_a_reset_reaches_the_results_after_it(kind, pe, shape,
         tile = tiles[3 * cycles + 2]
         tiles[3 * cycles + 2] = Tile(act=tile.act, weight=tile.weight, base=tile.base, abandon_after=cycles)
     assert simulate_array(array, tiles).failure is None
+
+
+IN_TURN = [
+    (floats_in_turn(3), Shape(rows=2, cols=3)),
+    (floats_in_turn(4, pipeline=2, lanes=2), Shape(rows=5, cols=4, tile_cols=2)),
+    (floats_in_turn(7, pipeline=1), Shape(rows=1, cols=2)),
+]
+
+
+@pytest.mark.parametrize(("pe", "shape"), IN_TURN, ids=[f"{pe.name}_{shape.name}" for pe, shape in IN_TURN])
+def test_cells_that_keep_several_sums_keep_them_apart(pe, shape):
+    array = OutputStationaryArray(pe=pe, shape=shape, accumulator=RoundedSum(FP32))
+    random = np.random.default_rng(2)
+    tiles = tiles_for(array, 20, random)
+    assert simulate_array(array, tiles, gaps=0.3, seed=1).failure is None
+    # and nothing of before a reset reaches the results after it
+    for cycles in range(0, 20, 2):
+        tile = tiles[cycles]
+        tiles[cycles] = Tile(act=tile.act, weight=tile.weight, abandon_after=cycles)
+    assert simulate_array(array, tiles).failure is None
+
+
+def test_cells_that_keep_several_sums_take_tiles_of_one_row():
+    with pytest.raises(ValueError, match=r"^Array tile_rows must be 1 for cells that keep several sums, not 2$"):
+        OutputStationaryArray(
+            pe=floats_in_turn(2), shape=Shape(rows=2, cols=2, tile_rows=2), accumulator=RoundedSum(FP32)
+        )
 
 
 def test_registered_element_keeps_the_contract_by_itself():

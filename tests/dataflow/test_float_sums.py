@@ -32,6 +32,30 @@ CASES = {
         "lanes": 4,
         "drain": Drain(channel_scale=True, sums=FloatShape(8, 13)),
     },
+    "rounded-in-turn": {
+        "sums": RoundedSum(FP32),
+        "forms": ("bf16", BF16_FLUSHED),
+        "options": {"pipeline": 1, "interleave": 3},
+    },
+    "rounded-groups-in-turn": {
+        "sums": RoundedSum(FP32),
+        "forms": ("fp8_e4m3", "int4"),
+        "group": 5,
+        "drain": Drain(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+        "options": {"interleave": 4},
+    },
+    "aligned-in-turn": {
+        "sums": AlignedSum(13, FloatShape(8, 13)),
+        "forms": ("fp8_e4m3", "fp8_e5m2"),
+        "lanes": 5,
+        "drain": Drain(channel_scale=True, act_scale="row", sums=FloatShape(8, 13)),
+        "options": {"pipeline": 2, "interleave": 2},
+    },
+    "partial-in-turn": {
+        "sums": PartialSum((1, 3)),
+        "forms": (BF16_FLUSHED, BF16_FLUSHED),
+        "options": {"interleave": 5},
+    },
     "partial": {"sums": PartialSum((1, 3)), "forms": (BF16_FLUSHED, BF16_FLUSHED)},
     "partial-groups": {
         "sums": PartialSum((2,)),
@@ -42,9 +66,9 @@ CASES = {
 }
 
 
-def make_engine(*, sums, forms, lanes=1, group=0, drain=None, dataflow="output_stationary"):
+def make_engine(*, sums, forms, lanes=1, group=0, drain=None, options=None, dataflow="output_stationary"):
     act, weight = map(parse_format, forms)
-    pe = FAMILIES["float"](act=act, weight=weight, lanes=lanes)
+    pe = FAMILIES["float"](act=act, weight=weight, lanes=lanes, **(options or {}))
     tiling = Tiling(group_size=group, max_k=12, drain_lanes=1 if drain else 0)
     return ENGINES[dataflow](pe=pe, shape=Shape(rows=2, cols=3), accumulator=sums, tiling=tiling, drain=drain)
 
@@ -71,7 +95,7 @@ def product(engine, random, m, n, k):
 def test_results_are_those_of_the_model(case, stalls):
     engine = make_engine(**CASES[case])
     random = np.random.default_rng(5)
-    jobs = [product(engine, random, m, n, k) for m, n, k in [(3, 4, 12), (2, 3, 7), (5, 1, 1)]]
+    jobs = [product(engine, random, m, n, k) for m, n, k in [(3, 4, 12), (2, 3, 7), (9, 5, 1), (5, 1, 1)]]
     outcome, done = simulate_engine(engine, jobs, stalls=stalls, seed=2)
     assert outcome.failure is None
     assert len(done) == len(jobs)

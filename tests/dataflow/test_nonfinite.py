@@ -11,6 +11,7 @@ from sw_ref.accumulate import Accumulator
 from sw_ref.binary_float import FP32, FloatShape
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.float_sum import RoundedSum
 from sw_ref.nonfinite import Pattern, nonfinite_pattern, nonfinite_results, zeroed
 from tb.engine import Product, expected_results, simulate_engine
 
@@ -60,10 +61,10 @@ CASES = {
 }
 
 
-def make_engine(dataflow, *, tiling=None, drain=None):
-    pe = FloatProduct(act=parse_format("e4m3_fn"), weight=parse_format("e3m2_ieee"), lanes=2)
+def make_engine(dataflow, *, tiling=None, drain=None, sums=None, interleave=1):
+    pe = FloatProduct(act=parse_format("e4m3_fn"), weight=parse_format("e3m2_ieee"), lanes=2, interleave=interleave)
     tiling = tiling or Tiling(max_k=12, panel_rows=3)
-    parts = {"shape": Shape(rows=2, cols=3), "accumulator": Accumulator(40), "tiling": tiling, "drain": drain}
+    parts = {"shape": Shape(rows=2, cols=3), "accumulator": sums or Accumulator(40), "tiling": tiling, "drain": drain}
     return ENGINES[dataflow](pe=pe, **parts)
 
 
@@ -81,7 +82,8 @@ def product(engine, random, m, n, k, *, rate):
     for kind, fields in engine.parameter_shapes.items():
         for name in fields:
             form = drain.scale if name == "scale" else drain.act_scale_format
-            given[name] = form.encode(2.0 ** random.integers(-3, 4, (sums, {"column": n, "row": m}[kind])))
+            shape = {"column": (sums, n), "row": (sums, m), "output": (n,)}[kind]
+            given[name] = form.encode(2.0 ** random.integers(-3, 4, shape))
     return Product(**codes, group=group, parameters=given)
 
 
@@ -90,9 +92,19 @@ def product(engine, random, m, n, k, *, rate):
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
 def test_results_with_such_operands_are_invalid_and_no_others(dataflow, case, stalls):
     """The bench holds values, flags and the sticky flag against the model; a product without follows one with."""
-    engine = make_engine(dataflow, **CASES[case])
+    hold_against_the_model(make_engine(dataflow, **CASES[case]), stalls)
+
+
+@pytest.mark.parametrize("drain", [None, Drain(channel_scale=True, sums=FP32)], ids=["sums", "drain"])
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+def test_cells_that_keep_several_sums_tell_them_apart(drain, stalls):
+    engine = make_engine("output_stationary", drain=drain, sums=RoundedSum(FP32), interleave=3)
+    hold_against_the_model(engine, stalls)
+
+
+def hold_against_the_model(engine, stalls):
     random = np.random.default_rng(4)
-    sizes = [(5, 4, 12, 0.02), (3, 3, 7, 0.0), (1, 7, 12, 0.02), (4, 2, 5, 0.3), (2, 3, 1, 0.0)]
+    sizes = [(5, 4, 12, 0.02), (3, 3, 7, 0.0), (1, 7, 12, 0.02), (7, 2, 5, 0.3), (2, 3, 1, 0.0)]
     jobs = [product(engine, random, m, n, k, rate=rate) for m, n, k, rate in sizes]
     outcome, done = simulate_engine(engine, jobs, stalls=stalls, seed=2)
     assert outcome.failure is None

@@ -138,17 +138,21 @@ PAIRS = [
     (pe_of(E4M3), FP22),
     (pe_of(E4M3), PartialSum(None, 8)),
     (pe_of(E4M3, Int(4)), RoundedSum(FP16)),
-    (pe_of(E4M3, pipeline=1), RoundedSum(BF16)),
+    (pe_of(E4M3, pipeline=1, interleave=3), RoundedSum(BF16)),
 ]
 WIDE = [
     *((pe_of(BF16_FLUSHED), sums) for sums in (RoundedSum(FP32), RoundedSum(BF16), *PARTIAL)),
     (pe_of(BF16_CODES), RoundedSum(FP32)),
-    (pe_of(BF16_CODES, lanes=2), AlignedSum(24, FP32)),
+    (pe_of(BF16_CODES, lanes=2, pipeline=1, interleave=5), AlignedSum(24, FP32)),
+    (pe_of(BF16_FLUSHED, pipeline=3, interleave=9), RoundedSum(FP32)),
+    *((pe_of(BF16_FLUSHED, pipeline=1, interleave=6), sums) for sums in PARTIAL[:2]),
     (pe_of(FLOATS["fp16"]), RoundedSum(FP32)),
     (pe_of(FLOATS["fp16"], E4M3), FP22),
     (pe_of(E4M3, lanes=5, pipeline=2), FP22),
+    (pe_of(E4M3, lanes=13, pipeline=4, interleave=12), FP22),
     (pe_of(E4M3, E2M1, lanes=2), RoundedSum(FP32)),
     (pe_of(E4M3, lanes=2), PartialSum((1, 3), 9)),
+    (pe_of(E4M3, lanes=2, interleave=4), PartialSum((1, 3), 9)),
 ]
 
 
