@@ -118,7 +118,7 @@ class Engine(Unit):
         self.drain = drain
         if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
             raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
-        pe.core(accumulator)  # which raises if they do not fit
+        (pe.block or pe).core(accumulator)  # which raises if they do not fit
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
