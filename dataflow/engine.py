@@ -15,6 +15,7 @@ from dataflow.mesh import Shape
 from dataflow.nonfinite import finds_nonfinite
 from dataflow.panel import PanelBuffer
 from dataflow.parameters import ParameterQueue
+from dataflow.tiling import Tiling
 from dataflow.walk import depth_steps
 from hw.unit import Unit, place
 from pe.base import PE
@@ -23,47 +24,7 @@ from sw_ref.drain import Drain
 from sw_ref.float_sum import FloatSum
 from sw_ref.interval import Interval
 
-__all__ = ["Engine", "Parts", "Tiling"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tiling:
-    """How a matrix product is cut.
-
-    Parameters
-    ----------
-    group_size : int
-        Products along K that make one sum; 0 for all of K. A command may ask for fewer.
-    max_k : int
-        Largest K, which the panel of activations has room for.
-    panel_rows : int
-        Rows of A that stay on chip while all weights pass (an output-stationary array keeps as many as it has
-        rows).
-    max_passes : int
-        Most passes of weights over the same activations: planes of weights of more bits than a cell takes.
-    drain_lanes : int
-        Columns that the drain edge works on at once, 0 for all: the columns of the array take turns, ``ceil(cols /
-        drain_lanes)`` cycles a row, in so many fewer pipelines.
-    """
-
-    group_size: int = 0
-    max_k: int = 4096
-    panel_rows: int = 64
-    max_passes: int = 1
-    drain_lanes: int = 0
-
-    def __post_init__(self) -> None:
-        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096)}
-        limits |= {"max_passes": (1, 64), "drain_lanes": (0, 4096)}
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(f"Tiling {name} must be an integer from {least} to {most}, not {value!r}")
-
-    @property
-    def max_group(self) -> int:
-        """Products of the longest sum: a group of K, or all of it."""
-        return min(self.group_size or self.max_k, self.max_k)
+__all__ = ["Engine", "Parts"]
 
 
 class Engine(Unit):
@@ -118,7 +79,7 @@ class Engine(Unit):
         self.drain = drain
         if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
             raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
-        pe.core(accumulator)  # which raises if they do not fit
+        (pe.block or pe).core(accumulator)  # which raises if they do not fit
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0

@@ -51,7 +51,7 @@ class OutputStationaryEngine(Engine):
         return self.panel_rows * self._groups_in_flight
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
-        panel, array = parts.panel, parts.array
+        panel = parts.panel
         steps = PassWalk(span=self.span, layout=self.job, name="step")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
@@ -94,21 +94,10 @@ class OutputStationaryEngine(Engine):
             row_blocks.start(m, parts.current.m)
             m.d.sync += [busy.eq(1), panel.address.eq(0)]
 
-        # the panel answers in the next cycle, and everything else waits for it
-        m.d.comb += [
-            array.act.eq(panel.data),
-            array.valid.eq(delayed(m, stepping, 1, name="issued_valid", init=0)),
-            array.last.eq(delayed(m, stepping & steps.last_of_group, 1, name="issued_last", init=0)),
-        ]
-        if self.pe.interleave > 1:
-            with m.If(fire):
-                m.d.sync += array.weight.eq(self.weight.payload)
-            m.d.comb += array.tick.eq(delayed(m, parts.tick, 1, name="issued_tick"))
-        else:
-            m.d.comb += array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight"))
+        self._elaborate_operands(m, parts, fire=fire, stepping=stepping, last=steps.last_of_group)
         mask = delayed(m, low_ones(steps.used, self.span), 1, name="issued_mask")
-        if array.masked:
-            m.d.comb += array.mask.eq(mask)
+        if parts.array.masked:
+            m.d.comb += parts.array.mask.eq(mask)
         if self.row_sum_bits:
             self._elaborate_row_sums(m, parts, mask)
         if self.invalid_bits:
@@ -117,6 +106,21 @@ class OutputStationaryEngine(Engine):
         flags = {"first": steps.first_group, "last": steps.last, "final": ends_panel & row_blocks.last}
         self._elaborate_leaving(m, parts, rows=Mux(ends_sum, row_blocks.used, 0), flags=flags)
         return ~busy
+
+    def _elaborate_operands(self, m: Module, parts: Parts, *, fire: Value, stepping: Value, last: Value) -> None:
+        """Feed the array: the panel answers in the next cycle, and everything else waits for it."""
+        array = parts.array
+        m.d.comb += [
+            array.act.eq(parts.panel.data),
+            array.valid.eq(delayed(m, stepping, 1, name="issued_valid", init=0)),
+            array.last.eq(delayed(m, stepping & last, 1, name="issued_last", init=0)),
+        ]
+        if self.pe.interleave > 1:
+            with m.If(fire):
+                m.d.sync += array.weight.eq(self.weight.payload)
+            m.d.comb += array.tick.eq(delayed(m, parts.tick, 1, name="issued_tick"))
+        else:
+            m.d.comb += array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight"))
 
     def _can_begin(self, m: Module, parts: Parts) -> Value:
         """Whether this cycle can be the first of a step."""

@@ -205,6 +205,8 @@ class WeightStationaryArray(Unit):
     """
 
     def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator) -> None:
+        if pe.block:
+            raise ValueError(f"Dataflow must be output_stationary for {pe.name}, which keeps its sums in the cells")
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator

@@ -178,7 +178,7 @@ def map_netlist(
     def build(folder: Path) -> None:
         for name, text in {**files, "design.v": verilog}.items():
             (folder / name).write_text(text, encoding="utf-8")
-        yosys.run(_script(top, flow), cwd=folder)
+        yosys.run(_script(top, flow, files), cwd=folder)
         # yosys does not notice when its file is cut short
         written = (folder / _NETLIST).read_bytes()
         if not written.endswith(b"}\n"):
@@ -196,12 +196,13 @@ def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResour
     return ModuleResources(resources=resources, instances=module["instances"], children=module["children"])
 
 
-def _script(top: str, flow: str) -> str:
+def _script(top: str, flow: str, files: Mapping[str, str]) -> str:
+    own = "".join(f"read_verilog -overwrite {name}\n" for name in sorted(files) if name.endswith(".v"))
     # $scopeinfo cells only remember what was flattened where.
-    return f"read_verilog design.v\nhierarchy -top {top}\n{flow}\nwrite_json -noscopeinfo {_NETLIST}"
+    return f"read_verilog design.v\n{own}hierarchy -top {top}\n{flow}\nwrite_json -noscopeinfo {_NETLIST}"
 
 
 def _key(verilog: str, top: str, flow: str, files: Mapping[str, str], absorbing: bool) -> str:
     if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
         raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
-    return digest(verilog, _script(top, flow), dict(files), absorbing and ABSORPTION, yosys.version())
+    return digest(verilog, _script(top, flow, files), dict(files), absorbing and ABSORPTION, yosys.version())

@@ -26,8 +26,8 @@ def largest_steps(*, lanes: int, exponent: int, offset: int) -> list[Step]:
     """Steps that find the largest exponent of products that are not 0; ``exponent`` is the largest that can be.
 
     ``at.parts`` has a namespace for each lane, with Values ``significand`` and ``exponent``, as `pe.float_product`
-    leaves them. They leave ``at.largest``, 0 if there is none; ``at.biased``, ``offset`` more; ``at.there``, whether there
-    is one.
+    leaves them. They leave ``at.largest``, 0 if there is none; ``at.biased``, ``offset`` more; and ``at.there``,
+    whether there is one.
     """
     depth = (lanes - 1).bit_length()
     halves = [Step(4, partial(_halve, depth=level)) for level in range(depth)]

@@ -30,6 +30,7 @@ __all__ = [
     "add_with_carry",
     "any_of",
     "complemented",
+    "ignored",
     "shifted",
     "spelled",
     "with_below",
@@ -249,10 +250,16 @@ def with_below(bit: ValueLike, value: Value) -> Value:
 def above(m: Module, total: Value, like: Value, *, name: str = "whole") -> Value:
     """``total``, called ``name`` in the Verilog, without its lowest bit, as wide as ``like``."""
     whole = Signal(1 + len(like), name=name)
-    # stays in the Verilog, where its name tells linters that it is meant to be unused
-    below = Signal(name=f"unused_below_{name}", attrs={"keep": 1})
-    m.d.comb += [whole.eq(total), below.eq(whole[0])]
+    m.d.comb += whole.eq(total)
+    ignored(m, f"below_{name}", whole[0])
     return whole[1:]
+
+
+def ignored(m: Module, name: str, bits: Value) -> None:
+    """Tell linters that nobody is to use ``bits``: they stay in the Verilog, on a wire whose name says so."""
+    if len(bits):
+        unused = Signal(len(bits), name=f"unused_{name}", attrs={"keep": 1})
+        m.d.comb += unused.eq(bits)
 
 
 def spelled(formats: Sequence[tuple[int, bool]]) -> str:

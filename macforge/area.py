@@ -1,5 +1,6 @@
 """What a design costs on an FPGA, next to the plain multiply-accumulate of its operands."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -240,14 +241,14 @@ def fmax_mhz(design: Design, *, family: str, seeds: Sequence[int]) -> dict[int, 
 
 
 def fitted(design: Design, family: str) -> Design:
-    """The design for a family: built for look-up tables of its size, where the design leaves that open and can be."""
-    choice = {"lut": find(family).lut}
-    if "lut" not in type(design.pe).options() or "lut" in design.options:
-        return design
-    try:
-        return replace(design, options={**design.options, **choice})
-    except ValueError:
-        return design
+    """The design for a family: for its look-up tables and multipliers, where the design leaves that open and can be."""
+    target = find(family)
+    choices = {"lut": target.lut, "multiplier": target.multiplier if design.pe.block else ""}
+    for option, choice in choices.items():
+        if choice and option in type(design.pe).options() and option not in design.options:
+            with contextlib.suppress(ValueError):
+                design = replace(design, options={**design.options, option: choice})
+    return design
 
 
 def plain_integer(form: Format) -> Int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dataflow.engine import Tiling
+from dataflow.tiling import Tiling
 from fpga.families import find
 
 __all__ = ["COMPARED", "Comparison", "Question"]

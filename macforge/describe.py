@@ -23,6 +23,7 @@ def derived(design: Design) -> dict[str, object]:
         "accumulator": engine.accumulator.name,
         "accumulator_bits": engine.accumulator.bits,
         **_integers(design),
+        **_block(design),
         "cell_latency": pe.latency,
         "array_latency": engine.array.latency,
         "peak_macs_per_cycle": design.array.rows * design.array.cols * pe.lanes,
@@ -44,6 +45,16 @@ def derived(design: Design) -> dict[str, object]:
         f"cycles_256x256x{small}": schedule.cycles,
         f"utilization_256x256x{small}": round(schedule.utilization, 4),
     }
+
+
+def _block(design: Design) -> dict[str, object]:
+    """What is known of cells that keep the sums of several rows and columns."""
+    block = design.pe.block
+    return (
+        {"block_rows": block.rows, "block_cols": block.cols, "block_word_bits": block.word_bits(design.sums)}
+        if block
+        else {}
+    )
 
 
 def _integers(design: Design) -> dict[str, object]:

@@ -9,8 +9,9 @@ from importlib import resources
 from pathlib import Path
 
 from dataflow import ENGINES
-from dataflow.engine import Engine, Tiling
+from dataflow.engine import Engine
 from dataflow.mesh import Shape
+from dataflow.tiling import Tiling
 from macforge.choices import AccumulatorChoice, DrainChoice, QuantizerChoices
 from macforge.plain import build, one_of, set_key
 from pe import FAMILIES

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib.wiring import In, Out
 
 from hw.unit import Unit
+from pe.block import Block
 from sw_ref.accumulate import Accumulator
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
@@ -177,12 +178,12 @@ class PE(ABC):
     @property
     @abstractmethod
     def row_bits(self) -> int:
-        """Width of the operand that a row's cells share."""
+        """Width of the operand that a row's cells share, or those of the rows of a `block`."""
 
     @property
     @abstractmethod
     def column_bits(self) -> int:
-        """Width of the operand that a column's cells share."""
+        """Width of the operand that a column's cells share, or those of the columns of a `block`."""
 
     @property
     @abstractmethod
@@ -221,6 +222,14 @@ class PE(ABC):
     def mode_bits(self) -> int:
         """Width of what chooses a mode; 0 if there is one."""
         return (len(self.modes) - 1).bit_length()
+
+    @property
+    def block(self) -> Block | None:
+        """What keeps the sums of several rows and columns, with one operand for its rows and one for its columns.
+
+        Such an element has an encoder for each row and column of blocks, no core, and only output-stationary arrays.
+        """
+        return None
 
     @property
     def row_code_bits(self) -> int:

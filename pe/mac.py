@@ -8,12 +8,14 @@ from typing import ClassVar
 from amaranth.hdl import Module
 
 from hw.multiply import product_steps
+from hw.multiply_accumulate import MOST_REGISTERS
 from hw.narrow import keep
 from hw.number import Number, assign
 from hw.rows import add_pairs
 from hw.stages import Step, run_steps, side_by_side
 from pe.base import Codes, Core, Encoder, PEError
 from pe.integer import IntegerPE, integer_lane
+from pe.packed import MULTIPLIERS, PackedProducts, packed_products
 from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
 
@@ -31,18 +33,24 @@ class IntegerMac(IntegerPE, Pipelined):
 
     Parameters
     ----------
-    dsp : {"none", "auto"}
+    dsp : {"none", "auto", "packed"}
         ``none``: multipliers are rows of adders on carry chains, see `hw.multiply.product_steps`. ``auto``: they are
-        left to the synthesis tool, as ``*``, for a DSP block if it has one.
+        left to the synthesis tool, as ``*``, for a DSP block if it has one. ``packed``: several products, of
+        neighbouring rows and columns, in one multiplier of a DSP block, and their sums in its accumulator, see
+        `pe.packed.PackedProducts`.
     lut : {4, 6}
         Inputs of the look-up tables in front of a carry chain, which say what a row adds. 6: a Booth digit of two bits.
         4: one bit, for carry cells that take its gate, as on ECP5 and Nexus.
+    multiplier : {"25x18", "27x18", "18x18"}
+        With ``packed``, the multiplier that there is: that of DSP48E1, of DSP48E2, of ECP5 and others.
     pipeline : int
-        See `pe.pipelined.Pipelined`; the steps are rows, and additions of products.
+        See `pe.pipelined.Pipelined`; the steps are rows, and additions of products. With ``packed`` 2 at most, which
+        are those of the DSP block.
     """
 
     dsp: str = "none"
     lut: int = 6
+    multiplier: str = "25x18"
 
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
@@ -50,25 +58,61 @@ class IntegerMac(IntegerPE, Pipelined):
 
     def check(self) -> None:
         super().check()
-        if self.dsp not in ("none", "auto"):
-            raise PEError(f"Option dsp must be none or auto, not {self.dsp!r}")
+        if self.dsp not in ("none", "auto", "packed"):
+            raise PEError(f"Option dsp must be none, auto or packed, not {self.dsp!r}")
         if isinstance(self.lut, bool) or self.lut not in (4, 6):
             raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
+        if self.multiplier not in tuple(MULTIPLIERS):
+            raise PEError(f"Option multiplier must be one of {', '.join(MULTIPLIERS)}, not {self.multiplier!r}")
+        if self.dsp == "packed":
+            self._check_packed()
+
+    def _check_packed(self) -> None:
+        if self.lanes > 1:
+            raise PEError(f"Lanes must be 1 with option dsp packed, where each product has a sum, not {self.lanes}")
+        if self.pipeline not in range(MOST_REGISTERS + 1):
+            raise PEError(
+                f"Option pipeline must be from 0 to {MOST_REGISTERS} with option dsp packed, not {self.pipeline!r}"
+            )
+        if not self.block:
+            raise PEError(
+                f"Option dsp must be none or auto for {self.act.name} and {self.weight.name}: two products of them do "
+                f"not fit a multiplier of {self.multiplier} bits"
+            )
+
+    @property
+    def block(self) -> PackedProducts | None:
+        if self.dsp != "packed":
+            return None
+        return packed_products(act=self.act, weight=self.weight, multiplier=self.multiplier, registers=self.pipeline)
 
     @property
     def name(self) -> str:
+        if self.block:
+            return f"{super().name}_packed_{self.multiplier}{self.staged}"
         dsp = "_dsp" if self.dsp == "auto" else ""
         lut = "_lut4" if self.lut == 4 else ""
         return super().name + dsp + lut + self.staged
 
     @property
+    def row_bits(self) -> int:
+        return self.block.row_bits if self.block else super().row_bits
+
+    @property
     def column_bits(self) -> int:
-        return self.lanes * self.weight.bits
+        return self.block.column_bits if self.block else self.lanes * self.weight.bits
+
+    def row_encoder(self, *, masked: bool) -> Encoder:
+        return self.block.row_encoder() if self.block else super().row_encoder(masked=masked)
 
     def column_encoder(self) -> Encoder:
+        if self.block:
+            return self.block.column_encoder()
         return Codes(bits=self.weight.bits, lanes=self.lanes, masked=False)
 
     def core(self, accumulator: Accumulator) -> Core:
+        if self.block:
+            raise PEError(f"Element must be one with a core for each sum, not {self.name}, which has blocks of them")
         return _MultiplyAdd(pe=self, accumulator=accumulator)
 
 

@@ -47,7 +47,9 @@ class Tile:
     mode: int = 0
 
 
-def simulate_array(array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0) -> Outcome:
+def simulate_array(
+    array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0, verilog: str = ""
+) -> Outcome:
     """Run tiles through an array in Verilator and hold the results against `sw_ref.gemm`.
 
     Parameters
@@ -59,9 +61,11 @@ def simulate_array(array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, se
         Probability, in each cycle, of nothing going in.
     seed : int
         Of the gaps, and of what is on the inputs where nothing goes in.
+    verilog : str
+        What stands for the array, see `tb.cycles.simulate_cycles`.
     """
     timetable = timetable_of(array, tiles, gaps=gaps, random=np.random.default_rng(seed))
-    return simulate_cycles(array, timetable)
+    return simulate_cycles(array, timetable, verilog=verilog)
 
 
 def timetable_of(array: Array, tiles: Sequence[Tile], *, gaps: float, random: np.random.Generator) -> Timetable:

@@ -42,11 +42,14 @@ class Timetable:
         return {port: len(value) // slots[port] for port, (value, _flow) in unit.ports().items()}
 
 
-def simulate_cycles(unit: Unit, timetable: Timetable) -> Outcome:
-    """Run a unit through a timetable in Verilator; ``failure`` tells what differs from it."""
+def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "") -> Outcome:
+    """Run a unit through a timetable in Verilator; ``failure`` tells what differs from it.
+
+    ``verilog`` is what stands for the unit, such as a netlist of it; that which is emitted, if left out.
+    """
     named = {"in": timetable.inputs, "expected": timetable.expected, "counted": timetable.counted}
     bench = Bench(
-        verilog=emit_verilog(unit),
+        verilog=verilog or emit_verilog(unit),
         top=unit.name,
         module="tb.cycles_bench",
         settings={"bits": timetable.bits(unit)},

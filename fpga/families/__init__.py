@@ -14,13 +14,15 @@ __all__ = ["FAMILIES", "Cost", "Family", "PlaceAndRoute", "find"]
 
 
 def _load() -> dict[str, Family]:
-    """A family for each data file beside this module, by the file's name."""
+    """A family for each data file beside this module, by the file's name, with the Verilog of that name."""
     texts = {
-        file.name.removesuffix(".toml"): file.read_text(encoding="utf-8")
+        file.name: file.read_text(encoding="utf-8")
         for file in resources.files(__name__).iterdir()
-        if file.name.endswith(".toml")
+        if file.name.endswith((".toml", ".v"))
     }
-    return {name: Family.from_table(name, tomllib.loads(texts[name])) for name in sorted(texts)}
+    names = sorted(file.removesuffix(".toml") for file in texts if file.endswith(".toml"))
+    files = {name: {file: text for file, text in texts.items() if file == f"{name}.v"} for name in names}
+    return {name: Family.from_table(name, tomllib.loads(texts[f"{name}.toml"]), files[name]) for name in names}
 
 
 FAMILIES: Mapping[str, Family] = _load()

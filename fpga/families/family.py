@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Cost", "Family", "PlaceAndRoute"]
@@ -86,8 +87,11 @@ class Family:
         What each primitive that the flow can leave in a netlist occupies.
     pnr
         Place and route, or None where there is no open one.
+    multiplier
+        The multiplier of its DSP blocks, where packed products are to be built for that, see `pe.packed.MULTIPLIERS`;
+        empty if they are not.
     files
-        Texts that the flow reads, by their names.
+        Texts that the flow reads, by their names. Verilog takes the place of a design's modules of the same names.
     """
 
     name: str
@@ -100,12 +104,13 @@ class Family:
     without_dsp: str = ""
     memories: tuple[str, ...] = ()
     lut: int = 6
+    multiplier: str = ""
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_table(cls, name: str, table: Mapping[str, Any]) -> Family:
+    def from_table(cls, name: str, table: Mapping[str, Any], files: Mapping[str, str] = MappingProxyType({})) -> Family:
         """The family that a data file describes.
 
         Parameters
@@ -113,9 +118,11 @@ class Family:
         name
             Short name.
         table
-            ``title``, ``unit``; ``lut``, if it is not 6; ``synthesis``, with the flow and its options;
-            ``place_and_route``, if there is one, with the attributes of `PlaceAndRoute`; and a list of ``primitives``,
-            each with the ``names`` of some and their `Cost`.
+            ``title``, ``unit``; ``lut``, if it is not 6; ``multiplier``, if there is one; ``synthesis``, with the flow
+            and its options; ``place_and_route``, if there is one, with the attributes of `PlaceAndRoute`; and a list of
+            ``primitives``, each with the ``names`` of some and their `Cost`.
+        files
+            As the family has them.
         """
         costs = {}
         for group in table["primitives"]:
@@ -129,8 +136,10 @@ class Family:
             unit=table["unit"],
             **{key: tuple(value) if isinstance(value, list) else value for key, value in table["synthesis"].items()},
             lut=table.get("lut", 6),
+            multiplier=table.get("multiplier", ""),
             costs=costs,
             pnr=PlaceAndRoute(**{**pnr, **lists}) if pnr else None,
+            files=files,
         )
 
     @property

@@ -120,14 +120,36 @@ CASES = [
     (TWO_LANES, Shape(rows=4, cols=4, tile_rows=4, tile_cols=2), Accumulator(6, "saturate")),
     (SMALL, Shape(rows=17, cols=2), Accumulator(24)),
 ]
+# Several products in one multiplier: only output-stationary.
+INT4 = {"act": Int(4), "weight": Int(4), "dsp": "packed"}
+INT8 = {"act": Int(8), "weight": Int(8), "dsp": "packed"}
+PACKED = [
+    (IntegerMac(**INT4), Shape(rows=2, cols=2, tile_rows=2, tile_cols=2), Accumulator(16)),
+    (IntegerMac(**INT4, pipeline=2), Shape(rows=12, cols=8, tile_rows=4, tile_cols=2), Accumulator(17, "wrap")),
+    (IntegerMac(**INT4, pipeline=1), Shape(rows=18, cols=4, tile_rows=2, tile_cols=4), Accumulator(9, "wrap")),
+    (IntegerMac(**INT4, pipeline=2, multiplier="18x18"), Shape(rows=3, cols=4, tile_cols=2), Accumulator(20)),
+    (IntegerMac(**INT8, pipeline=2), Shape(rows=5, cols=6, tile_cols=2), Accumulator(32)),
+    (IntegerMac(**INT8, multiplier="27x18"), Shape(rows=4, cols=4, tile_rows=2, tile_cols=4), Accumulator(40)),
+    (IntegerMac(act=Int(4), weight=Int(8), dsp="packed"), Shape(rows=4, cols=2, tile_rows=2), Accumulator(14, "wrap")),
+    (
+        IntegerMac(act=Int(2), weight=Int(2, signed=False), dsp="packed", pipeline=1),
+        Shape(rows=4, cols=8, tile_rows=2, tile_cols=4),
+        Accumulator(12),
+    ),
+    (
+        IntegerMac(act=Int(1, signed=False), weight=Int(1), dsp="packed", multiplier="18x18"),
+        Shape(rows=2, cols=4, tile_rows=2, tile_cols=4),
+        Accumulator(4, "wrap"),
+    ),
+]
+RUNS = [(kind, *case) for kind in ARRAYS for case in CASES] + [(OutputStationaryArray, *case) for case in PACKED]
 
 
-@pytest.mark.parametrize(
-    ("pe", "shape", "accumulator"),
-    CASES,
-    ids=[f"{pe.core(acc).name}_{shape.name}" for pe, shape, acc in CASES],
-)
-@pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.__name__)
+def named(kind, pe, shape, accumulator):
+    return f"{kind.__name__}_{pe.name_with(accumulator)}_{shape.name}"
+
+
+@pytest.mark.parametrize(("kind", "pe", "shape", "accumulator"), RUNS, ids=[named(*run) for run in RUNS])
 def test_results_are_the_models_at_the_stated_latency(kind, pe, shape, accumulator):
     array = kind(pe=pe, shape=shape, accumulator=accumulator)
     tiles = tiles_for(array, 40, np.random.default_rng(0))
@@ -135,8 +157,10 @@ def test_results_are_the_models_at_the_stated_latency(kind, pe, shape, accumulat
     assert simulate_array(array, tiles, gaps=0.4, seed=1).failure is None
 
 
-@pytest.mark.parametrize(("pe", "shape", "accumulator"), CASES[1:4:2], ids=["4x4_t2x2", "17x2"])
-@pytest.mark.parametrize("kind", ARRAYS, ids=lambda kind: kind.__name__)
+RESETS = [run for run in RUNS if run[1:] in CASES[1:4:2]] + RUNS[-len(PACKED) :: 4]
+
+
+@pytest.mark.parametrize(("kind", "pe", "shape", "accumulator"), RESETS, ids=[named(*run) for run in RESETS])
 def test_nothing_of_before_a_reset_reaches_the_results_after_it(kind, pe, shape, accumulator):
     array = kind(pe=pe, shape=shape, accumulator=accumulator)
     random = np.random.default_rng(0)

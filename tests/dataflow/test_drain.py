@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
+from dataflow.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.accumulate import Accumulator
 from sw_ref.binary_float import BF16, FP16, FP32, FloatShape

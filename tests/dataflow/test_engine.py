@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
 from dataflow.schedule import schedule_of
+from dataflow.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.accumulate import Accumulator
 from sw_ref.catalog import parse_format

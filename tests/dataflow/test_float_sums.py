@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
+from dataflow.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.binary_float import BF16, FP32, FloatShape
 from sw_ref.catalog import parse_format

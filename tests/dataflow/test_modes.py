@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.schedule import schedule_of
+from dataflow.tiling import Tiling
 from dataflow.weight_stationary import WeightStationaryArray
 from pe.sub_word import SubWord
 from sw_ref.accumulate import Accumulator

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
+from dataflow.tiling import Tiling
 from pe.float import FloatProduct
 from sw_ref.accumulate import Accumulator
 from sw_ref.binary_float import FP32, FloatShape

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
+from dataflow.tiling import Tiling
 from dataflow.weight_stationary import WeightStationaryArray
 from hw.floating import IntegerToFloat
 from hw.halves import Halved

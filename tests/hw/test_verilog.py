@@ -11,10 +11,10 @@ from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from dataflow.engine import Tiling
 from dataflow.mesh import Shape
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.output_stationary_engine import OutputStationaryEngine
+from dataflow.tiling import Tiling
 from dataflow.weight_stationary import WeightStationaryArray
 from dataflow.weight_stationary_engine import WeightStationaryEngine
 from hw.unit import Unit, place
@@ -112,7 +112,7 @@ def test_ports_of_a_shared_module_are_those_of_its_own_registers():
 EMIT = """
 import sys
 from dataflow.mesh import Shape
-from dataflow.engine import Tiling
+from dataflow.tiling import Tiling
 from dataflow.{module} import {kind}
 from hw.verilog import emit_verilog
 from pe.mac import IntegerMac

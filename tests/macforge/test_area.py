@@ -11,7 +11,7 @@ from fpga.count import count
 from fpga.synth import map_netlist, synthesize
 from hw import yosys
 from hw.verilog import emit_verilog
-from macforge.area import area, plain_integer
+from macforge.area import area, fitted, plain_integer
 from macforge.design import load_design
 from sw_ref.catalog import parse_format
 
@@ -50,6 +50,32 @@ def test_cells_leave_the_edges_out():
     assert two.cells == 2 * one.cells
     assert 0.5 < one.cells.lut / one.resources.lut < 1
     assert one.to_table()["cells_size_per_mac"] == one.cells.lut / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "multiplier", "dsp"),
+    [
+        ("w8a8_packed", "xc7", "25x18", 8),
+        ("w4a4_packed", "xc7", "25x18", 4),
+        ("w4a4_packed", "xcup", "27x18", 4),
+        # pairs share a multiplier of 18 x 18 bits
+        ("w4a4_packed", "ecp5", "18x18", 8),
+        # two products do not fit one, so that the block takes two
+        ("w8a8_packed", "ecp5", None, 16),
+    ],
+)
+def test_packed_products_are_for_the_multiplier_of_the_family(name, family, multiplier, dsp):
+    design = load_design(name).resized(4)
+    assert fitted(design, family).options.get("multiplier") == multiplier
+    report = area(design, family=family, seeds=())
+    assert (report.macs, report.resources.dsp) == (16, dsp)
+    # the accumulators are in DSP blocks, or part of their cells
+    assert report.cells.dsp == dsp
+
+
+def test_a_multiplier_that_is_said_stays():
+    design = load_design("w4a4_packed", ["options.multiplier=18x18"])
+    assert fitted(design, "xc7").pe.multiplier == "18x18"
 
 
 SMALL = ["array.rows=2", "array.cols=3", "tiling.panel_rows=4"]

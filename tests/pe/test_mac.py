@@ -46,7 +46,7 @@ def test_formats_other_than_integers_are_refused(act, weight, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        *(({"dsp": dsp}, f"Option dsp must be none or auto, not {dsp!r}") for dsp in ("yes", "", True, None)),
+        *(({"dsp": dsp}, f"Option dsp must be none, auto or packed, not {dsp!r}") for dsp in ("yes", "", True, None)),
         *(({"lut": lut}, f"Option lut must be 4 or 6, not {lut!r}") for lut in (0, 5, True, "6", None)),
         *(
             ({"pipeline": stages}, f"Option pipeline must be an integer from 0 to 16, not {stages!r}")
@@ -60,7 +60,7 @@ def test_other_options_are_refused(options, message):
 
 
 def test_options_are_those_of_the_family_alone():
-    assert IntegerMac.options() == ("pipeline", "dsp", "lut")
+    assert IntegerMac.options() == ("pipeline", "dsp", "lut", "multiplier")
 
 
 @pytest.mark.parametrize(

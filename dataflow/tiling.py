@@ -1,0 +1,45 @@
+"""How a matrix product is cut."""
+
+from dataclasses import dataclass
+
+__all__ = ["Tiling"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How a matrix product is cut.
+
+    Parameters
+    ----------
+    group_size : int
+        Products along K that make one sum; 0 for all of K. A command may ask for fewer.
+    max_k : int
+        Largest K, which the panel of activations has room for.
+    panel_rows : int
+        Rows of A that stay on chip while all weights pass (an output-stationary array keeps as many as it has
+        rows).
+    max_passes : int
+        Most passes of weights over the same activations: planes of weights of more bits than a cell takes.
+    drain_lanes : int
+        Columns that the drain edge works on at once, 0 for all: the columns of the array take turns, ``ceil(cols /
+        drain_lanes)`` cycles a row, in so many fewer pipelines.
+    """
+
+    group_size: int = 0
+    max_k: int = 4096
+    panel_rows: int = 64
+    max_passes: int = 1
+    drain_lanes: int = 0
+
+    def __post_init__(self) -> None:
+        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096)}
+        limits |= {"max_passes": (1, 64), "drain_lanes": (0, 4096)}
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"Tiling {name} must be an integer from {least} to {most}, not {value!r}")
+
+    @property
+    def max_group(self) -> int:
+        """Products of the longest sum: a group of K, or all of it."""
+        return min(self.group_size or self.max_k, self.max_k)
