@@ -108,7 +108,7 @@ class AlignedAdd(Unit):
             Step(3, self._order),
             Step(4, self._places),
             *side_by_side([*terms, addend]),
-            Step(1, self._first),
+            Step(3, self._first),
             *(Step(2, partial(self._row, row=row)) for row in range(rows)),
             *(Step(3, partial(_add_chains, level=level)) for level in range(sums)),
             Step(4, self._magnitude),
@@ -177,6 +177,9 @@ class AlignedAdd(Unit):
         """What chains begin with: the addend, and 0."""
         bits, addend = self.term_bits, at.parts.pop()
         aligned = addend.word & ~addend.far.replicate(bits)
+        for part in at.parts:
+            # near its lane, since ``beyond`` is everybody's
+            part.gone = part.far | at.beyond
         running = Signal(signed(bits + 1), name="running")
         m.d.comb += running.eq((Cat(aligned, Const(0, 1)) ^ at.sign.replicate(bits + 1)).as_signed())
         chains = -(-self.lanes // _CHAIN)
@@ -196,7 +199,7 @@ class AlignedAdd(Unit):
                 m.d.comb += [
                     unit.x.eq(running.value),
                     unit.term.eq(part.word),
-                    unit.gone.eq(part.far | at.beyond),
+                    unit.gone.eq(part.gone),
                     unit.negative.eq(part.negative),
                 ]
                 at.terms[chain] = Number(unit.sum, interval)
