@@ -18,7 +18,7 @@ from dataflow.mesh import Shape
 from dataflow.output_stationary import OutputStationaryArray
 from fpga import families
 from fpga.count import is_library
-from fpga.synth import map_netlist, synthesize
+from fpga.synth import map_netlist, quick_flow, synthesize
 from hw import yosys
 from hw.verilog import emit_verilog
 from pe.mac import IntegerMac
@@ -49,9 +49,9 @@ def array_of(bits, multiplier, shape, accumulator, *, pipeline=2):
 
 def mapped(array, family):
     """The netlist of an array, parsed."""
-    target = families.find(family)
-    flow = target.synth(dsp=True)
-    return json.loads(map_netlist(emit_verilog(array), top=array.name, flow=flow, files=target.files).read_bytes())
+    target, verilog = families.find(family), emit_verilog(array)
+    flow = quick_flow(target.synth(dsp=True), target, verilog)
+    return json.loads(map_netlist(verilog, top=array.name, flow=flow, files=target.files).read_bytes())
 
 
 def simulable(netlist, top, family):

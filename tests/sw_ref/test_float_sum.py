@@ -177,7 +177,7 @@ def partial_by_hand(sums, x, s, terms):
     bits = sums.significand
     for product_x, product in terms:
         if product == 0:
-            product_x = 0
+            continue
         if product_x > x:
             total, x = (s >> (product_x - x)) + product, product_x
         else:
