@@ -1,12 +1,14 @@
 """Sums of products of several lanes, in one of several structures; and what each takes, from widths alone."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Const, Module
 
 from hw.compress import ADD_DELAY, add_threes, compress_steps, heap_heights, plan_levels
-from hw.multiply import merged_steps, product_steps, row_widths
+from hw.multiply import merged_steps, multiple, product_steps, row_widths
 from hw.number import Number
 from hw.rows import add_pairs, shifted
 from hw.stages import Step, side_by_side
@@ -19,8 +21,8 @@ STRUCTURES = ("rows", "triples", "merged", "tree")
 
 ``rows``: each product by rows of its own, see `hw.multiply.product_steps`, and the products in pairs. ``triples``: the
 same, but the products three at a time where a carry chain can take three words, with ``lut`` 6. ``merged``: the rows
-of all lanes are one chain, see `hw.multiply.merged_steps`. ``tree``: a word for each two bits of a multiplier, and the
-bits of all words of all lanes in one compressor tree, see `hw.compress.compress_steps`.
+of all lanes are one chain, see `hw.multiply.merged_steps`. ``tree``: a multiple for each two bits of a multiplier, and
+the bits of those of all lanes in one compressor tree, see `hw.compress.compress_steps`.
 """
 
 
@@ -63,15 +65,15 @@ def estimate(structure: str, multiplicand: Interval, multiplier: Interval, *, la
     """
     product = multiplicand * multiplier
     if structure == "merged":
-        return sum(_chain(bits, lut) for bits in row_widths(multiplicand, multiplier, lanes=lanes, lut=lut))
+        return _rows(multiplicand, multiplier, lanes, lut)
     if structure == "tree":
-        words = _words(multiplicand, multiplier, lanes)
+        words = _words(multiplicand, multiplier, lanes, lut)
         heights = heap_heights(words, product.sum_of(lanes).bits)
         levels = plan_levels(heights, lut)
         counted = sum(bits.bit_length() for level in levels for column in level for bits in column)
         leaves = sum(_chain(interval.bits, lut) for interval, _low in words)
         return leaves + counted + _chain(len(heights), lut)
-    rows = lanes * sum(_chain(bits, lut) for bits in row_widths(multiplicand, multiplier, lanes=1, lut=lut))
+    rows = lanes * _rows(multiplicand, multiplier, 1, lut)
     group, terms, added = 3 if structure == "triples" and lut == 6 else 2, [1] * lanes, 0
     while len(terms) > 1:
         groups = [terms[index : index + group] for index in range(0, len(terms), group)]
@@ -84,6 +86,17 @@ def estimate(structure: str, multiplicand: Interval, multiplier: Interval, *, la
 def cheapest(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> str:
     """The structure that `estimate` finds the smallest, the first of those."""
     return min(STRUCTURES, key=lambda structure: estimate(structure, multiplicand, multiplier, lanes=lanes, lut=lut))
+
+
+def _rows(multiplicand: Interval, multiplier: Interval, lanes: int, lut: int) -> int:
+    """What the rows take of the products of one lane, or of those of all lanes in one chain."""
+    tables, multiple = 0, multiplicand.bits + 1
+    for before, after in row_widths(multiplicand, multiplier, lanes=lanes, lut=lut):
+        tables += _chain(after, lut)
+        if lut == 6:
+            # two bits of equal operands share a table, and a sign that is extended further has one of its own
+            tables += (multiple <= after - 2) - (max(before, multiple) < after)
+    return tables
 
 
 def _chain(bits: int, lut: int) -> int:
@@ -113,46 +126,79 @@ def _finish(_m: Module, at: SimpleNamespace) -> None:
 
 
 def _tree_steps(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> list[Step]:
-    words = _words(multiplicand, multiplier, lanes)
-    leaves = [
-        product_steps(_piece(multiplier, low), dsp="none", lut=4, name=f"product_{lane}_{low}")
-        for lane in range(lanes)
-        for low in _lows(multiplier)
-    ]
     return [
-        Step(0, partial(_split, multiplier=multiplier)),
-        # all pieces have one row each, but perhaps no two the same delay
-        *side_by_side(leaves),
-        Step(0, _collect),
-        *compress_steps(words, (multiplicand * multiplier).sum_of(lanes), lut=lut),
+        Step(ADD_DELAY, partial(_multiples, pieces=_pieces(multiplier, lut))),
+        *compress_steps(
+            _words(multiplicand, multiplier, lanes, lut), (multiplicand * multiplier).sum_of(lanes), lut=lut
+        ),
     ]
 
 
-def _words(multiplicand: Interval, multiplier: Interval, lanes: int) -> list[tuple[Interval, int]]:
+def _words(multiplicand: Interval, multiplier: Interval, lanes: int, lut: int) -> list[tuple[Interval, int]]:
     """The words that a tree adds up: the interval of each, and the weight of its lowest bit."""
-    return [(multiplicand * _piece(multiplier, low), low) for low in _lows(multiplier)] * lanes
+    return [(multiplicand * piece.interval, piece.weight) for piece in _pieces(multiplier, lut)] * lanes
 
 
-def _lows(multiplier: Interval) -> range:
-    return range(0, multiplier.bits, 2)
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """What a multiplicand is multiplied by to be a word of a tree.
+
+    Parameters
+    ----------
+    weight : int
+        As an exponent of 2.
+    low, high : int
+        The bits of the multiplier that it is read from; those below and above the multiplier are 0 and its sign.
+    interval : Interval
+        Holds the number.
+    digit : bool
+        Whether it is a Booth digit, of three bits.
+    """
+
+    weight: int
+    low: int
+    high: int
+    interval: Interval
+    digit: bool = False
 
 
-def _piece(multiplier: Interval, low: int) -> Interval:
-    """What two bits of a multiplier stand for, or the last of them."""
-    return shifted(multiplier, low) if low + 2 >= multiplier.bits else Interval.of_bits(2, signed=False)
+def _pieces(multiplier: Interval, lut: int) -> list[_Piece]:
+    """All pieces of a multiplier: digits for LUT6, and pairs of bits for LUT4."""
+    bits = multiplier.bits
+    if lut == 4 or bits == 1:
+        return [
+            _Piece(
+                weight=low,
+                low=low,
+                high=min(low + 2, bits),
+                interval=shifted(multiplier, low) if low + 2 >= bits else Interval.of_bits(2, signed=False),
+            )
+            for low in range(0, bits, 2)
+        ]
+    digits = [
+        _Piece(weight=low, low=low - 1, high=low + 2, interval=Interval(-2, 2 if low else 1), digit=True)
+        for low in range(0, bits, 2)
+    ]
+    if not multiplier.signed and bits % 2 == 0:
+        # the highest digit has counted the top bit as negative, and is made up for
+        digits.append(_Piece(weight=bits, low=bits - 1, high=bits, interval=Interval(0, 1)))
+    return digits
 
 
-def _split(_m: Module, at: SimpleNamespace, *, multiplier: Interval) -> None:
-    pieces = []
-    for part in at.parts:
-        for low in _lows(multiplier):
-            bits = part.multiplier.value[low : low + 2]
-            piece = _piece(multiplier, low)
-            number = Number(bits.as_signed() if piece.signed else bits, piece)
-            pieces.append(SimpleNamespace(multiplicand=part.multiplicand, multiplier=number))
-    at.parts = pieces
-
-
-def _collect(_m: Module, at: SimpleNamespace) -> None:
-    at.words = [part.product for part in at.parts]
+def _multiples(m: Module, at: SimpleNamespace, *, pieces: Sequence[_Piece]) -> None:
+    at.words = []
+    for lane, part in enumerate(at.parts):
+        a, value = part.multiplicand, part.multiplier.value
+        beyond = value[-1] if part.multiplier.interval.signed else Const(0, 1)
+        extended = Cat(Const(0, 1), value, beyond)
+        for piece in pieces:
+            bits, name = extended[piece.low + 1 : piece.high + 1], f"product_{lane}_{piece.weight}"
+            if piece.digit:
+                at.words.append(multiple(m, name, a, bits, a.interval * piece.interval))
+                continue
+            multiplier = Number(bits.as_signed() if piece.interval.signed else bits, piece.interval)
+            word = SimpleNamespace(multiplicand=a, multiplier=multiplier)
+            for step in product_steps(piece.interval, dsp="none", lut=4, name=name):
+                step.build(m, word)
+            at.words.append(word.product)
     del at.parts

@@ -13,7 +13,7 @@ from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
-__all__ = ["BoothAdd", "Multiply", "check_dsp", "merged_steps", "product_steps", "row_widths"]
+__all__ = ["BoothAdd", "Multiply", "check_dsp", "merged_steps", "multiple", "product_steps", "row_widths"]
 
 
 class Multiply(Unit):
@@ -111,10 +111,14 @@ def merged_steps(
     ]
 
 
-def row_widths(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> list[int]:
-    """Bits that each row of `merged_steps` adds up; with one lane, those of `product_steps`."""
-    rows = _merged_rows(multiplicand, multiplier, lanes=lanes, lut=lut)
-    return [shifted(total, 1 if row.kind == "pair" else row.low).bits for _lane, row, total in rows]
+def row_widths(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> list[tuple[int, int]]:
+    """For each row of `merged_steps`, the bits of what it adds to, and of its sum; one lane is `product_steps`."""
+    done, widths = Interval(0, 0), []
+    for _lane, row, total in _merged_rows(multiplicand, multiplier, lanes=lanes, lut=lut):
+        low = 1 if row.kind == "pair" else row.low
+        widths.append((shifted(done, low).bits, shifted(total, low).bits))
+        done = total
+    return widths
 
 
 def product_steps(multiplier: Interval, *, dsp: str, lut: int = 6, name: str = "row") -> list[Step]:
@@ -211,6 +215,14 @@ def _binary_rows(multiplier: Interval, *, paired: bool = True) -> list[_Row]:
         )
         for high in range(first, bits + 1)
     ]
+
+
+def multiple(m: Module, name: str, a: Number, digit: Value, interval: Interval) -> Number:
+    """``a`` times a digit, as a `BoothAdd` has it, which is within ``interval``."""
+    sum_ = shape_of(interval)
+    unit = place(m, name, BoothAdd(x=(1, False), a=_format(a.value.shape()), sum=_format(sum_)))
+    m.d.comb += [unit.x.eq(0), unit.a.eq(a.value), unit.digit.eq(digit)]
+    return Number(unit.sum, interval)
 
 
 def _multiply(m: Module, at: SimpleNamespace) -> None:
