@@ -56,7 +56,7 @@ def estimate(structure: str, multiplicand: Interval, multiplier: Interval, *, la
     """About how many look-up tables a structure takes.
 
     A carry chain takes one a bit, a chain of carry cells of two bits (``lut`` 4) a whole number of cells; a counter
-    takes one for each bit of its count, or two where it has six inputs, if that is more than a table has.
+    takes one for each bit of its count.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def estimate(structure: str, multiplicand: Interval, multiplier: Interval, *, la
         heights = heap_heights(words, product.sum_of(lanes).bits)
         levels = plan_levels(heights, lut)
         counted = sum(bits.bit_length() for level in levels for column in level for bits in column)
-        leaves = sum(_chain(interval.bits, lut) for interval, _low in words)
+        leaves = sum(_chain(interval.bits, lut) for interval, _low in words) + _gates(multiplier, lut) * len(words)
         return leaves + counted + _chain(len(heights), lut)
-    rows = lanes * _rows(multiplicand, multiplier, 1, lut)
+    rows = lanes * (_rows(multiplicand, multiplier, 1, lut) + _gates(multiplier, lut) * (lanes > 1))
     group, terms, added = 3 if structure == "triples" and lut == 6 else 2, [1] * lanes, 0
     while len(terms) > 1:
         groups = [terms[index : index + group] for index in range(0, len(terms), group)]
@@ -97,6 +97,11 @@ def _rows(multiplicand: Interval, multiplier: Interval, lanes: int, lut: int) ->
             # two bits of equal operands share a table, and a sign that is extended further has one of its own
             tables += (multiple <= after - 2) - (max(before, multiple) < after)
     return tables
+
+
+def _gates(multiplier: Interval, lut: int) -> int:
+    """What the lowest bit of a pair takes, which is not on its chain, nor on that of the sum of more than one."""
+    return int(lut == 4 and multiplier.bits > 1)
 
 
 def _chain(bits: int, lut: int) -> int:
