@@ -116,36 +116,63 @@ def trial_of(unit, random):
 
 def test_sums_of_many_products_are_exact():
     random = np.random.default_rng(2)
-    shapes = [
-        ((8, True), (8, True), 4),
-        ((8, True), (4, False), 7),
-        ((9, False), (5, True), 3),
-        ((4, False),) * 2 + (8,),
-    ]
+    shapes = [((8, True), (8, True), 4), ((8, True), (4, False), 7), ((9, False), (5, True), 3)]
     units = [
         Dot(structure=structure, a=a, b=b, lanes=lanes, lut=lut, pipeline=(index + lut // 4) % 4)
         for index, (a, b, lanes) in enumerate(shapes)
-        for structure, lut in itertools.product(STRUCTURES, (4, 6))
-        if (structure, lut) not in (("triples", 4), ("rows", 4))
+        for structure, lut in itertools.product(STRUCTURES[1:], (4, 6))
+        if (structure, lut) != ("triples", 4)
     ]
     assert simulate_units([trial_of(unit, random) for unit in units]).failure is None
 
 
+class Side(Unit):
+    """Circuits side by side, none of which is left out."""
+
+    def __init__(self, *, units):
+        self.units = units
+        super().__init__(
+            {
+                f"{unit.name}_{port}": (Out if port == "sum" else In)(value.shape())
+                for unit in units
+                for port, (value, _flow) in unit.ports().items()
+            }
+        )
+
+    @property
+    def name(self):
+        return "side_by_side"
+
+    def circuit(self, platform):
+        m = Module()
+        for unit in self.units:
+            m.submodules[unit.name] = unit
+            for port, (value, _flow) in unit.ports().items():
+                own = getattr(self, f"{unit.name}_{port}")
+                m.d.comb += own.eq(value) if port == "sum" else value.eq(own)
+        return m
+
+
 @pytest.mark.parametrize("family", ["xc7", "ecp5"])
-@pytest.mark.parametrize(
-    ("a", "b", "lanes"), [(4, 4, 1), (8, 8, 1), (8, 2, 4), (8, 4, 4), (4, 4, 8), (8, 8, 8), (16, 8, 4)]
-)
-def test_estimates_are_confirmed_by_synthesis(a, b, lanes, family):
-    operands, lut = (Interval.of_bits(a, signed=True), Interval.of_bits(b, signed=True)), families.find(family).lut
-    found = {}
-    for structure in STRUCTURES:
-        if (structure == "triples" and (lut == 4 or lanes < 3)) or (structure == "merged" and lanes == 1):
-            # the same circuits as rows
-            continue
-        unit = Dot(structure=structure, a=(a, True), b=(b, True), lanes=lanes, lut=lut, pipeline=0)
-        found[structure] = synthesize(emit_verilog(unit), top=unit.name, family=family).resources.lut
-    estimates = {structure: estimate(structure, *operands, lanes=lanes, lut=lut) for structure in found}
-    assert found[cheapest(*operands, lanes=lanes, lut=lut)] == min(found.values())
-    assert sorted(found, key=found.get) == sorted(found, key=estimates.get)
-    for structure, tables in found.items():
-        assert tables == pytest.approx(estimates[structure], rel=0.1, abs=4)
+def test_estimates_are_confirmed_by_synthesis(family):
+    lut = families.find(family).lut
+    shapes = [(4, 4, 1), (8, 8, 1), (8, 2, 4), (8, 4, 4), (4, 4, 8), (8, 8, 8), (16, 8, 4)]
+    units = {
+        (a, b, lanes): {
+            structure: Dot(structure=structure, a=(a, True), b=(b, True), lanes=lanes, lut=lut, pipeline=0)
+            for structure in STRUCTURES
+            # others are the same circuits as rows
+            if structure in ("rows", "tree") or (lanes > 2 and (structure, lut) != ("triples", 4))
+        }
+        for a, b, lanes in shapes
+    }
+    top = Side(units=tuple(unit for each in units.values() for unit in each.values()))
+    synthesis = synthesize(emit_verilog(top), top=top.name, family=family)
+    for (a, b, lanes), each in units.items():
+        operands = [Interval.of_bits(bits, signed=True) for bits in (a, b)]
+        found = {structure: synthesis.inside(unit.name).lut for structure, unit in each.items()}
+        estimates = {structure: estimate(structure, *operands, lanes=lanes, lut=lut) for structure in found}
+        assert found[cheapest(*operands, lanes=lanes, lut=lut)] == min(found.values())
+        assert sorted(found, key=found.get) == sorted(found, key=estimates.get)
+        for structure, tables in found.items():
+            assert tables == pytest.approx(estimates[structure], rel=0.1, abs=4)
