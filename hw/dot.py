@@ -29,7 +29,7 @@ the bits of those of all lanes in one compressor tree, see `hw.compress.compress
 def dot_steps(
     structure: str, multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int, dsp: str = "none"
 ) -> list[Step]:
-    """Steps that turn Numbers ``multiplicand`` and ``multiplier`` of each of ``at.parts`` into ``at.total``.
+    """Steps that turn Numbers ``multiplicand`` and ``multiplier`` of each of ``at.parts`` into the one of ``at.terms``.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def dot_steps(
         As for `hw.multiply.product_steps`; ``dsp`` is for products by themselves.
     """
     if structure == "merged":
-        return merged_steps(multiplicand, multiplier, lanes=lanes, lut=lut, name="product_row")
+        return [*merged_steps(multiplicand, multiplier, lanes=lanes, lut=lut, name="product_row"), Step(0, _finish)]
     if structure == "tree":
-        return _tree_steps(multiplicand, multiplier, lanes=lanes, lut=lut)
+        return [*_tree_steps(multiplicand, multiplier, lanes=lanes, lut=lut), Step(0, _finish)]
     products = [product_steps(multiplier, dsp=dsp, lut=lut, name=f"product_{lane}_row") for lane in range(lanes)]
     threes = structure == "triples" and lut == 6
     levels = _levels(lanes, 3 if threes else 2)
     sums = [Step(ADD_DELAY, partial(_add, name=f"sum_{level}", threes=threes)) for level in range(levels)]
-    return [*side_by_side(products), Step(0, _gather), *sums, Step(0, _finish)]
+    return [*side_by_side(products), Step(0, _gather), *sums]
 
 
 def estimate(structure: str, multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> int:
@@ -126,8 +126,8 @@ def _add(m: Module, at: SimpleNamespace, *, name: str, threes: bool) -> None:
 
 
 def _finish(_m: Module, at: SimpleNamespace) -> None:
-    (at.total,) = at.terms
-    del at.terms
+    at.terms = [at.total]
+    del at.total
 
 
 def _tree_steps(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> list[Step]:

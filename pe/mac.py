@@ -159,5 +159,5 @@ class _MultiplyAdd(Core):
         steps = dot_steps(pe.chosen, *pe.intervals, lanes=pe.lanes, lut=pe.lut, dsp=pe.dsp)
         run_steps(m, at, steps, registers=pe.pipeline)
         addend = Number(self.addend.as_signed())
-        m.d.comb += assign(self.sum.as_signed(), keep(addend + at.total, self.accumulator))
+        m.d.comb += assign(self.sum.as_signed(), keep(addend + at.terms[0], self.accumulator))
         return m

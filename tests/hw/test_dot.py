@@ -45,7 +45,7 @@ class Dot(Unit):
         at = SimpleNamespace(parts=[SimpleNamespace(multiplicand=x, multiplier=y) for x, y in lane])
         steps = dot_steps(structure, Interval.of_bits(*a), Interval.of_bits(*b), lanes=lanes, lut=lut)
         run_steps(m, at, steps, registers=pipeline)
-        m.d.comb += assign(self.sum, at.total)
+        m.d.comb += assign(self.sum, at.terms[0])
         return m
 
 
@@ -58,7 +58,7 @@ def case_of(structure, a, b, lanes, lut):
         lanes_ = zip(operands[::2], operands[1::2], strict=True)
         at = SimpleNamespace(parts=[SimpleNamespace(multiplicand=x, multiplier=y) for x, y in lanes_])
         run_steps(inner, at, dot_steps(structure, a, b, lanes=lanes, lut=lut), registers=0)
-        return at.total
+        return at.terms[0]
 
     return build, (a, b) * lanes
 
