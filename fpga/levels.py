@@ -77,9 +77,11 @@ def _arcs(
                         yield "", (source,), net
             yield from _arcs(modules, family, kind, inside, offsets)
         elif family.cost(kind).is_logic:
+            apart = family.cost(kind).apart
             nets = {"input": [], "output": []}
             for port, bits in pins.items():
-                numbered = [(place, offset + bit) for place, bit in enumerate(bits) if isinstance(bit, int)]
+                numbered = [(port, place, offset + bit) for place, bit in enumerate(bits) if isinstance(bit, int)]
                 nets[cell["port_directions"][port]] += numbered
-            for place, net in nets["output"]:
-                yield kind, tuple(source for lower, source in nets["input"] if lower <= place), net
+            for end, place, net in nets["output"]:
+                sources = (each for each in nets["input"] if each[1] <= place and f"{each[0]} {end}" not in apart)
+                yield kind, tuple(source for _begin, _lower, source in sources), net

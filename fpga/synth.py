@@ -15,6 +15,7 @@ from fpga import families
 from fpga.absorb import ABSORPTION, absorb
 from fpga.count import Resources, tally
 from fpga.families import Family
+from fpga.three import files_for
 from hw import yosys
 from hw.cache import cached_dir, cached_json, digest
 from hw.tools import ToolError
@@ -118,13 +119,14 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     """
     target = families.find(family)
     flow = target.synth(dsp=dsp, flatten=flatten)
+    files = files_for(target, verilog)
 
     def compute() -> dict[str, Any]:
         quick = quick_flow(flow, target, verilog)
-        netlist = map_netlist(verilog, top=top, flow=quick, files=target.files, absorbing=not flatten)
+        netlist = map_netlist(verilog, top=top, flow=quick, files=files, absorbing=not flatten)
         return tally(json.loads(netlist.read_bytes()), top=top)
 
-    modules = cached_json("modules", _key(verilog, top, flow, target.files, not flatten), compute)
+    modules = cached_json("modules", _key(verilog, top, flow, files, not flatten), compute)
     return Synthesis(
         top=top,
         family=family,

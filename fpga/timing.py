@@ -17,6 +17,7 @@ from fpga import families
 from fpga.families import Family, PlaceAndRoute
 from fpga.levels import longest_path
 from fpga.synth import map_netlist, quick_flow
+from fpga.three import files_for
 from hw import tools, yosys
 from hw.cache import cached_json, digest
 from hw.tools import ToolError
@@ -190,7 +191,9 @@ def place_and_route(
 
 def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
     flow = quick_flow(family.synth(dsp=dsp, flatten=flatten), family, verilog)
-    return json.loads(map_netlist(verilog, top=top, flow=flow, files=family.files, absorbing=not flatten).read_bytes())
+    return json.loads(
+        map_netlist(verilog, top=top, flow=flow, files=files_for(family, verilog), absorbing=not flatten).read_bytes()
+    )
 
 
 def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit, place
 from sw_ref.interval import Interval
 
-__all__ = ["BoothAdd", "Multiply", "check_dsp", "product_steps"]
+__all__ = ["BoothAdd", "Multiply", "check_dsp", "merged_steps", "multiple", "product_steps", "row_widths"]
 
 
 class Multiply(Unit):
@@ -88,6 +88,39 @@ def check_dsp(dsp: str) -> None:
         raise ValueError(f"DSP must be none or auto, not {dsp!r}")
 
 
+def merged_steps(
+    multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int, name: str = "row"
+) -> list[Step]:
+    """Steps that turn the Numbers of `product_steps` in each of ``at.parts`` into the sum of their products.
+
+    All rows are one chain: those of the lowest digits of all lanes come first, so that what each row adds to is hardly
+    longer than a multiple, and no product is added as a whole. The sum is ``at.total``, and rows are called
+    ``<name>_<lane>_<lowest bit>``.
+
+    Parameters
+    ----------
+    multiplicand, multiplier : Interval
+        Those of each lane.
+    lanes : int
+    lut : {4, 6}
+        As for `product_steps`.
+    """
+    return [
+        Step(1 if index else _first_delay(lut), partial(_merged_row, lane=lane, name=name, row=row, total=total))
+        for index, (lane, row, total) in enumerate(_merged_rows(multiplicand, multiplier, lanes=lanes, lut=lut))
+    ]
+
+
+def row_widths(multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int) -> list[tuple[int, int]]:
+    """For each row of `merged_steps`, the bits of what it adds to, and of its sum; one lane is `product_steps`."""
+    done, widths = Interval(0, 0), []
+    for _lane, row, total in _merged_rows(multiplicand, multiplier, lanes=lanes, lut=lut):
+        low = 1 if row.kind == "pair" else row.low
+        widths.append((shifted(done, low).bits, shifted(total, low).bits))
+        done = total
+    return widths
+
+
 def product_steps(multiplier: Interval, *, dsp: str, lut: int = 6, name: str = "row") -> list[Step]:
     """Steps that turn Numbers ``at.multiplicand`` and ``at.multiplier`` into their product, ``at.product``.
 
@@ -107,10 +140,8 @@ def product_steps(multiplier: Interval, *, dsp: str, lut: int = 6, name: str = "
     """
     if dsp == "auto":
         return [Step(4, _multiply)]
-    booth = lut == 6 and multiplier.bits > 1
-    rows = _booth_rows(multiplier) if booth else _binary_rows(multiplier)
-    # the first row waits for its carry chain; those of the others run along with it, of one bit no faster than of two
-    first = 3 if lut == 6 else 2
+    rows = _rows(multiplier, lut)
+    first = _first_delay(lut)
     return [Step(first if index == 0 else 1, partial(_row, name=name, row=row)) for index, row in enumerate(rows)]
 
 
@@ -136,6 +167,30 @@ class _Row:
     negative: bool = False
 
 
+def _first_delay(lut: int) -> int:
+    # the first row waits for its carry chain; those of the others run along with it, of one bit no faster than of two
+    return 3 if lut == 6 else 2
+
+
+def _rows(multiplier: Interval, lut: int, *, paired: bool = True) -> list[_Row]:
+    if lut == 6 and multiplier.bits > 1:
+        return _booth_rows(multiplier)
+    return _binary_rows(multiplier, paired=paired)
+
+
+def _merged_rows(
+    multiplicand: Interval, multiplier: Interval, *, lanes: int, lut: int
+) -> list[tuple[int, _Row, Interval]]:
+    """All rows of all lanes, each with its lane, in the order in which they add, and what holds the sum so far."""
+    # only the first row of all has nothing to add to, as it must be for a pair
+    rows = [(lane, row) for lane in range(lanes) for row in _rows(multiplier, lut, paired=lane == 0)]
+    parts, found = [Interval(0, 0)] * lanes, []
+    for lane, row in sorted(rows, key=lambda each: each[1].low):
+        parts[lane] = multiplicand * row.covered
+        found.append((lane, row, sum(parts[1:], parts[0])))
+    return found
+
+
 def _booth_rows(multiplier: Interval) -> list[_Row]:
     rows = []
     for low in range(0, multiplier.bits, 2):
@@ -148,12 +203,12 @@ def _booth_rows(multiplier: Interval) -> list[_Row]:
     return rows
 
 
-def _binary_rows(multiplier: Interval) -> list[_Row]:
+def _binary_rows(multiplier: Interval, *, paired: bool = True) -> list[_Row]:
     bits = multiplier.bits
-    first = min(2, bits)
+    first = min(2, bits) if paired else 1
     return [
         _Row(
-            kind="pair" if high == 2 else "bit",
+            kind="pair" if high == first == 2 else "bit",
             low=0 if high == first else high - 1,
             covered=multiplier if high == bits else Interval.of_bits(high, signed=False),
             negative=high == bits and multiplier.signed,
@@ -162,14 +217,32 @@ def _binary_rows(multiplier: Interval) -> list[_Row]:
     ]
 
 
+def multiple(m: Module, name: str, a: Number, digit: Value, interval: Interval) -> Number:
+    """``a`` times a digit, as a `BoothAdd` has it, which is within ``interval``."""
+    sum_ = shape_of(interval)
+    unit = place(m, name, BoothAdd(x=(1, False), a=_format(a.value.shape()), sum=_format(sum_)))
+    m.d.comb += [unit.x.eq(0), unit.a.eq(a.value), unit.digit.eq(digit)]
+    return Number(unit.sum, interval)
+
+
 def _multiply(m: Module, at: SimpleNamespace) -> None:
     at.product = wire(m, "product", at.multiplicand * at.multiplier)
 
 
 def _row(m: Module, at: SimpleNamespace, *, name: str, row: _Row) -> None:
     """Adds what the next bits of the multiplier say; the bits of the product below ``row.low`` are done."""
+    done = at.product if row.low else None
+    at.product = _added(m, at, f"{name}_{row.low}", row, done, at.multiplicand.interval * row.covered)
+
+
+def _merged_row(m: Module, at: SimpleNamespace, *, lane: int, name: str, row: _Row, total: Interval) -> None:
+    """Adds what the next bits of a lane's multiplier say to the sum of all lanes so far."""
+    at.total = _added(m, at.parts[lane], f"{name}_{lane}_{row.low}", row, getattr(at, "total", None), total)
+
+
+def _added(m: Module, at: SimpleNamespace, name: str, row: _Row, done: Number | None, total: Interval) -> Number:
+    """``done``, if there is any, and what a row adds to it, which is within ``total``."""
     a, low = at.multiplicand, row.low
-    product = a.interval * row.covered
     if not low:
         multiplier = at.multiplier
         # as digits are read: one begins with the bit below, and the highest may end beyond the number
@@ -177,34 +250,35 @@ def _row(m: Module, at: SimpleNamespace, *, name: str, row: _Row) -> None:
         at.unread = Cat(Const(0, 1), multiplier.value, beyond) if row.kind == "digit" else multiplier.value
         del at.multiplier
     if row.kind == "pair":
-        at.product = _pair(m, name, a, at.unread[:2], product, row.negative)
+        product = _pair(m, name, a, at.unread[:2], total, row.negative)
         at.unread = at.unread[2:]
-        return
-    if row.kind == "bit" and not low and not row.negative:
-        at.product = wire(m, f"{name}_0", Number(Mux(at.unread[0], a.value, 0), product))
-        return
-    done = at.product if low else Number.constant(0)
+        return product
+    if row.kind == "bit" and done is None and not row.negative:
+        gate, at.unread = at.unread[0], at.unread[1:]
+        return wire(m, name, Number(Mux(gate, a.value, 0), total))
+    if done is None:
+        done = Number.constant(0)
     x = Number(done.value.shift_right(low), shifted(done.interval, low))
-    sum_ = shape_of(shifted(product, low))
+    sum_ = shape_of(shifted(total, low))
     # the last sum may be a bit shorter than what is added
     added = a.value[: sum_.width] if sum_.width < len(a.value) else a.value
     formats = {"x": _format(x.value.shape()), "a": _format(added.shape()), "sum": _format(sum_)}
     if row.kind == "digit":
-        unit = place(m, f"{name}_{low}", BoothAdd(**formats))
+        unit = place(m, name, BoothAdd(**formats))
         m.d.comb += unit.digit.eq(at.unread[:3])
         at.unread = at.unread[2:]
     else:
-        unit = place(m, f"{name}_{low}", GatedAdd(**formats, subtract=row.negative))
+        unit = place(m, name, GatedAdd(**formats, subtract=row.negative))
         m.d.comb += unit.gate.eq(at.unread[0])
         at.unread = at.unread[1:]
     m.d.comb += [unit.x.eq(x.value), unit.a.eq(added)]
-    at.product = _joined(done.value[:low], unit.sum, product)
+    return _joined(done.value[:low], unit.sum, total)
 
 
 def _pair(m: Module, name: str, a: Number, gates: Value, product: Interval, negative: bool) -> Number:
     """The product by the lowest two bits of a multiplier."""
     unit = GatedPair(a=_format(a.value.shape()), sum=_format(shape_of(shifted(product, 1))), subtract=negative)
-    place(m, f"{name}_0", unit)
+    place(m, name, unit)
     m.d.comb += [unit.a.eq(a.value), unit.gates.eq(gates)]
     return _joined(a.value[:1] & gates[0], unit.sum, product)
 

@@ -1,28 +1,24 @@
 """Integer multiply-accumulate: a multiplier in each cell, for any two integer formats."""
 
 from dataclasses import dataclass
-from functools import partial
 from types import SimpleNamespace
 from typing import ClassVar
 
 from amaranth.hdl import Module
 
-from hw.multiply import product_steps
+from hw.dot import STRUCTURES, cheapest, dot_steps
 from hw.multiply_accumulate import MOST_REGISTERS
 from hw.narrow import keep
 from hw.number import Number, assign
-from hw.rows import add_pairs
-from hw.stages import Step, run_steps, side_by_side
+from hw.stages import run_steps
 from pe.base import Codes, Core, Encoder, PEError
 from pe.integer import IntegerPE, integer_lane
 from pe.packed import MULTIPLIERS, PackedProducts, packed_products
 from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
+from sw_ref.interval import Interval
 
 __all__ = ["IntegerMac"]
-
-# That of a carry chain behind look-up tables, as `hw.multiply.product_steps` has it.
-_ADD_DELAY = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +39,9 @@ class IntegerMac(IntegerPE, Pipelined):
         4: one bit, for carry cells that take its gate, as on ECP5 and Nexus.
     multiplier : {"25x18", "27x18", "18x18"}
         With ``packed``, the multiplier that there is: that of DSP48E1, of DSP48E2, of ECP5 and others.
+    structure : {"rows", "triples", "merged", "tree", "auto"}
+        How the products of all lanes are added, see `hw.dot.STRUCTURES`. ``auto``: as takes the fewest look-up tables,
+        by `hw.dot.estimate`. Only with ``dsp`` none is there a choice.
     pipeline : int
         See `pe.pipelined.Pipelined`; the steps are rows, and additions of products. With ``packed`` 2 at most, which
         are those of the DSP block.
@@ -51,6 +50,7 @@ class IntegerMac(IntegerPE, Pipelined):
     dsp: str = "none"
     lut: int = 6
     multiplier: str = "25x18"
+    structure: str = "rows"
 
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
@@ -64,6 +64,10 @@ class IntegerMac(IntegerPE, Pipelined):
             raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
         if self.multiplier not in tuple(MULTIPLIERS):
             raise PEError(f"Option multiplier must be one of {', '.join(MULTIPLIERS)}, not {self.multiplier!r}")
+        if self.structure not in (*STRUCTURES, "auto"):
+            raise PEError(f"Option structure must be one of {', '.join(STRUCTURES)}, auto, not {self.structure!r}")
+        if self.structure != "rows" and self.dsp != "none":
+            raise PEError(f"Option structure must be rows with option dsp {self.dsp}, not {self.structure!r}")
         if self.dsp == "packed":
             self._check_packed()
 
@@ -92,7 +96,27 @@ class IntegerMac(IntegerPE, Pipelined):
             return f"{super().name}_packed_{self.multiplier}{self.staged}"
         dsp = "_dsp" if self.dsp == "auto" else ""
         lut = "_lut4" if self.lut == 4 else ""
-        return super().name + dsp + lut + self.staged
+        structure = "" if self.chosen == "rows" else f"_{self.chosen}"
+        return super().name + dsp + structure + lut + self.staged
+
+    @property
+    def sides(self) -> list[str]:
+        """The side that has the multiplier of each lane, and that which has the multiplicand."""
+        # the fewer bits the multiplier has, the fewer rows there are
+        return sorted(("weight", "act"), key=lambda side: getattr(self, side).bits)
+
+    @property
+    def intervals(self) -> tuple[Interval, Interval]:
+        """That of a multiplicand, and that of a multiplier."""
+        narrow, wide = (getattr(self, side) for side in self.sides)
+        return wide.interval, narrow.interval
+
+    @property
+    def chosen(self) -> str:
+        """The structure, where ``auto`` leaves that open."""
+        if self.structure != "auto":
+            return self.structure
+        return cheapest(*self.intervals, lanes=self.lanes, lut=self.lut)
 
     @property
     def row_bits(self) -> int:
@@ -117,29 +141,23 @@ class IntegerMac(IntegerPE, Pipelined):
 
 
 class _MultiplyAdd(Core):
-    """Multiplies lane by lane, adds the products in pairs, and what comes of them to the sum."""
+    """Multiplies lane by lane, adds the products, and what comes of them to the sum."""
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         pe = self.pe
-        # the fewer bits the multiplier has, the fewer rows there are
-        sides = sorted(("weight", "act"), key=lambda side: getattr(pe, side).bits)
-        at, products = SimpleNamespace(parts=[]), []
-        for lane in range(pe.lanes):
-            narrow, wide = (integer_lane(getattr(self, side), lane, getattr(pe, side)) for side in sides)
-            at.parts.append(SimpleNamespace(multiplicand=wide, multiplier=narrow))
-            products.append(product_steps(narrow.interval, dsp=pe.dsp, lut=pe.lut, name=f"product_{lane}_row"))
-        sums = [Step(_ADD_DELAY, partial(_add, name=f"sum_{level}")) for level in range((pe.lanes - 1).bit_length())]
-        run_steps(m, at, [*side_by_side(products), Step(0, _gather), *sums], registers=pe.pipeline)
+        narrow, wide = pe.sides
+        at = SimpleNamespace(
+            parts=[
+                SimpleNamespace(
+                    multiplier=integer_lane(getattr(self, narrow), lane, getattr(pe, narrow)),
+                    multiplicand=integer_lane(getattr(self, wide), lane, getattr(pe, wide)),
+                )
+                for lane in range(pe.lanes)
+            ]
+        )
+        steps = dot_steps(pe.chosen, *pe.intervals, lanes=pe.lanes, lut=pe.lut, dsp=pe.dsp)
+        run_steps(m, at, steps, registers=pe.pipeline)
         addend = Number(self.addend.as_signed())
         m.d.comb += assign(self.sum.as_signed(), keep(addend + at.terms[0], self.accumulator))
         return m
-
-
-def _gather(_m: Module, at: SimpleNamespace) -> None:
-    at.terms = [part.product for part in at.parts]
-    del at.parts
-
-
-def _add(m: Module, at: SimpleNamespace, *, name: str) -> None:
-    at.terms = add_pairs(m, name, at.terms)

@@ -28,6 +28,8 @@ class Cost:
         Block RAMs of the family's largest size; 0.5 for half of one.
     is_logic
         Whether paths lead through it, from every input to every output; they start and end at all others.
+    apart
+        Inputs and outputs between which none leads all the same, each pair as ``"I3 O5"``.
     """
 
     lut: int = 0
@@ -36,6 +38,7 @@ class Cost:
     dsp: float = 0
     bram: float = 0
     is_logic: bool = False
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,8 @@ class Family:
     multiplier
         The multiplier of its DSP blocks, where packed products are to be built for that, see `pe.packed.MULTIPLIERS`;
         empty if they are not.
+    add_three
+        Whether LUT6_2 and CARRY4 can add three words in one carry chain, see `fpga.three`.
     files
         Texts that the flow reads, by their names. Verilog takes the place of a design's modules of the same names.
     """
@@ -105,6 +110,7 @@ class Family:
     memories: tuple[str, ...] = ()
     lut: int = 6
     multiplier: str = ""
+    add_three: bool = False
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -118,27 +124,27 @@ class Family:
         name
             Short name.
         table
-            ``title``, ``unit``; ``lut``, if it is not 6; ``multiplier``, if there is one; ``synthesis``, with the flow
-            and its options; ``place_and_route``, if there is one, with the attributes of `PlaceAndRoute`; and a list of
-            ``primitives``, each with the ``names`` of some and their `Cost`.
+            ``title``, ``unit``; ``lut``, if it is not 6; ``multiplier``, if there is one; ``add_three``, if so;
+            ``synthesis``, with the flow and its options; ``place_and_route``, if there is one, with the attributes of
+            `PlaceAndRoute`; and a list of ``primitives``, each with the ``names`` of some and their `Cost`.
         files
             As the family has them.
         """
         costs = {}
         for group in table["primitives"]:
-            cost = Cost(**{key: value for key, value in group.items() if key != "names"})
+            cost = Cost(**{key: _frozen(value) for key, value in group.items() if key != "names"})
             costs.update(dict.fromkeys(group["names"], cost))
         pnr = table.get("place_and_route", {})
-        lists = {key: tuple(value) for key, value in pnr.items() if isinstance(value, list)}
         return cls(
             name=name,
             title=table["title"],
             unit=table["unit"],
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in table["synthesis"].items()},
+            **{key: _frozen(value) for key, value in table["synthesis"].items()},
             lut=table.get("lut", 6),
             multiplier=table.get("multiplier", ""),
+            add_three=table.get("add_three", False),
             costs=costs,
-            pnr=PlaceAndRoute(**{**pnr, **lists}) if pnr else None,
+            pnr=PlaceAndRoute(**{key: _frozen(value) for key, value in pnr.items()}) if pnr else None,
             files=files,
         )
 
@@ -171,3 +177,7 @@ class Family:
             return self.costs[primitive]
         except KeyError:
             raise ValueError(f"Primitive must be one with a counting rule for {self.name}, not {primitive!r}") from None
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -73,7 +73,14 @@ ACCUMULATORS = [Accumulator(40), Accumulator(63), Accumulator(17, "wrap"), Accum
 
 # Further choices of each family's options, tried on fewer operands.
 OPTIONS = {
-    "mac": [{"dsp": "auto", "pipeline": 1}, {"lut": 4}, {"pipeline": 2}, {"lut": 4, "pipeline": 5}],
+    "mac": [
+        {"dsp": "auto", "pipeline": 1},
+        {"lut": 4},
+        {"pipeline": 2},
+        {"lut": 4, "pipeline": 5},
+        {"structure": "tree"},
+        {"structure": "tree", "lut": 4, "pipeline": 3},
+    ],
     "shift_add": [{"recoding": "csd"}, {"pipeline": 1}, {"recoding": "csd", "pipeline": 3}],
     "decoded": [{"cell": "mac"}, {"cell": "table", "pipeline": 2}, {"cell": "ternary_table"}, {"pipeline": 3}],
     "product_table": [{"lut": 4}, {"pipeline": 2}, {"lut": 4, "pipeline": 3}],

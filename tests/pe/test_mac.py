@@ -49,6 +49,11 @@ def test_formats_other_than_integers_are_refused(act, weight, message):
         *(({"dsp": dsp}, f"Option dsp must be none, auto or packed, not {dsp!r}") for dsp in ("yes", "", True, None)),
         *(({"lut": lut}, f"Option lut must be 4 or 6, not {lut!r}") for lut in (0, 5, True, "6", None)),
         *(
+            ({"structure": each}, f"Option structure must be one of rows, triples, merged, tree, auto, not {each!r}")
+            for each in ("", "trees", None)
+        ),
+        ({"structure": "auto", "dsp": "auto"}, "Option structure must be rows with option dsp auto, not 'auto'"),
+        *(
             ({"pipeline": stages}, f"Option pipeline must be an integer from 0 to 16, not {stages!r}")
             for stages in (-1, 17, 1.0, True, None)
         ),
@@ -60,7 +65,7 @@ def test_other_options_are_refused(options, message):
 
 
 def test_options_are_those_of_the_family_alone():
-    assert IntegerMac.options() == ("pipeline", "dsp", "lut", "multiplier")
+    assert IntegerMac.options() == ("pipeline", "dsp", "lut", "multiplier", "structure")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,9 @@ def test_options_are_those_of_the_family_alone():
         (IntegerMac(act=Int(8), weight=Int(8), dsp="auto"), "mac_int8_int8_dsp"),
         (IntegerMac(act=Int(8), weight=Int(8), pipeline=1), "mac_int8_int8_p1"),
         (IntegerMac(act=Int(8), weight=Int(8), lut=4, pipeline=3), "mac_int8_int8_lut4_p3"),
+        (IntegerMac(act=Int(8), weight=Int(8), structure="tree", lut=4), "mac_int8_int8_tree_lut4"),
+        (IntegerMac(act=Int(8), weight=Int(8), lanes=8, structure="auto"), "mac_int8_int8_x8_triples"),
+        (IntegerMac(act=Int(8), weight=Int(8), structure="auto"), "mac_int8_int8"),
     ],
 )
 @pytest.mark.parametrize(
@@ -108,9 +116,10 @@ def test_pipeline_is_the_latency(pipeline):
 
 
 @pytest.mark.parametrize("lut", [4, 6])
-def test_eight_bits_by_eight_are_proven(lut, tmp_path):
-    """For all operands at once, by SAT, against ``*`` in Verilog."""
-    core = IntegerMac(act=Int(8), weight=Int(8), lut=lut).core(Accumulator(16, "wrap"))
+@pytest.mark.parametrize("structure", ["rows", "tree"])
+def test_eight_bits_by_eight_are_proven(structure, lut, tmp_path):
+    """For all operands at once, by SAT, against ``*`` in Verilog; one lane has no other structures."""
+    core = IntegerMac(act=Int(8), weight=Int(8), structure=structure, lut=lut).core(Accumulator(16, "wrap"))
     ports = "input signed [7:0] act, weight, input signed [15:0] addend, output signed [15:0] sum"
     (tmp_path / "gold.v").write_text(f"module gold({ports}); assign sum = act * weight; endmodule\n")
     (tmp_path / "gate.v").write_text(emit_verilog(core))
