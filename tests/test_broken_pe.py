@@ -9,15 +9,15 @@ ROOT = Path(__file__).parent.parent
 
 # Loses the carry out of the lowest bit of every product, and is otherwise right.
 BROKEN = """
-from pe import mac
+from hw import dot
 
-gather = mac._gather
+gather = dot._gather
 
 def broken(m, at):
     gather(m, at)
     at.terms = [type(term)(term.value & ~0b10, term.interval) for term in at.terms]
 
-mac._gather = broken
+dot._gather = broken
 """
 
 

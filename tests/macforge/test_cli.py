@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import hw.verilog
+from hw import dot
 from hw.number import Number
 from macforge.design import design_names, load_design
-from pe import mac
 
 
 def one_line(error):
@@ -92,13 +92,13 @@ class TestSim:
         assert row["cycles"] > row["predicted_cycles"]
 
     def test_difference_is_exit_code_1(self, macforge, small, monkeypatch):
-        right = mac._gather
+        right = dot._gather
 
         def broken(m, at):
             right(m, at)
             at.terms = [Number(term.value & ~1, term.interval) for term in at.terms]
 
-        monkeypatch.setattr(mac, "_gather", broken)
+        monkeypatch.setattr(dot, "_gather", broken)
         # nor is the right one to be had from before, or this one kept
         monkeypatch.setattr(hw.verilog, "_emitted", {})
         code, _, error = macforge("sim", "w4a8_os", *small)

@@ -96,7 +96,10 @@ def test_design_in_python_is_the_same_as_in_toml():
         ),
         ("accumulator.overflow=clip", r"^Accumulator overflow must be one of refuse, wrap, saturate, not 'clip'$"),
         ("tiling.group_size=-1", r"^Tiling group_size must be an integer from 0 to 65535, not -1$"),
-        ("options.foo=1", r"^Option of family mac must be one of pipeline, dsp, lut, multiplier, structure, not 'foo'$"),
+        (
+            "options.foo=1",
+            r"^Option of family mac must be one of pipeline, dsp, lut, multiplier, structure, not 'foo'$",
+        ),
         ("options.dsp=maybe", r"^Option dsp must be none, auto or packed, not 'maybe'$"),
         ("options.pipeline=17", r"^Option pipeline must be an integer from 0 to 16, not 17$"),
         ("quantizer.act.scheme=sym", r"^Scheme must be one of symmetric, asymmetric, absmean, cast, not 'sym'"),
