@@ -54,7 +54,7 @@ class AlignedAdd(Unit):
     """
 
     def __init__(
-        self, *, sums: AlignedSum, lanes: int, product_bits: int, exponent: int, offset: int, pipeline: int = 0
+        self, *, sums: AlignedSum, lanes: int, product_bits: int, exponent: int, offset: int, pipeline: int
     ) -> None:
         check_pipeline(pipeline)
         self.sums = sums

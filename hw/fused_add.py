@@ -37,9 +37,7 @@ class FusedAdd(Unit):
         Register stages, and so the latency; placed as if one more were at the output.
     """
 
-    def __init__(
-        self, *, shape: FloatShape, product_bits: int, slack: int, exponents: Interval, pipeline: int = 0
-    ) -> None:
+    def __init__(self, *, shape: FloatShape, product_bits: int, slack: int, exponents: Interval, pipeline: int) -> None:
         check_pipeline(pipeline)
         self.shape = shape
         self.slack = slack

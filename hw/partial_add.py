@@ -37,7 +37,7 @@ class PartialAdd(Unit):
         Register stages, and so the latency; placed as if one more were at the output.
     """
 
-    def __init__(self, *, sums: PartialSum, product_bits: int, exponents: Interval, pipeline: int = 0) -> None:
+    def __init__(self, *, sums: PartialSum, product_bits: int, exponents: Interval, pipeline: int) -> None:
         check_pipeline(pipeline)
         if product_bits > sums.significand:
             raise ValueError(f"Product must have at most {sums.significand} bits, not {product_bits}")
