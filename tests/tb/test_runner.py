@@ -1,9 +1,12 @@
 """The runner: what a bench asserts, and what becomes of designs and benches that are broken."""
 
+import subprocess
+
 import numpy as np
 import pytest
 
 from tb.runner import Bench, SimulationError, run_bench
+from tb.simulator import built_simulator, compiled_headers
 
 COUNTER = """
 module counter(input clk, input rst, input [3:0] step, output reg [7:0] count);
@@ -46,9 +49,23 @@ def test_bench_that_does_not_exist():
 
 
 @pytest.mark.parametrize(("cycles", "optimization"), [(20_000, "-O0"), (20_001, "-Os")])
-def test_long_runs_are_compiled_for_longer(cycles, optimization, tmp_path, monkeypatch):
-    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+def test_long_runs_are_compiled_for_longer(cycles, optimization):
     assert count([1, 2], [1, 3], cycles=cycles).failure is None
-    (log,) = (path for path in tmp_path.glob("verilator/*/*/build.log"))
+    log = built_simulator(COUNTER, "counter", cycles=cycles, waves="") / "build.log"
     (command,) = (line for line in log.read_text().splitlines() if "-o Vtop__ALL.o" in line)
     assert optimization in command.split()
+
+
+@pytest.mark.parametrize("optimization", ["-O0", "-Os"])
+def test_headers_are_compiled_beforehand_and_taken(optimization, tmp_path):
+    """The compiler takes precompiled headers only if all its options are those they were compiled with."""
+    folder = compiled_headers("", optimization)
+    assert (folder / "runtime.fast.gch").stat().st_size > 1_000_000
+    built = built_simulator(COUNTER, "counter", cycles=1 if optimization == "-O0" else 1_000_000, waves="")
+    (command,) = (line for line in (built / "build.log").read_text().splitlines() if "-o Vtop__ALL.o" in line)
+    words = command.removesuffix("Vtop__ALL.cpp").split()
+    words[words.index("-o") + 1] = str(tmp_path / "none.o")
+    (tmp_path / "none.cpp").write_text("")
+    told = subprocess.run([*words, "-Winvalid-pch", "-H", str(tmp_path / "none.cpp")], capture_output=True, text=True)
+    assert told.returncode == 0
+    assert told.stderr.splitlines()[0] == f"! {folder / 'runtime.fast.gch'}"

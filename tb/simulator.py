@@ -1,0 +1,187 @@
+"""Builds simulators of Verilog with Verilator: each once, with what all of them share compiled beforehand."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata, resources
+from pathlib import Path
+
+from cocotb_tools.runner import Verilator, VerilatorControlFile
+
+from hw.cache import cached_dir, digest
+
+__all__ = ["SimulationError", "built_simulator", "compiled_headers", "last_line", "simulator_environment"]
+
+# Registers without a reset start from random values, so that nothing leans on how they start.
+# Modules are not inlined, because an array is many of a few kinds: that is several times less C++ to compile.
+_BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3", "-fno-inline")
+# Cycles from which on optimized C++ gains more time than its compilation takes, which is twice that of plain C++.
+_LONG = 20_000
+_BY_PRODUCTS = (".a", ".cpp", ".d", ".h", ".mk", ".o")
+_WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
+# What every simulator includes; to read it takes the compiler longer than the C++ of a small array.
+_HEADERS = ("verilated.h", "verilated_dpi.h", "verilated_vpi.h")
+
+
+class SimulationError(RuntimeError):
+    """The simulator could not be built, or ended without an outcome."""
+
+
+def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
+    """Folder with the simulator of a design, built unless it has been built before.
+
+    Parameters
+    ----------
+    verilog, top : str
+        The design.
+    cycles : int
+        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
+    waves : {"", "vcd", "fst"}
+        Format of the waves it can record, if any.
+
+    Raises
+    ------
+    SimulationError
+        If Verilator or the compiler fails.
+    """
+    optimization = "-Os" if cycles > _LONG else "-O0"
+
+    def build(folder: Path) -> None:
+        # make takes objects that are there already and newer than the makefile still to come
+        later = time.time() + 60
+        for compiled in _runtime(waves).glob("verilated*.o"):
+            os.utime(shutil.copy(compiled, folder), (later, later))
+        headers = compiled_headers(waves, optimization)
+        _verilate(verilog, top, folder, waves=waves, options=(f"OPT_FAST={optimization}", _including(headers)))
+        # nine tenths of what a simulator leaves behind
+        for path in folder.iterdir():
+            if path.suffix in _BY_PRODUCTS:
+                path.unlink()
+
+    return cached_dir("verilator", digest(verilog, top, _tool_key(waves), optimization), build)
+
+
+def _runtime(waves: str) -> Path:
+    """Folder with the compiled run-time library of Verilator, which every simulator is linked with."""
+    empty = "module empty(input clk, output reg q);\n  always @(posedge clk) q <= !q;\nendmodule\n"
+    return cached_dir(
+        "verilator-runtime",
+        digest(_tool_key(waves)),
+        lambda folder: _verilate(empty, "empty", folder, waves=waves, options=()),
+    )
+
+
+def compiled_headers(waves: str, optimization: str) -> Path:
+    """Folder with Verilator's headers, compiled for simulators of this ``optimization``."""
+
+    def compile_headers(folder: Path) -> None:
+        includes = "".join(f'#include "{name}"\n' for name in _HEADERS)
+        # the rule makes x.fast.gch of x; the compiler looks beside x.fast, and reads that where the other does not fit
+        for name in ("runtime", "runtime.fast"):
+            (folder / name).write_text(includes)
+        runtime = _runtime(waves)
+        command = ["make", "-C", str(runtime), "-f", "Vtop.mk", "VM_PARALLEL_BUILDS=1", f"OPT_FAST={optimization}"]
+        command.append(str(folder / "runtime.fast.gch"))
+        surroundings = {**os.environ, "MAKEFLAGS": ""}
+        made = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise SimulationError(f"The C++ compiler could not take Verilator's headers: {made.stderr.strip()}")
+
+    return cached_dir("verilator-headers", digest(_tool_key(waves), optimization), compile_headers)
+
+
+def _including(headers: Path) -> str:
+    """The makefile's variable for what is included ahead of everything, as MAKEFLAGS has it."""
+    return f"USER_CPPFLAGS=-include\\ {headers / 'runtime.fast'}"
+
+
+def _tool_key(waves: str) -> list[str]:
+    return [
+        metadata.version("verilator"),
+        metadata.version("cocotb"),
+        *_BUILD_ARGS,
+        *_WAVE_ARGS[waves],
+    ]
+
+
+def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: tuple[str, ...]) -> None:
+    """Build the simulator of ``top`` in ``folder``, with ``options`` for make."""
+    source = folder / f"{top}.v"
+    source.write_text(verilog)
+    ports = folder / f"{top}.vlt"
+    ports.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    log = folder / "build.log"
+    if waves == "fst":
+        _require_lz4()
+    with simulator_environment(*options):
+        try:
+            _Verilator().build(
+                sources=[VerilatorControlFile(ports), source],
+                hdl_toplevel=top,
+                build_dir=folder,
+                build_args=[*_BUILD_ARGS, *_WAVE_ARGS[waves]],
+                waves=bool(waves),
+                log_file=log,
+                timescale=("1ns", "1ps"),
+            )
+        except RuntimeError as stop:
+            raise SimulationError(f"Verilator could not build {top}: {last_line(log)}") from stop
+
+
+class _Verilator(Verilator):
+    """cocotb's runner, but unless waves are recorded, a bench reaches nothing except what the control file names.
+
+    Its own way, everything within reach, doubles the C++ and the time of its compilation.
+    """
+
+    def _build_command(self) -> list[list[str]]:
+        dropped = () if self.waves else ("--public-flat-rw",)
+        return [[word for word in command if word not in dropped] for command in super()._build_command()]
+
+
+def _require_lz4() -> None:
+    """Verilator's writer of FST files includes a header that many machines lack."""
+    found = subprocess.run(
+        ["c++", "-x", "c++", "-E", "-include", "lz4.h", os.devnull], capture_output=True, check=False
+    )
+    if found.returncode:
+        raise SimulationError("Waves as .fst need the headers of lz4 (apt-get install liblz4-dev); .vcd needs nothing")
+
+
+@contextlib.contextmanager
+def simulator_environment(*options: str) -> Iterator[None]:
+    """The surroundings that cocotb's runner looks for, for as long as it runs, and ``options`` for make."""
+    package = resources.files("verilator")
+    changed = {
+        # the runner looks for `verilator`, which the package keeps in a folder of its own, and Verilator for `python`
+        "PATH": os.pathsep.join([str(package / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "VERILATOR_ROOT": str(package),
+        # all C++ in one file: each of the many small ones takes longer to start on than to compile
+        "MAKEFLAGS": " ".join(("VM_PARALLEL_BUILDS=0", *options)),
+        # under pytest the runner judges the results by itself
+        "PYTEST_CURRENT_TEST": None,
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    _set_environment(changed)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def last_line(log: Path) -> str:
+    """Of a log, which says what stopped a tool."""
+    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    return lines[-1] if lines else "no output"
