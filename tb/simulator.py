@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: tupl
     source = folder / f"{top}.v"
     source.write_text(verilog)
     ports = folder / f"{top}.vlt"
-    ports.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -var "*"\n')
+    public = (f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _ports(verilog, top))
+    ports.write_text("`verilator_config\n" + "".join(public))
     log = folder / "build.log"
     if waves == "fst":
         _require_lz4()
@@ -130,6 +132,12 @@ def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: tupl
             )
         except RuntimeError as stop:
             raise SimulationError(f"Verilator could not build {top}: {last_line(log)}") from stop
+
+
+def _ports(verilog: str, top: str) -> list[str]:
+    """Names of a module's ports: of the list behind its name, the last word of each."""
+    found = re.search(rf"^\s*module {re.escape(top)}\s*\(([^;]*)\);", verilog, re.MULTILINE)
+    return [re.findall(r"\w+", port)[-1] for port in found[1].split(",")] if found else []
 
 
 class _Verilator(Verilator):
