@@ -24,7 +24,8 @@ __all__ = ["ModuleResources", "Synthesis", "map_netlist", "quick_flow", "synthes
 
 _NETLIST = "netlist.json"
 
-# What may become a memory: an array of words, or a table.
+# What may become a memory: an array of words, or a table. Escaped names, in which there can be anything, are taken out.
+_ESCAPED = re.compile(r"\\\S+", re.ASCII)
 _MEMORY = re.compile(r"\breg\b[^;]*\w\s*\[[^]]*\]\s*;|\bcase", re.ASCII)
 
 
@@ -138,7 +139,7 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
 
 def quick_flow(flow: str, family: Family, verilog: str) -> str:
     """What maps ``verilog`` to the same netlist as ``flow`` of ``family``, without reading what it has no use for."""
-    return flow if _MEMORY.search(verilog) else family.without_memories(flow)
+    return flow if _MEMORY.search(_ESCAPED.sub("name", verilog)) else family.without_memories(flow)
 
 
 def map_netlist(

@@ -19,6 +19,7 @@ from dataflow.output_stationary import OutputStationaryArray
 from fpga import families
 from fpga.count import is_library
 from fpga.synth import map_netlist, quick_flow, synthesize
+from fpga.three import files_for
 from hw import yosys
 from hw.verilog import emit_verilog
 from pe.mac import IntegerMac
@@ -51,7 +52,8 @@ def mapped(array, family):
     """The netlist of an array, parsed."""
     target, verilog = families.find(family), emit_verilog(array)
     flow = quick_flow(target.synth(dsp=True), target, verilog)
-    return json.loads(map_netlist(verilog, top=array.name, flow=flow, files=target.files).read_bytes())
+    files = files_for(target, verilog)
+    return json.loads(map_netlist(verilog, top=array.name, flow=flow, files=files).read_bytes())
 
 
 def simulable(netlist, top, family):
@@ -126,20 +128,43 @@ def tiles_of(array):
     return tiles
 
 
+def blocks(netlist, kind):
+    """All cells of a kind; one that is instantiated many times is there once."""
+    return [c for module in netlist["modules"].values() for c in module["cells"].values() if c["type"] == kind]
+
+
+def registers(netlist, kind):
+    """Which registers its one block has: behind A, B, the product and the sum."""
+    (block,) = blocks(netlist, kind)
+    return [int(block["parameters"][f"{name}REG"], 2) for name in "ABMP"]
+
+
 @pytest.mark.parametrize("given", ARRAYS)
 def test_netlist_is_the_model(given):
     family, *parts = ARRAYS[given]
     array = array_of(*parts)
-    verilog = simulable(mapped(array, family), array.name, family)
+    netlist = mapped(array, family)
+    if family != "ecp5":
+        assert registers(netlist, {"xc7": "DSP48E1", "xcup": "DSP48E2"}[family]) == [1, 1, 1, 1]
+    verilog = simulable(netlist, array.name, family)
     assert simulate_array(array, tiles_of(array), gaps=0.2, seed=1, verilog=verilog).failure is None
 
 
-@pytest.mark.parametrize("pipeline", [0, 1])
-def test_netlist_with_fewer_registers_is_the_model(pipeline):
+@pytest.mark.parametrize(("pipeline", "expected"), [(0, [0, 0, 0, 1]), (1, [0, 0, 1, 1])])
+def test_netlist_with_fewer_registers_is_the_model(pipeline, expected):
     family, *parts = ARRAYS["xc7_int8"]
     array = array_of(*parts, pipeline=pipeline)
-    verilog = simulable(mapped(array, family), array.name, family)
+    netlist = mapped(array, family)
+    assert registers(netlist, "DSP48E1") == expected
+    verilog = simulable(netlist, array.name, family)
     assert simulate_array(array, tiles_of(array), verilog=verilog).failure is None
+
+
+@pytest.mark.parametrize(("pipeline", "expected"), [(0, [0, 0, 0, 1]), (1, [0, 0, 1, 1])])
+def test_fewer_registers_of_ultrascale(pipeline, expected):
+    shape = Shape(rows=2, cols=2, tile_rows=2, tile_cols=2)
+    array = array_of(4, families.find("xcup").multiplier, shape, Accumulator(16), pipeline=pipeline)
+    assert registers(mapped(array, "xcup"), "DSP48E2") == expected
 
 
 def test_netlist_whose_block_keeps_too_much_is_found():
@@ -153,38 +178,21 @@ def test_netlist_whose_block_keeps_too_much_is_found():
     assert re.match(r"result: \d+ of \d+ values differ", failure)
 
 
-def blocks(netlist, kind):
-    """All cells of a kind; one that is instantiated many times is there once."""
-    return [c for module in netlist["modules"].values() for c in module["cells"].values() if c["type"] == kind]
-
-
 @pytest.mark.parametrize(
-    ("family", "bits", "products", "primitive"),
+    ("given", "products", "primitive"),
     [
-        ("xc7", 8, 2, "DSP48E1"),
-        ("xc7", 4, 4, "DSP48E1"),
-        ("xcup", 8, 2, "DSP48E2"),
-        ("xcup", 4, 4, "DSP48E2"),
-        ("ecp5", 4, 2, "MULT18X18D"),
-        ("nexus", 4, 2, "MULT18X18"),
+        ("xc7_int8", 2, "DSP48E1"),
+        ("xc7_int4", 4, "DSP48E1"),
+        ("xcup_int8", 2, "DSP48E2"),
+        ("xcup_int4", 4, "DSP48E2"),
+        ("ecp5_int4", 2, "MULT18X18D"),
+        ("nexus_int4", 2, "MULT18X18"),
     ],
 )
-def test_products_share_a_dsp_block(family, bits, products, primitive):
-    shape = Shape(rows=4, cols=4, tile_rows=2, tile_cols=2)
-    array = array_of(bits, families.find(family).multiplier, shape, Accumulator(28))
+def test_products_share_a_dsp_block(given, products, primitive):
+    family, *parts = {**ARRAYS, "nexus_int4": ("nexus", *ARRAYS["ecp5_int4"][1:])}[given]
+    array = array_of(*parts)
     resources = synthesize(emit_verilog(array), top=array.name, family=family, dsp=True).resources
-    assert resources.dsp == shape.rows * shape.cols / products
+    assert resources.dsp == array.shape.rows * array.shape.cols / products
     kinds = Counter({kind: number for kind, number in resources.cells.items() if re.match("DSP|MULT", kind)})
     assert kinds == {primitive: resources.dsp}
-
-
-@pytest.mark.parametrize("family", ["xc7", "xcup"])
-def test_registers_are_those_of_the_block(family):
-    shape = Shape(rows=2, cols=2, tile_rows=2, tile_cols=2)
-    target = families.find(family)
-    registers = []
-    for pipeline in (0, 1, 2):
-        array = array_of(4, target.multiplier, shape, Accumulator(16), pipeline=pipeline)
-        (block,) = blocks(mapped(array, family), {"xc7": "DSP48E1", "xcup": "DSP48E2"}[family])
-        registers.append([int(block["parameters"][f"{name}REG"], 2) for name in "ABMP"])
-    assert registers == [[0, 0, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]]
