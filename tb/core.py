@@ -1,5 +1,6 @@
 """Simulates processing elements: codes through both encoders and the core, against the model."""
 
+import functools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ class _Bed(Unit):
     def name(self) -> str:
         return "core_bed"
 
-    @property
+    @functools.cached_property
     def latency(self) -> int:
         """Cycles from the codes to the sum: those of the slowest core, and one register."""
         return 1 + max(_latency(pe) for pe, _accumulator, _copies in self.cores)

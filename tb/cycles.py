@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from amaranth.hdl import Cat, Module
+from amaranth.lib.wiring import In, Out
 
-from hw.unit import Unit
+from hw.unit import Unit, place
 from hw.verilog import emit_verilog
 from tb.runner import Bench, Outcome, run_bench
 
 __all__ = ["Timetable", "simulate_cycles"]
+
+# Ports of a unit from which on they are joined: a bench takes about as long for a wide one as for a narrow one.
+_MANY = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +47,59 @@ class Timetable:
         return {port: len(value) // slots[port] for port, (value, _flow) in unit.ports().items()}
 
 
+class _Joined(Unit):
+    """A unit with all of its inputs side by side in one port, and all of its outputs in another.
+
+    Parameters
+    ----------
+    unit : Unit
+    """
+
+    def __init__(self, *, unit: Unit) -> None:
+        self.unit = unit
+        flows = [(flow, len(value)) for value, flow in unit.ports().values()]
+        widths = {flow: sum(width for each, width in flows if each == flow) for flow in (In, Out)}
+        super().__init__({"inputs": In(widths[In]), "outputs": Out(widths[Out])})
+
+    @property
+    def name(self) -> str:
+        return f"{self.unit.name}_joined"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        unit = place(m, "unit", self.unit)
+        ports = unit.ports().values()
+        m.d.comb += [
+            Cat(value for value, flow in ports if flow == In).eq(self.inputs),
+            self.outputs.eq(Cat(value for value, flow in ports if flow == Out)),
+        ]
+        return m
+
+    def fields(self, bits: Mapping[str, int]) -> dict[str, dict[str, int]]:
+        """Which ports of the unit, with their ``bits``, are in each of the two."""
+        ports = self.unit.ports().items()
+        return {
+            name: {port: bits[port] for port, (_value, flow) in ports if flow == each}
+            for name, each in (("inputs", In), ("outputs", Out))
+        }
+
+
 def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "") -> Outcome:
     """Run a unit through a timetable in Verilator; ``failure`` tells what differs from it.
 
     ``verilog`` is what stands for the unit, such as a netlist of it; that which is emitted, if left out.
     """
+    bits = timetable.bits(unit)
+    ports = {port: {port: width} for port, width in bits.items()}
+    if len(ports) > _MANY and not verilog:
+        joined = _Joined(unit=unit)
+        unit, ports = joined, joined.fields(bits)
     named = {"in": timetable.inputs, "expected": timetable.expected, "counted": timetable.counted}
     bench = Bench(
         verilog=verilog or emit_verilog(unit),
         top=unit.name,
         module="tb.cycles_bench",
-        settings={"bits": timetable.bits(unit)},
+        settings={"ports": ports},
         arrays={
             "reset": timetable.reset,
             **{f"{kind}_{port}": words for kind, ports in named.items() for port, words in ports.items()},

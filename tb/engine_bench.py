@@ -42,11 +42,10 @@ async def products(dut) -> None:
             continue
         cycles, beats = await _run(dut, product, inputs, random, settings["stalls"])
         slots, bits, flags = (settings[name] for name in ("cols", "result_bits", "invalid_bits"))
-        words = [(beat & ((1 << slots * bits) - 1), beat >> slots * bits) for beat in beats]
-        arrays[f"result_{index}"] = unpack([values for values, _rest in words], slots, bits)
-        arrays[f"last_{index}"] = np.array([rest >> flags for _values, rest in words])
+        values, *flagged, last = unpack(beats, (slots, bits), *([(flags, 1)] if flags else []), (1, 1))
+        arrays[f"result_{index}"], arrays[f"last_{index}"] = values, last[:, 0] != 0
         if flags:
-            arrays[f"flagged_{index}"] = unpack([rest & ((1 << flags) - 1) for _values, rest in words], flags, 1) != 0
+            arrays[f"flagged_{index}"] = flagged[0] != 0
             arrays[f"sticky_{index}"] = np.array(int(dut.nonfinite.value))
         figures["cycles"].append(cycles)
     request.report(figures=figures, arrays=arrays)
@@ -74,7 +73,7 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
             some = (request.arrays[f"invalid_{index}"] & counted).any()
             assert arrays[f"sticky_{index}"] == some, f"{name}: `nonfinite` must be {int(some)}"
         last = arrays[f"last_{index}"]
-        assert last[-1] == 1 and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
+        assert last[-1] and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
         if not request.settings["stalls"]:
             assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -56,8 +56,11 @@ def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
         later = time.time() + 60
         for compiled in _runtime(waves).glob("verilated*.o"):
             os.utime(shutil.copy(compiled, folder), (later, later))
-        headers = compiled_headers(waves, optimization)
-        _verilate(verilog, top, folder, waves=waves, options=(f"OPT_FAST={optimization}", _including(headers)))
+        options = [f"OPT_FAST={optimization}"]
+        # waves are recorded too seldom for it to pay
+        if not waves:
+            options.append(_including(compiled_headers(optimization)))
+        _verilate(verilog, top, folder, waves=waves, options=options)
         # nine tenths of what a simulator leaves behind
         for path in folder.iterdir():
             if path.suffix in _BY_PRODUCTS:
@@ -76,15 +79,15 @@ def _runtime(waves: str) -> Path:
     )
 
 
-def compiled_headers(waves: str, optimization: str) -> Path:
-    """Folder with Verilator's headers, compiled for simulators of this ``optimization``."""
+def compiled_headers(optimization: str) -> Path:
+    """Folder with Verilator's headers, compiled for simulators of this ``optimization`` that record no waves."""
 
     def compile_headers(folder: Path) -> None:
         includes = "".join(f'#include "{name}"\n' for name in _HEADERS)
         # the rule makes x.fast.gch of x; the compiler looks beside x.fast, and reads that where the other does not fit
         for name in ("runtime", "runtime.fast"):
             (folder / name).write_text(includes)
-        runtime = _runtime(waves)
+        runtime = _runtime("")
         command = ["make", "-C", str(runtime), "-f", "Vtop.mk", "VM_PARALLEL_BUILDS=1", f"OPT_FAST={optimization}"]
         command.append(str(folder / "runtime.fast.gch"))
         surroundings = {**os.environ, "MAKEFLAGS": ""}
@@ -92,7 +95,7 @@ def compiled_headers(waves: str, optimization: str) -> Path:
         if made.returncode:
             raise SimulationError(f"The C++ compiler could not take Verilator's headers: {made.stderr.strip()}")
 
-    return cached_dir("verilator-headers", digest(_tool_key(waves), optimization), compile_headers)
+    return cached_dir("verilator-headers", digest(_tool_key(""), optimization), compile_headers)
 
 
 def _including(headers: Path) -> str:
@@ -109,7 +112,7 @@ def _tool_key(waves: str) -> list[str]:
     ]
 
 
-def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: tuple[str, ...]) -> None:
+def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: Sequence[str]) -> None:
     """Build the simulator of ``top`` in ``folder``, with ``options`` for make."""
     source = folder / f"{top}.v"
     source.write_text(verilog)

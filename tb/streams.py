@@ -37,17 +37,31 @@ def payloads(rows: np.ndarray) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-def pack(beats: np.ndarray, bits: int) -> list[int]:
-    """Payloads of beats ``(beats, slots)`` of codes, slot 0 in the low bits of ``bits`` each."""
-    return payloads(packed((beats, bits)))
+def pack(*fields: tuple[np.ndarray, int]) -> list[int]:
+    """Payloads of fields ``((beats, slots), bits)``: the first in the low bits, slot 0 of each in its low bits."""
+    planes = [
+        np.unpackbits(packed((codes, bits)), axis=1, bitorder="little", count=codes.shape[1] * bits)
+        for codes, bits in fields
+    ]
+    return payloads(np.packbits(np.concatenate(planes, axis=1), axis=1, bitorder="little"))
 
 
-def unpack(payloads: Sequence[int], slots: int, bits: int) -> np.ndarray:
-    """Signed values ``(beats, slots)`` out of payloads of ``bits`` bits a slot, of `sw_ref.wide.integer_type`."""
-    size = -(-slots * bits // 8)
+def unpack(payloads: Sequence[int], *fields: tuple[int, int]) -> list[np.ndarray]:
+    """What `pack` has packed into payloads: of each field ``(slots, bits)`` its signed values ``(beats, slots)``.
+
+    They are of `sw_ref.wide.integer_type`.
+    """
+    widths = [slots * bits for slots, bits in fields]
+    size = -(-sum(widths) // 8)
     raw = np.frombuffer(b"".join(payload.to_bytes(size, "little") for payload in payloads), np.uint8)
-    planes = np.unpackbits(raw.reshape(len(payloads), size), axis=1, bitorder="little", count=slots * bits)
-    planes = planes.reshape(len(payloads), slots, bits)
+    planes = np.unpackbits(raw.reshape(len(payloads), size), axis=1, bitorder="little", count=sum(widths))
+    parts = np.split(planes, np.cumsum(widths)[:-1], axis=1)
+    return [_signed(part.reshape(len(part), *field)) for part, field in zip(parts, fields, strict=True)]
+
+
+def _signed(planes: np.ndarray) -> np.ndarray:
+    """Two's complement ``(beats, slots)`` out of its bits ``(beats, slots, bits)``, low ones first."""
+    bits = planes.shape[2]
     # the top bit is the sign, and goes on above
     planes = np.pad(planes, ((0, 0), (0, 0), (0, -bits % 64)), mode="edge")
     words = np.packbits(planes, axis=2, bitorder="little").view("<u8")

@@ -253,7 +253,7 @@ def simulate_in_amaranth(array, table):
         for cycle, reset in enumerate(table.reset):
             ctx.set(rst, int(reset))
             for port, value in ports.items():
-                (word,) = pack(table.inputs[port][cycle : cycle + 1], bits[port])
+                (word,) = pack((table.inputs[port][cycle : cycle + 1], bits[port]))
                 ctx.set(value, word)
             seen.append(ctx.get(array.result))
             await ctx.tick()
@@ -262,7 +262,7 @@ def simulate_in_amaranth(array, table):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return unpack(seen, array.shape.cols, bits["result"])
+    return unpack(seen, (array.shape.cols, bits["result"]))[0]
 
 
 @pytest.mark.parametrize(

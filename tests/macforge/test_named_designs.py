@@ -9,8 +9,10 @@ from importlib import resources
 import pytest
 
 from fpga.families import FAMILIES
+from fpga.synth import synthesize
 from hw.verilog import emit_verilog
 from macforge import area, design_names, load_design, simulate
+from macforge.area import fitted
 from macforge.describe import derived
 from macforge.plain import to_toml
 
@@ -26,7 +28,7 @@ def small(name):
     return load_design(name, ["tiling.panel_rows=4", *groups]).resized(CELLS)
 
 
-@pytest.mark.parametrize("name", design_names())
+@pytest.mark.parametrize("name", design_names(), scope="module")
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
     # two groups, or a bit more than two steps
@@ -49,7 +51,7 @@ def test_named_design_says_what_follows_from_it(name):
     assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
 
 
-@pytest.mark.parametrize("name", design_names())
+@pytest.mark.parametrize("name", design_names(), scope="module")
 def test_named_design_is_clean_under_lint(name, tmp_path):
     engine = small(name).engine
     source = tmp_path / f"{name}.v"
@@ -69,16 +71,28 @@ def families_in_turn():
     """Each design with one of the families: Xilinx, whose mapping takes three times as long, for few headlines."""
     every = itertools.cycle(FAMILIES)
     quick = itertools.cycle(name for name in FAMILIES if not name.startswith("xc"))
-    return [(name, next(every if load_design(name).headline else quick)) for name in design_names()]
+    designs = map(load_design, design_names())
+    return {design.name: next(every if design.headline else quick) for design in designs}
 
 
-@pytest.mark.parametrize(("name", "family"), families_in_turn())
-def test_named_design_is_synthesized(name, family):
-    design = small(name)
-    report = area(design, family=family, seeds=())
+FAMILY_OF = families_in_turn()
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY_OF if load_design(name).headline])
+def test_headline_design_is_synthesized_with_its_drain_edge(name):
+    report = area(small(name), family=FAMILY_OF[name], seeds=())
     assert report.macs == CELLS * CELLS * report.products
     assert report.resources.size > 10
-    assert bool(report.resources.dsp) == ("dsp" in design.options)
+    assert report.resources.dsp == 0
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY_OF if not load_design(name).headline])
+def test_named_design_is_synthesized(name):
+    design = small(name)
+    array, has_dsp = fitted(design, FAMILY_OF[name]).engine.array, "dsp" in design.options
+    mapped = synthesize(emit_verilog(array), top=array.name, family=FAMILY_OF[name], dsp=has_dsp)
+    assert mapped.resources.size > 10
+    assert bool(mapped.resources.dsp) == has_dsp
 
 
 def test_headline_designs_are_few():

@@ -24,7 +24,7 @@ def count(steps, expected, **changes):
         "expected_count": np.array([[0], [0], *([value] for value in expected)])[:cycles],
         "counted_count": np.arange(cycles)[:, None] > 0,
     }
-    settings = {"bits": {"step": 4, "count": 8}}
+    settings = {"ports": {"step": {"step": 4}, "count": {"count": 8}}}
     fields = {"verilog": COUNTER, "top": "counter", "module": "tb.cycles_bench", "settings": settings, "arrays": arrays}
     return run_bench(Bench(**{**fields, "cycles": cycles, **changes}))
 
@@ -59,7 +59,7 @@ def test_long_runs_are_compiled_for_longer(cycles, optimization):
 @pytest.mark.parametrize("optimization", ["-O0", "-Os"])
 def test_headers_are_compiled_beforehand_and_taken(optimization, tmp_path):
     """The compiler takes precompiled headers only if all its options are those they were compiled with."""
-    folder = compiled_headers("", optimization)
+    folder = compiled_headers(optimization)
     assert (folder / "runtime.fast.gch").stat().st_size > 1_000_000
     built = built_simulator(COUNTER, "counter", cycles=1 if optimization == "-O0" else 1_000_000, waves="")
     (command,) = (line for line in (built / "build.log").read_text().splitlines() if "-o Vtop__ALL.o" in line)
