@@ -103,6 +103,9 @@ def test_gemm_equals_onnx_matmul_integer(a_type, w_type, onnx_run):
     random = np.random.default_rng(0)
     a = random.integers(*np.array([0, 256]) + np.iinfo(a_type).min, (7, 200)).astype(a_type)
     w = random.integers(*np.array([0, 256]) + np.iinfo(w_type).min, (200, 9)).astype(w_type)
+    if (a_type, w_type) == ("uint8", "int8"):
+        # on processors without VNNI, ONNX Runtime saturates sums of two such products at 16 bits
+        w >>= 1
     (expected,) = onnx_run([helper.make_node("MatMulInteger", ["a", "w"], ["y"])], {"a": a, "w": w}, ["y"])
     act, weight = Int(8, a_type == "int8"), Int(8, w_type == "int8")
     codes = act.from_values(a), weight.from_values(w)
