@@ -182,14 +182,15 @@ def map_netlist(
         for name, text in {**files, "design.v": verilog}.items():
             (folder / name).write_text(text, encoding="utf-8")
         yosys.run(_script(top, flow, files), cwd=folder)
-        # yosys does not notice when its file is cut short
-        written = (folder / _NETLIST).read_bytes()
+        # yosys does not notice when its file is cut short, nor its WebAssembly build when ABC ends all of it
+        netlist = folder / _NETLIST
+        written = netlist.read_bytes() if netlist.exists() else b""
         if not written.endswith(b"}\n"):
             raise ToolError(f"yosys: the netlist of {top} breaks off; is there room on the disk?")
         if absorbing:
-            netlist = json.loads(written)
-            netlist["modules"] = {name: absorb(module) for name, module in netlist["modules"].items()}
-            (folder / _NETLIST).write_text(json.dumps(netlist))
+            mapped = json.loads(written)
+            mapped["modules"] = {name: absorb(module) for name, module in mapped["modules"].items()}
+            netlist.write_text(json.dumps(mapped))
 
     return cached_dir("netlist", _key(verilog, top, flow, files, absorbing), build) / _NETLIST
 

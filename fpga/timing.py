@@ -24,6 +24,9 @@ from hw.tools import ToolError
 
 __all__ = ["Timing", "logic_levels", "measure_timing", "place_and_route"]
 
+# Seconds. What is routed takes minutes; what cannot be is tried for ever.
+_LIMIT = 7200
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -207,7 +210,7 @@ def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: i
             # The tool may see nothing but the folder it runs in.
             Path(folder, "netlist.json").write_text(netlist)
             files = ["--json", "netlist.json", "--report", "report.json"]
-            tools.run([tools.find(pnr.tool), *files, *options], cwd=folder)
+            tools.run([tools.find(pnr.tool), *files, *options], cwd=folder, limit=_LIMIT)
             report = json.loads(Path(folder, "report.json").read_bytes())
         return {name: clock["achieved"] for name, clock in report["fmax"].items()}
 

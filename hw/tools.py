@@ -35,7 +35,7 @@ def find(name: str) -> Path:
     return Path(found)
 
 
-def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str]) -> str:
+def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str], limit: float | None = None) -> str:
     """Run one tool to its end and return its log (standard output and error as they came).
 
     Name files relative to ``cwd``: the WebAssembly builds of Yosys and nextpnr see the folder they run in,
@@ -47,37 +47,51 @@ def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str]) -> str
         Executable, as found by `find`, and its arguments.
     cwd
         Folder to run in.
+    limit
+        Seconds after which it is stopped; None to let it run on.
 
     Raises
     ------
     ToolError
-        If the tool ends with another status than 0. Its complete log stays under ``root() / "logs"``.
+        If the tool ends with another status than 0, or is stopped. Its complete log stays under ``root() / "logs"``.
     """
     command = [str(word) for word in argv]
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as stop:
+        raise _failure(command, stop.stdout, f"was stopped after {limit:g} s") from None
     if done.returncode != 0:
-        log = root() / "logs" / f"{Path(command[0]).stem}-{digest(command, done.stdout)[:16]}.log"
-        write_whole(log, done.stdout)
-        error = ToolError(f"{Path(command[0]).stem}: {_reason(done)} (complete log: {log})")
-        # for whoever cannot read this machine's files
-        error.add_note(done.stdout)
-        raise error
-    return done.stdout
+        raise _failure(command, done.stdout, f"ended with status {done.returncode}")
+    return _text(done.stdout)
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode(errors="replace").replace("\r\n", "\n")
+
+
+def _failure(command: list[str], output: bytes | None, end: str) -> ToolError:
+    """What is told of a tool that came to such an ``end``."""
+    text = _text(output)
+    log = root() / "logs" / f"{Path(command[0]).stem}-{digest(command, text)[:16]}.log"
+    write_whole(log, text)
+    error = ToolError(f"{Path(command[0]).stem}: {_reason(text, end)} (complete log: {log})")
+    # for whoever cannot read this machine's files
+    error.add_note(text)
+    return error
+
+
+def _reason(text: str, end: str) -> str:
     """The tool's first ERROR line; a crash has none, and then its last line says most."""
-    error = _ERROR.search(done.stdout)
+    error = _ERROR.search(text)
     if error is not None:
         return error[0].strip()
-    lines = done.stdout.strip().splitlines() or ["no output"]
-    return f"ended with status {done.returncode}: {lines[-1].strip()}"
+    lines = text.strip().splitlines() or ["no output"]
+    return f"{end}: {lines[-1].strip()}"

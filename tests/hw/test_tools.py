@@ -41,6 +41,14 @@ def test_a_silent_crash_is_named(tmp_path):
         tools.run([tool], cwd=tmp_path)
 
 
+def test_a_tool_that_takes_too_long_is_stopped(tmp_path):
+    tool = python_tool(tmp_path, "import time; print('placing', flush=True); time.sleep(600)")
+    message = r"^tool: was stopped after 2\.5 s: placing \(complete log: .+\.log\)\n"
+    with pytest.raises(ToolError, match=message) as error:
+        tools.run([tool], cwd=tmp_path, limit=2.5)
+    assert kept_log(error) == "placing\n"
+
+
 def test_log_holds_both_streams(tmp_path):
     tool = python_tool(tmp_path, "print('out', flush=True); print('err', file=sys.stderr)")
     assert tools.run([tool], cwd=tmp_path) == "out\nerr\n"
