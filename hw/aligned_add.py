@@ -3,14 +3,14 @@
 from functools import partial
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields
+from hw.float_parts import Fields, at_top
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, add_pairs, with_below
-from hw.stages import Step, check_pipeline, run_steps, side_by_side
+from hw.stages import Step, check_pipeline, run_steps, side_by_side, stages_name
 from hw.unit import Unit, place
 from sw_ref.float_sum import AlignedSum
 from sw_ref.interval import Interval
@@ -81,8 +81,7 @@ class AlignedAdd(Unit):
     def name(self) -> str:
         offset = f"{'m' if self.offset < 0 else ''}{abs(self.offset)}"
         product = f"{self.lanes}xu{self.product_bits}_upto{self._exponents.hi}_plus_{offset}"
-        stages = f"_p{self.latency}" if self.latency else ""
-        return f"add_{self.sums.name}_{product}{stages}"
+        return f"add_{self.sums.name}_{product}{stages_name(self.latency)}"
 
     @property
     def term_bits(self) -> int:
@@ -94,7 +93,7 @@ class AlignedAdd(Unit):
         at = SimpleNamespace(addend=self.addend, largest=self.largest, biased=self.biased, there=self.there)
         at.parts = [
             SimpleNamespace(
-                word=_at_top(self.product.word_select(lane, self.product_bits), self.term_bits),
+                word=at_top(self.product.word_select(lane, self.product_bits), self.term_bits),
                 exponent=self.exponent.word_select(lane, self.exponent_bits),
                 negative=self.negative[lane],
             )
@@ -318,8 +317,3 @@ class TermAdd(Unit):
         total = with_below(self.negative, self.x) - with_below(1, ~word.as_signed())
         m.d.comb += self.sum.eq(above(m, total, self.sum))
         return m
-
-
-def _at_top(value: Value, bits: int) -> Value:
-    """The top bits of ``value``, or zeros below it."""
-    return Cat(Const(0, max(bits - len(value), 0)), value)[-bits:]

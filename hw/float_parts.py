@@ -10,7 +10,16 @@ from hw.stages import Step
 from sw_ref.binary_float import FloatShape
 from sw_ref.interval import Interval
 
-__all__ = ["Fields", "exponents_name", "normalize_steps", "pick", "rounding_steps", "shape_name", "shift_digits"]
+__all__ = [
+    "Fields",
+    "at_top",
+    "exponents_name",
+    "normalize_steps",
+    "pick",
+    "rounding_steps",
+    "shape_name",
+    "shift_digits",
+]
 
 
 class Fields:
@@ -28,6 +37,11 @@ class Fields:
         """Of a number other than 0: the fraction below a 1."""
         one = 1 << len(self.fraction)
         return Number(Cat(self.fraction, Const(1, 1)), Interval(one, 2 * one - 1))
+
+
+def at_top(value: Value, bits: int) -> Value:
+    """The top ``bits`` bits of ``value``, or zeros below it."""
+    return Cat(Const(0, max(bits - len(value), 0)), value)[-bits:]
 
 
 def shape_name(shape: FloatShape) -> str:

@@ -2,14 +2,14 @@
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields, exponents_name, shape_name
+from hw.float_parts import Fields, at_top, exponents_name, shape_name
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, with_below
-from hw.stages import Step, check_pipeline, run_steps
+from hw.stages import Step, check_pipeline, run_steps, stages_name
 from hw.unit import Unit
 from sw_ref.binary_float import FloatShape
 from sw_ref.interval import Interval
@@ -58,8 +58,7 @@ class FusedAdd(Unit):
     @property
     def name(self) -> str:
         product = f"u{len(self.product)}_slack{self.slack}_{exponents_name(self.exponents)}"
-        stages = f"_p{self.latency}" if self.latency else ""
-        return f"fused_add_{shape_name(self.shape)}_{product}{stages}"
+        return f"fused_add_{shape_name(self.shape)}_{product}{stages_name(self.latency)}"
 
     @property
     def flushes(self) -> bool:
@@ -104,8 +103,8 @@ class FusedAdd(Unit):
         m.d.comb += at.places.eq(at.distance ^ at.less.replicate(len(at.distance)))
         mine, product = Number(addend.exponent), Number(at.exponent, self.exponents)
         at.exponent = Number(Mux(at.swapped, product.value, mine.value), mine.interval | product.interval)
-        significand = _at_top(Cat(addend.fraction, ~addend.is_zero), self.bits)
-        at.product = _at_top(at.product, self.bits)
+        significand = at_top(Cat(addend.fraction, ~addend.is_zero), self.bits)
+        at.product = at_top(at.product, self.bits)
         at.word, at.large = Signal(self.bits, name="small"), Signal(self.bits, name="larger")
         m.d.comb += [
             at.word.eq(Mux(at.swapped, significand >> 1, at.product)),
@@ -180,7 +179,3 @@ class FusedAdd(Unit):
         m.d.comb += code.eq(base + (at.up & plain))
         sign = at.sign ^ (at.bit & ~at.is_special)
         at.code = Cat(code, sign & (at.special | ~at.empty))
-
-
-def _at_top(value: Value, bits: int) -> Value:
-    return Cat(Const(0, bits - len(value)), value)

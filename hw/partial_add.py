@@ -9,7 +9,7 @@ from hw.float_parts import exponents_name, normalize_steps, pick, rounding_steps
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, with_below
-from hw.stages import Step, check_pipeline, run_steps
+from hw.stages import Step, check_pipeline, run_steps, stages_name
 from hw.unit import Unit
 from sw_ref.float_sum import PartialSum
 from sw_ref.interval import Interval
@@ -58,8 +58,7 @@ class PartialAdd(Unit):
 
     @property
     def name(self) -> str:
-        stages = f"_p{self.latency}" if self.latency else ""
-        return f"add_{self.sums.name}_u{len(self.product)}_{exponents_name(self.exponents)}{stages}"
+        return f"add_{self.sums.name}_u{len(self.product)}_{exponents_name(self.exponents)}{stages_name(self.latency)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

@@ -10,7 +10,7 @@ from amaranth.hdl import Const, Module
 from hw.delay import delayed
 from hw.number import Number
 
-__all__ = ["Step", "check_pipeline", "run_steps", "side_by_side", "spread", "stages_for"]
+__all__ = ["Step", "check_pipeline", "run_steps", "side_by_side", "spread", "stages_for", "stages_name"]
 
 # As a `Step` counts delays: three look-up tables in a row, or a carry chain and one.
 _MOST_DELAY = 4
@@ -94,6 +94,11 @@ def stages_for(steps: Sequence[Step]) -> int:
     That is for circuits at an array's edge, where a cycle more costs nothing that counts.
     """
     return max(0, -(-sum(step.delay for step in steps) // _MOST_DELAY) - 1)
+
+
+def stages_name(stages: int) -> str:
+    """What names of modules end with."""
+    return f"_p{stages}" if stages else ""
 
 
 def check_pipeline(pipeline: int) -> None:

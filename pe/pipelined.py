@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hw.stages import stages_name
 from pe.base import PE, PEError
 
 __all__ = ["Pipelined"]
@@ -41,4 +42,4 @@ class Pipelined(PE):
     @property
     def staged(self) -> str:
         """The stages as part of module names: ``_p2``, or nothing without any."""
-        return f"_p{self.pipeline}" if self.pipeline else ""
+        return stages_name(self.pipeline)
