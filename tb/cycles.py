@@ -13,7 +13,7 @@ from tb.runner import Bench, Outcome, run_bench
 
 __all__ = ["Timetable", "simulate_cycles"]
 
-# Ports of a unit from which on they are joined: a bench takes about as long for a wide one as for a narrow one.
+# Units with more ports than this have them joined: a bench takes about as long for a wide one as for a narrow one.
 _MANY = 16
 
 
@@ -102,7 +102,7 @@ def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "") -> O
         settings={"ports": ports},
         arrays={
             "reset": timetable.reset,
-            **{f"{kind}_{port}": words for kind, ports in named.items() for port, words in ports.items()},
+            **{f"{kind}_{port}": words for kind, fields in named.items() for port, words in fields.items()},
         },
         cycles=len(timetable.reset),
     )

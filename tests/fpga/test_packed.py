@@ -139,8 +139,7 @@ def registers(netlist, kind):
     return [int(block["parameters"][f"{name}REG"], 2) for name in "ABMP"]
 
 
-# both widths, both generations of DSP48, and MULT18X18D
-@pytest.mark.parametrize("given", ["xc7_int8", "xcup_int4", "ecp5_int4"])
+@pytest.mark.parametrize("given", ARRAYS)
 def test_netlist_is_the_model(given):
     family, *parts = ARRAYS[given]
     array = array_of(*parts)
