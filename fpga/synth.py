@@ -27,6 +27,8 @@ _NETLIST = "netlist.json"
 # What may become a memory: an array of words, or a table. Escaped names, in which there can be anything, are taken out.
 _ESCAPED = re.compile(r"\\\S+", re.ASCII)
 _MEMORY = re.compile(r"\breg\b[^;]*\w\s*\[[^]]*\]\s*;|\bcase", re.ASCII)
+# What a family's own Verilog makes a DSP block of, see `hw.multiply_accumulate`.
+_DSP = re.compile(r"\bmultiply_accumulate_", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +141,10 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
 
 def quick_flow(flow: str, family: Family, verilog: str) -> str:
     """What maps ``verilog`` to the same netlist as ``flow`` of ``family``, without reading what it has no use for."""
-    return flow if _MEMORY.search(_ESCAPED.sub("name", verilog)) else family.without_memories(flow)
+    if _MEMORY.search(_ESCAPED.sub("name", verilog)):
+        return flow
+    has_dsp = family.without_dsp not in flow or _DSP.search(verilog) is not None
+    return family.quick(flow, dsp=has_dsp)
 
 
 def map_netlist(

@@ -84,6 +84,9 @@ class Family:
         Options to use DSP blocks, and to do without.
     memories
         Labels of the flow where mapping of memories begins, and where what follows does; empty if that takes no time.
+    library
+        Command that reads the primitives of a design without memories and DSP blocks, and the label of the flow behind
+        its reading of all; empty if that takes no time.
     lut
         Inputs of the look-up tables that processing elements are to be built for, where they leave it open.
     costs
@@ -108,6 +111,7 @@ class Family:
     with_dsp: str = ""
     without_dsp: str = ""
     memories: tuple[str, ...] = ()
+    library: tuple[str, ...] = ()
     lut: int = 6
     multiplier: str = ""
     add_three: bool = False
@@ -158,12 +162,24 @@ class Family:
         options = (self.flat if flatten else self.hierarchical, self.with_dsp if dsp else self.without_dsp)
         return self.flow.format(options="".join(f" {each}" for each in options if each))
 
-    def without_memories(self, flow: str) -> str:
-        """What makes the same of a design without memories as ``flow``, in less time: their libraries are long."""
+    def quick(self, flow: str, *, dsp: bool) -> str:
+        """What makes the same of a design without memories as ``flow``, in less time: libraries of primitives are long.
+
+        Parameters
+        ----------
+        flow
+            One that `synth` gave.
+        dsp
+            Whether the design has, or may get, DSP blocks.
+        """
         if not self.memories:
             return flow
-        begin, resume = self.memories
-        return f"{flow} -run begin:{begin}; {flow} -run {resume}:"
+        memories, after = self.memories
+        first = f"{flow} -run begin:{memories}"
+        if self.library and not dsp:
+            read, behind = self.library
+            first = f"{read}; hierarchy -check -auto-top; {flow} -run {behind}:{memories}"
+        return f"{first}; {flow} -run {after}:"
 
     def cost(self, primitive: str) -> Cost:
         """What ``primitive`` occupies.

@@ -1,5 +1,6 @@
 """A netlist that keeps its modules counts like the same netlist with every cell spelled out."""
 
+import itertools
 import json
 from collections import Counter
 
@@ -91,10 +92,21 @@ def test_libraries_of_memories_are_left_out_only_without_memories(kind, family):
     assert (quick_flow(flow, target, small(kind)) != flow) == (has_none and bool(target.memories))
 
 
-@pytest.mark.parametrize("family", ["xc7", "nexus"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_primitives_are_left_out_only_without_dsp(family):
+    target = families.find(family)
+    plain, multiplier = small("registers"), small("registers").replace("module m", "module multiply_accumulate_2x2_4_r0")
+    for dsp, verilog in itertools.product([False, True], [plain, multiplier]):
+        quick = quick_flow(target.synth(dsp=dsp), target, verilog)
+        has_none = not dsp and verilog is plain
+        assert quick.startswith("read_verilog") == (has_none and bool(target.library))
+
+
+@pytest.mark.parametrize("family", ["xc7", "nexus", "ecp5", "ice40", "gowin"])
 def test_leaving_out_libraries_changes_nothing(family):
-    flow, verilog = families.find(family).synth(), array()
-    quick = quick_flow(flow, families.find(family), verilog)
+    target, verilog = families.find(family), array()
+    flow = target.synth()
+    quick = quick_flow(flow, target, verilog)
     assert quick != flow
     counts = [
         tally(json.loads(map_netlist(verilog, top="array", flow=each).read_bytes()), top="array")
