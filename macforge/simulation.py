@@ -12,7 +12,7 @@ from sw_ref.formats import Format
 from sw_ref.nonfinite import nonfinite_pattern, zeroed
 from tb.engine import Product, simulate_engine
 
-__all__ = ["SimulationReport", "simulate"]
+__all__ = ["SimulationReport", "random_products", "simulate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +101,10 @@ def simulate(
     if k is None:
         group = design.tiling.group_size if design.edge else 0
         k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    products = _products(design, np.random.default_rng(seed), m, n, k)
+    drawn = random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)
+    products = [product.under(stalls) for product in drawn]
     schedules = [product.schedule(engine) for product in products]
-    outcome, simulations = simulate_engine(engine, products, stalls=stalls, seed=seed, waves=waves)
+    outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
     cycles = sum(simulation.cycles for simulation in simulations) if outcome.failure is None else None
     macs = sum(schedule.macs for schedule in schedules)
     return SimulationReport(
@@ -122,7 +123,7 @@ def simulate(
     )
 
 
-def _products(design: Design, random: np.random.Generator, m: int, n: int, k: int) -> tuple[Product, ...]:
+def random_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:
     """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does.
 
     Where there are codes that are not finite, a row and a column get one each.

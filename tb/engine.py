@@ -1,7 +1,7 @@
 """Simulates an engine: products in, what the hardware made of them out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Product:
         Which of the processing element's modes.
     parameters : mapping
         What the drain edge takes, see `sw_ref.drain.drain`.
+    stalls : float
+        Probability, in each cycle and on each stream, of nobody being ready there.
     abandon_after : int, optional
         Reset the engine this many cycles into the product, and go on with the next.
     """
@@ -44,12 +46,17 @@ class Product:
     group: int = 0
     mode: int = 0
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+    stalls: float = 0.0
     abandon_after: int | None = None
 
     @property
     def planes(self) -> np.ndarray:
         """Weights (passes, K, N)."""
         return self.weight if self.weight.ndim == 3 else self.weight[None]
+
+    def under(self, stalls: float) -> "Product":
+        """The same product under so many stalls."""
+        return replace(self, stalls=stalls)
 
     def schedule(self, engine: Engine) -> Schedule:
         """What an engine does for it."""
@@ -81,7 +88,6 @@ def simulate_engine(
     engine: Engine,
     products: Sequence[Product],
     *,
-    stalls: float = 0.0,
     seed: int = 0,
     waves: str = "",
 ) -> tuple[Outcome, list[Simulation]]:
@@ -92,8 +98,6 @@ def simulate_engine(
     engine : Engine
     products : sequence of Product
         One after the other, without a reset between.
-    stalls : float
-        Probability, in each cycle and on each stream, of nobody being ready there.
     seed : int
         Of the stalls and of the padding.
     waves : {"", "vcd", "fst"}
@@ -120,7 +124,6 @@ def simulate_engine(
             "result_bits": engine.result_bits,
             "invalid_bits": engine.invalid_bits,
             "cols": engine.shape.cols,
-            "stalls": stalls,
             "seed": seed,
             "products": [stimulus.description for stimulus in stimuli],
         },
@@ -143,7 +146,7 @@ class _Stimulus:
 
     schedule: Schedule
     arrays: dict[str, np.ndarray]
-    description: dict[str, int | str]
+    description: dict[str, int | float | str]
 
 
 def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> _Stimulus:
@@ -154,6 +157,7 @@ def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> 
         "command": schedule.command,
         "rows": len(expected),
         "cycles": schedule.cycles,
+        "stalls": product.stalls,
     }
     if product.abandon_after is not None:
         description["abandon_after"] = product.abandon_after

@@ -2,8 +2,8 @@
 
 The request holds, for each product ``i``, the payloads of all input streams (``act_i``, ``weight_i``, ...) as bytes,
 and the ``expected_i`` beats of results with the slots of them that count, ``counted_i``, and if results can be invalid
-which are, ``invalid_i``; its settings are the names of these streams, the width of a result, the stalls, and the cycles
-that each product must take.
+which are, ``invalid_i``; its settings are the names of these streams, the width of a result, and of each product its
+stalls, and the cycles that it must take without any.
 """
 
 import cocotb
@@ -37,10 +37,10 @@ async def products(dut) -> None:
     for index, product in enumerate(settings["products"]):
         inputs = {name: payloads(request.arrays[f"{name}_{index}"]) for name in settings["streams"]}
         if "abandon_after" in product:
-            await _run(dut, product, inputs, random, settings["stalls"], most=product["abandon_after"])
+            await _run(dut, product, inputs, random, most=product["abandon_after"])
             await reset(dut)
             continue
-        cycles, beats = await _run(dut, product, inputs, random, settings["stalls"])
+        cycles, beats = await _run(dut, product, inputs, random)
         slots, bits, flags = (settings[name] for name in ("cols", "result_bits", "invalid_bits"))
         values, *flagged, last = unpack(beats, (slots, bits), *([(flags, 1)] if flags else []), (1, 1))
         arrays[f"result_{index}"], arrays[f"last_{index}"] = values, last[:, 0] != 0
@@ -74,16 +74,16 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
             assert arrays[f"sticky_{index}"] == some, f"{name}: `nonfinite` must be {int(some)}"
         last = arrays[f"last_{index}"]
         assert last[-1] and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
-        if not request.settings["stalls"]:
+        if not product["stalls"]:
             assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
 
 
-async def _run(dut, product, inputs, random, stalls, most=None) -> tuple[int, list[int]]:
+async def _run(dut, product, inputs, random, most=None) -> tuple[int, list[int]]:
     """One product: cycles from the command to the last result, and the payloads of the results.
 
     With ``most``, give up after that many cycles.
     """
-    command = product["command"]
+    command, stalls = product["command"], product["stalls"]
     assert command >> len(dut.command__payload) == 0, f"sizes of {product} do not fit the command"
     control = Source(dut, "command", [command], stalls=stalls, random=random)
     operands = [Source(dut, name, beats, stalls=stalls, random=random) for name, beats in inputs.items()]

@@ -75,7 +75,7 @@ def test_precisions_of_several_tiles_under_stalls(dataflow):
     jobs = [
         serial_product(random, Int(a), Int(w, signed=w % 2 == 0), 5, 3) for a, w in ((8, 1), (1, 8), (3, 5), (4, 4))
     ]
-    outcome, done = simulate_engine(engine, [product for product, _exact in jobs], stalls=0.3, seed=2)
+    outcome, done = simulate_engine(engine, [product.under(stalls=0.3) for product, _exact in jobs], seed=2)
     assert outcome.failure is None
     for (_product, exact), simulation in zip(jobs, done, strict=True):
         np.testing.assert_array_equal(simulation.results[0], exact)

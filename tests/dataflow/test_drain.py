@@ -150,17 +150,16 @@ def products(engine, random):
 
 @pytest.mark.parametrize("dataflow", ENGINES)
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("stalls", [0.0, 0.4])
-def test_results_are_those_of_the_model(dataflow, case, stalls):
+def test_results_are_those_of_the_model(dataflow, case):
     """The bench holds results against the model, and without stalls cycles against the schedule."""
     engine = make_engine(dataflow, **CASES[case])
     random = np.random.default_rng(1)
-    jobs = []
-    for index, size in enumerate(products(engine, random)):
-        if stalls:
-            jobs.append(product(engine, random, *size, abandon_after=9 * index + 4))
-        jobs.append(product(engine, random, *size))
-    outcome, done = simulate_engine(engine, jobs, stalls=stalls, seed=3)
+    sizes = list(products(engine, random))
+    jobs = [product(engine, random, *size) for size in sizes]
+    for index, size in enumerate(sizes):
+        jobs.append(product(engine, random, *size, abandon_after=9 * index + 4).under(stalls=0.4))
+        jobs.append(product(engine, random, *size).under(stalls=0.4))
+    outcome, done = simulate_engine(engine, jobs, seed=3)
     assert outcome.failure is None
-    assert len(done) == 7
+    assert len(done) == 14
     assert any((simulation.results != 0).any() for simulation in done)

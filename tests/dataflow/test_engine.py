@@ -103,34 +103,22 @@ def expected(engine, one):
 
 @pytest.mark.parametrize("dataflow", ENGINES)
 @pytest.mark.parametrize("case", CASES)
-class TestEngine:
-    def test_any_size_without_stalls(self, dataflow, case):
-        """The bench holds results against the model and cycles against the schedule; here against NumPy."""
-        engine = make_engine(dataflow, **CASES[case])
-        random = np.random.default_rng(1)
-        products = [product(engine, random, *size) for size in sizes(engine)]
-        outcome, done = simulate_engine(engine, products)
-        assert outcome.failure is None
-        assert len(done) == len(products)
-        for one, simulation in zip(products, done, strict=True):
-            assert simulation.cycles == simulation.schedule.cycles
-            if engine.accumulator.overflow == "refuse":
-                np.testing.assert_array_equal(simulation.results, expected(engine, one))
-
-    @pytest.mark.parametrize("stalls", [0.1, 0.5, 0.9])
-    def test_any_size_with_stalls_and_resets(self, dataflow, case, stalls):
-        engine = make_engine(dataflow, **CASES[case])
-        random = np.random.default_rng(2)
-        products = []
+def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
+    """The bench holds results against the model and cycles against the schedule; here against NumPy."""
+    engine = make_engine(dataflow, **CASES[case])
+    random = np.random.default_rng(1)
+    products = [product(engine, random, *size) for size in sizes(engine)]
+    for stalls in (0.1, 0.5, 0.9):
         for index, size in enumerate(sizes(engine)[::2]):
-            products.append(product(engine, random, *size, abandon_after=7 * index + 3))
-            products.append(product(engine, random, *size))
-        outcome, done = simulate_engine(engine, products, stalls=stalls, seed=int(stalls * 10))
-        assert outcome.failure is None
-        assert len(done) == len(products) // 2
-        for one, simulation in zip(products[1::2], done, strict=True):
-            if engine.accumulator.overflow == "refuse":
-                np.testing.assert_array_equal(simulation.results, expected(engine, one))
+            products.append(product(engine, random, *size, abandon_after=7 * index + 3).under(stalls))
+            products.append(product(engine, random, *size).under(stalls))
+    outcome, done = simulate_engine(engine, products)
+    assert outcome.failure is None
+    kept = [one for one in products if one.abandon_after is None]
+    for one, simulation in zip(kept, done, strict=True):
+        assert one.stalls or simulation.cycles == simulation.schedule.cycles
+        if engine.accumulator.overflow == "refuse":
+            np.testing.assert_array_equal(simulation.results, expected(engine, one))
 
 
 @pytest.mark.parametrize("dataflow", ENGINES)

@@ -40,9 +40,8 @@ def test_array_changes_modes_between_tiles(array, gaps):
     assert outcome.failure is None
 
 
-@pytest.mark.parametrize("stalls", [0.0, 0.4])
 @pytest.mark.parametrize("dataflow", ENGINES)
-def test_engine_changes_modes_between_products(dataflow, stalls):
+def test_engine_changes_modes_between_products(dataflow):
     engine = ENGINES[dataflow](
         pe=PE,
         shape=Shape(rows=2, cols=3),
@@ -55,7 +54,8 @@ def test_engine_changes_modes_between_products(dataflow, stalls):
     for index, mode in enumerate(MODES):
         act, weight = codes(random, mode, 1 + 3 * (index % 2), 16 * PE.modes[mode].lanes - index, 4)
         products.append(Product(act=act, weight=weight, mode=mode))
-    outcome, done = simulate_engine(engine, products, stalls=stalls, seed=3)
+    products += [product.under(stalls=0.4) for product in products]
+    outcome, done = simulate_engine(engine, products, seed=3)
     assert outcome.failure is None
     for product, simulation in zip(products, done, strict=True):
         mode = PE.modes[product.mode]
@@ -65,7 +65,7 @@ def test_engine_changes_modes_between_products(dataflow, stalls):
         starts = range(0, act.shape[1], size)
         sums = np.stack([act[:, at : at + size] @ weight[at : at + size] for at in starts])
         np.testing.assert_array_equal(simulation.results, sums)
-        assert stalls or simulation.cycles == simulation.schedule.cycles
+        assert product.stalls or simulation.cycles == simulation.schedule.cycles
 
 
 def test_narrow_modes_are_as_much_faster():

@@ -90,20 +90,20 @@ def test_engines_sum_beyond_int64(dataflow, case):
         groups = [slice(at, min(at + 10, k)) for at in range(0, k, 10)]
         given = parameters(engine, random, len(groups), m, n, weight) if drain else {}
         codes = (engine.pe.act.from_values(act), engine.pe.weight.from_values(weight))
-        products.append(Product(act=codes[0], weight=codes[1], parameters=given))
-        expected.append([(act[:, g].astype(object) @ weight[g].astype(object)).tolist() for g in groups])
-    for stalls in (0.0, 0.4):
-        outcome, done = simulate_engine(engine, products, stalls=stalls, seed=3)
-        assert outcome.failure is None
-        results = [one.results for one in done]
-        assert len(results) == len(products)
-        assert any(result.any() for result in results)
-        assert all(result.dtype == (np.int64 if drain and drain.floating else object) for result in results)
-        if not drain:
-            half = 1 << accumulator.bits - 1
-            for result, sums in zip(results, expected, strict=True):
-                kept = (np.array(sums, object) + half) % (2 * half) - half
-                assert result.tolist() == kept.tolist()
+        one = Product(act=codes[0], weight=codes[1], parameters=given)
+        products += [one, one.under(stalls=0.4)]
+        expected += 2 * [[(act[:, g].astype(object) @ weight[g].astype(object)).tolist() for g in groups]]
+    outcome, done = simulate_engine(engine, products, seed=3)
+    assert outcome.failure is None
+    results = [one.results for one in done]
+    assert len(results) == len(products)
+    assert any(result.any() for result in results)
+    assert all(result.dtype == (np.int64 if drain and drain.floating else object) for result in results)
+    if not drain:
+        half = 1 << accumulator.bits - 1
+        for result, sums in zip(results, expected, strict=True):
+            kept = (np.array(sums, object) + half) % (2 * half) - half
+            assert result.tolist() == kept.tolist()
 
 
 def test_cells_add_beyond_int64():

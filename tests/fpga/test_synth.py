@@ -95,7 +95,8 @@ def test_libraries_of_memories_are_left_out_only_without_memories(kind, family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_primitives_are_left_out_only_without_dsp(family):
     target = families.find(family)
-    plain, multiplier = small("registers"), small("registers").replace("module m", "module multiply_accumulate_2x2_4_r0")
+    plain = small("registers")
+    multiplier = plain.replace("module m", "module multiply_accumulate_2x2_4_r0")
     for dsp, verilog in itertools.product([False, True], [plain, multiplier]):
         quick = quick_flow(target.synth(dsp=dsp), target, verilog)
         has_none = not dsp and verilog is plain
