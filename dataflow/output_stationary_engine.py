@@ -58,7 +58,9 @@ class OutputStationaryEngine(Engine):
         busy = Signal()
         # cycles until another sum may end: the rows of the last tile have left the array
         draining = Signal(range(self.group_cycles))
-        ends_sum, fire, ends_panel = Signal(), Signal(), Signal()
+        ends_sum = Signal()
+        fire = Signal()
+        ends_panel = Signal()
         stepping, stepped = self._elaborate_stepping(m, parts, fire)
         completes = steps.last if self.drain else Const(1)
         ready = parts.elaborate_reserve(m, rows=row_blocks.used, starts=Const(1), completes=completes, ends=ends_sum)

@@ -88,7 +88,8 @@ class PanelBuffer(Unit):
         loading = Signal()
         loaded = Signal(self.address_bits)
         complete = Signal(range(3))
-        write_bank, read_bank = Signal(), Signal()
+        write_bank = Signal()
+        read_bank = Signal()
 
         accepted = self.act.valid & self.act.ready
         word_ends_step = row + 1 == (self.step_words or panels.used)

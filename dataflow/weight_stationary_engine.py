@@ -65,7 +65,9 @@ class WeightStationaryEngine(Engine):
         block = Signal(loader.block.shape(), name="block")
         active = Signal()
         rows_left = Signal(range(self.panel_rows + 1))
-        first_row, fire, last_fire = Signal(), Signal(), Signal()
+        first_row = Signal()
+        fire = Signal()
+        last_fire = Signal()
         panel, array = parts.panel, parts.array
         completes = block.last if self.drain else Const(1)
         ends = fire & block.ends_group

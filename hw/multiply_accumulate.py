@@ -61,7 +61,8 @@ class MultiplyAccumulate(Unit):
         product = Signal(signed(len(a) + len(b)), name="product")
         m.d.comb += product.eq(a * b)
         product = delayed(m, product, min(self.registers, 1), name="product")
-        total, kept = Signal(self.p.shape(), reset_less=True), Signal(self.p.shape())
+        total = Signal(self.p.shape(), reset_less=True)
+        kept = Signal(self.p.shape())
         m.d.comb += [kept.eq(Mux(self.again, total, 0)), self.p.eq(total)]
         with m.If(self.enable):
             m.d.sync += total.eq((kept + product)[: len(self.p)].as_signed())

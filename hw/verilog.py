@@ -5,6 +5,7 @@ import gc
 import re
 import tempfile
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -48,6 +49,9 @@ _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\
 # What was emitted last, by identity: a design's Verilog is asked for to simulate it, to synthesize it and to write it.
 _KEPT = 8
 _emitted: dict[Hashable, str] = {}
+# What was elaborated, by identity: designs have most of their units in common.
+_KEPT_MODULES = 4000
+_elaborated: dict[Hashable, "_Module"] = {}
 
 
 def emit_verilog(top: Unit) -> str:
@@ -79,10 +83,15 @@ def _convert(top: Unit) -> str:
 
 def emit_rtlil(top: Unit) -> str:
     """RTLIL of ``top`` and of every unit below it, one module for each distinct unit."""
-    emitter = _Emitter()
+    modules: dict[Hashable, _Module] = {}
     with _collector_off():
-        emitter.module_of(top)
-    return "\n".join(emitter.texts)
+        _module_of(top).collect(top.identity, modules)
+    names = set()
+    for module in modules.values():
+        if module.name in names:
+            raise ValueError(f"Two different units are both called {module.name}")
+        names.add(module.name)
+    return "\n".join(module.text for module in modules.values())
 
 
 @contextlib.contextmanager
@@ -97,43 +106,86 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
-class _Emitter(Sharing):
-    """Elaborates each distinct unit once and remembers its module."""
+@dataclass(frozen=True)
+class _Module:
+    """The module that all units of one identity share.
+
+    Attributes
+    ----------
+    name, text : str
+    controls : frozenset of str
+        Which of ``clk`` and ``rst`` it has.
+    parts : dict
+        The modules that it instantiates, by the identities of their units.
+    """
+
+    name: str
+    text: str
+    controls: frozenset[str]
+    parts: dict[Hashable, "_Module"]
+
+    def collect(self, identity: Hashable, found: dict[Hashable, "_Module"]) -> None:
+        """Add it to what has been ``found``, behind all that it instantiates."""
+        if identity not in found:
+            for part, module in self.parts.items():
+                module.collect(part, found)
+            found[identity] = self
+
+
+def _module_of(unit: Unit) -> _Module:
+    if unit.identity in _elaborated:
+        return _elaborated[unit.identity]
+    parts = _Parts()
+    text = unit.rtlil() or _elaborate(unit, parts)
+    own = text[text.index(f"module \\{unit.name}\n") :]
+    ports = {name for _declaration, _number, _spelling, name in _PORT.findall(own)}
+    module = _Module(unit.name, text, frozenset(ports & {"clk", "rst"}), parts.modules)
+    if len(_elaborated) >= _KEPT_MODULES:
+        del _elaborated[next(iter(_elaborated))]
+    return _elaborated.setdefault(unit.identity, module)
+
+
+def _elaborate(unit: Unit, parts: Sharing) -> str:
+    with _own_names(unit):
+        text = rtlil.convert(_Circuit(unit), name=unit.name, platform=parts, emit_src=False)
+    text = _ZERO_MEMORY.sub("", text)
+    if text.count("\\rst") == 1:
+        text = _UNUSED_RESET.sub("", text)
+    # which module is the top is said once, for the whole design
+    return _PORT.sub(_renumbered, text.replace("attribute \\top 1\n", ""))
+
+
+@contextlib.contextmanager
+def _own_names(unit: Unit) -> Iterator[None]:
+    """Ports not called as the unit was placed, but alike for all that share the module.
+
+    Not just as the ports, or they would be as signed as their values are.
+    """
+    ports = {port: value for port, (value, _flow) in unit.ports().items()}
+    names = {port: value.name for port, value in ports.items()}
+    for port, value in ports.items():
+        value.name = f"port_{port}"
+    try:
+        yield
+    finally:
+        for port, value in ports.items():
+            value.name = names[port]
+
+
+class _Parts(Sharing):
+    """Puts instances in the place of units, and remembers of which modules."""
 
     def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._modules: dict[Hashable, tuple[str, frozenset[str]]] = {}
-        self._names: set[str] = set()
+        self.modules: dict[Hashable, _Module] = {}
 
     def share(self, unit: Unit) -> Fragment:
-        name, controls = self.module_of(unit)
+        module = self.modules[unit.identity] = _module_of(unit)
         arguments = [("i" if flow == In else "o", port, value) for port, (value, flow) in unit.ports().items()]
-        if "clk" in controls:
+        if "clk" in module.controls:
             arguments.append(("i", "clk", ClockSignal()))
-        if "rst" in controls:
+        if "rst" in module.controls:
             arguments.append(("i", "rst", ResetSignal()))
-        return Instance(name, *arguments)
-
-    def module_of(self, unit: Unit) -> tuple[str, frozenset[str]]:
-        """Name of the unit's module and which of ``clk`` and ``rst`` it has."""
-        if unit.identity not in self._modules:
-            if unit.name in self._names:
-                raise ValueError(f"Two different units are both called {unit.name}")
-            self._names.add(unit.name)
-            text = unit.rtlil() or self._elaborate(unit)
-            self.texts.append(text)
-            own = text[text.index(f"module \\{unit.name}\n") :]
-            ports = {name for _declaration, _number, _spelling, name in _PORT.findall(own)}
-            self._modules[unit.identity] = (unit.name, frozenset(ports & {"clk", "rst"}))
-        return self._modules[unit.identity]
-
-    def _elaborate(self, unit: Unit) -> str:
-        text = rtlil.convert(_Circuit(unit), name=unit.name, platform=self, emit_src=False)
-        text = _ZERO_MEMORY.sub("", text)
-        if text.count("\\rst") == 1:
-            text = _UNUSED_RESET.sub("", text)
-        # which module is the top is said once, for the whole design
-        return _PORT.sub(_renumbered, text.replace("attribute \\top 1\n", ""))
+        return Instance(module.name, *arguments)
 
 
 class _Circuit(Elaboratable):

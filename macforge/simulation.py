@@ -101,8 +101,7 @@ def simulate(
     if k is None:
         group = design.tiling.group_size if design.edge else 0
         k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    drawn = random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)
-    products = [product.under(stalls) for product in drawn]
+    products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
     schedules = [product.schedule(engine) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
     cycles = sum(simulation.cycles for simulation in simulations) if outcome.failure is None else None
