@@ -141,10 +141,9 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
 
 def quick_flow(flow: str, family: Family, verilog: str) -> str:
     """What maps ``verilog`` to the same netlist as ``flow`` of ``family``, without reading what it has no use for."""
-    if _MEMORY.search(_ESCAPED.sub("name", verilog)):
-        return flow
+    has_memories = _MEMORY.search(_ESCAPED.sub("name", verilog)) is not None
     has_dsp = family.without_dsp not in flow or _DSP.search(verilog) is not None
-    return family.quick(flow, dsp=has_dsp)
+    return family.quick(flow, memories=has_memories, dsp=has_dsp)
 
 
 def map_netlist(

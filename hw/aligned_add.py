@@ -240,8 +240,10 @@ class AlignedAdd(Unit):
 def _gate_exponents(m: Module, at: SimpleNamespace) -> None:
     there = [part.significand.any() for part in at.parts]
     at.level = [Signal.like(part.exponent, name=f"exponent_{lane}") for lane, part in enumerate(at.parts)]
+    # no Mux, of which synthesis makes the reset input of a register: there are few wires that lead there
     m.d.comb += [
-        word.eq(Mux(flag, part.exponent, 0)) for word, flag, part in zip(at.level, there, at.parts, strict=True)
+        word.eq(part.exponent & flag.replicate(len(word)))
+        for word, flag, part in zip(at.level, there, at.parts, strict=True)
     ]
     at.flags = there
 

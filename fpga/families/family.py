@@ -85,8 +85,10 @@ class Family:
     memories
         Labels of the flow where mapping of memories begins, and where what follows does; empty if that takes no time.
     library
-        Command that reads the primitives of a design without memories and DSP blocks, and the label of the flow behind
-        its reading of all; empty if that takes no time.
+        Command that reads some primitives, and the label of the flow behind its reading of all; empty if that takes no
+        time.
+    complete
+        Whether those are all that netlists have, or only those of designs without memories and DSP blocks.
     lut
         Inputs of the look-up tables that processing elements are to be built for, where they leave it open.
     costs
@@ -112,6 +114,7 @@ class Family:
     without_dsp: str = ""
     memories: tuple[str, ...] = ()
     library: tuple[str, ...] = ()
+    complete: bool = False
     lut: int = 6
     multiplier: str = ""
     add_three: bool = False
@@ -162,24 +165,24 @@ class Family:
         options = (self.flat if flatten else self.hierarchical, self.with_dsp if dsp else self.without_dsp)
         return self.flow.format(options="".join(f" {each}" for each in options if each))
 
-    def quick(self, flow: str, *, dsp: bool) -> str:
-        """What makes the same of a design without memories as ``flow``, in less time: libraries of primitives are long.
+    def quick(self, flow: str, *, memories: bool, dsp: bool) -> str:
+        """What makes the same of a design as ``flow``, in less time: libraries of primitives are long.
 
         Parameters
         ----------
         flow
             One that `synth` gave.
-        dsp
-            Whether the design has, or may get, DSP blocks.
+        memories, dsp
+            Whether the design has, or may get, any.
         """
-        if not self.memories:
-            return flow
-        memories, after = self.memories
-        first = f"{flow} -run begin:{memories}"
-        if self.library and not dsp:
-            read, behind = self.library
-            first = f"{read}; hierarchy -check -auto-top; {flow} -run {behind}:{memories}"
-        return f"{first}; {flow} -run {after}:"
+        read, begin = "", "begin"
+        if self.library and (self.complete or not (memories or dsp)):
+            command, begin = self.library
+            read = f"{command}; hierarchy -check -auto-top; "
+        if self.memories and not memories:
+            last, after = self.memories
+            return f"{read}{flow} -run {begin}:{last}; {flow} -run {after}:"
+        return f"{read}{flow} -run {begin}:" if read else flow
 
     def cost(self, primitive: str) -> Cost:
         """What ``primitive`` occupies.
