@@ -25,12 +25,11 @@ def chart_spec(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, s
     # first of all one that every chart has something of
     shown = next((row["fpga"] for row in rows if row["mmacs_per_unit"]), families[0])
     family = alt.param(name="fpga", value=shown, bind=alt.binding_select(options=families, name="Family "))
-    chosen = alt.selection_point(fields=["pe"], bind="legend")
     data = alt.InlineData(
         values=[{**row, **{f"front_{key}": on_front(row, rows, key) for key in accuracy}} for row in rows]
     )
     base = alt.Chart(data).transform_filter("datum.fpga == fpga")
-    charts = [_size(base), *(_pareto(base, chosen, key, title) for key, title in accuracy.items()), _speed(base)]
+    charts = [_size(base), *(_pareto(base, key, title) for key, title in accuracy.items()), _speed(base)]
     return (
         alt.vconcat(*charts, spacing=40)
         .add_params(family)
@@ -92,8 +91,9 @@ def _size(base: alt.Chart) -> alt.Chart:
     )
 
 
-def _pareto(base: alt.Chart, chosen: alt.Parameter, key: str, title: str) -> alt.LayerChart:
+def _pareto(base: alt.Chart, key: str, title: str) -> alt.LayerChart:
     """Points of size and accuracy, and the line of those that nothing beats."""
+    chosen = alt.selection_point(name=f"chosen_{key}", fields=["pe"], bind="legend")
     accurate = base.transform_filter(f"isValid(datum.{key})")
     x = alt.X(
         "size_per_mac:Q",

@@ -115,6 +115,12 @@ def test_front_is_what_nothing_beats():
     assert not charts.on_front({**SIZES[0], "sqnr_db": None}, SIZES, "sqnr_db")
 
 
+def test_each_figure_of_accuracy_has_a_legend_of_its_own_to_choose_from():
+    rows = [{**row, "cosine_mean": 0.9} for row in SIZES]
+    names = [each["name"] for each in charts.chart_spec(rows, accuracy=ACCURACY)["params"]]
+    assert [f"chosen_{key}" for key in ACCURACY] == [name for name in names if name != "fpga"]
+
+
 def test_charts_show_the_figures_of_accuracy_that_there_are():
     titles = [
         chart["title"] for chart in charts.chart_spec(SIZES, accuracy={"sqnr_db": ACCURACY["sqnr_db"]})["vconcat"]
