@@ -125,7 +125,7 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     files = files_for(target, verilog)
 
     def compute() -> dict[str, Any]:
-        quick = quick_flow(flow, target, verilog)
+        quick = quick_flow(target, verilog, dsp=dsp, flatten=flatten)
         netlist = map_netlist(verilog, top=top, flow=quick, files=files, absorbing=not flatten)
         return tally(json.loads(netlist.read_bytes()), top=top)
 
@@ -139,11 +139,11 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     )
 
 
-def quick_flow(flow: str, family: Family, verilog: str) -> str:
-    """What maps ``verilog`` to the same netlist as ``flow`` of ``family``, without reading what it has no use for."""
+def quick_flow(family: Family, verilog: str, *, dsp: bool = False, flatten: bool = False) -> str:
+    """What maps ``verilog`` to the netlist of `Family.synth`, without reading what it has no use for."""
     has_memories = _MEMORY.search(_ESCAPED.sub("name", verilog)) is not None
-    has_dsp = family.without_dsp not in flow or _DSP.search(verilog) is not None
-    return family.quick(flow, memories=has_memories, dsp=has_dsp)
+    has_dsp = dsp or _DSP.search(verilog) is not None
+    return family.quick(family.synth(dsp=dsp, flatten=flatten), memories=has_memories, dsp=has_dsp)
 
 
 def map_netlist(

@@ -193,7 +193,7 @@ def place_and_route(
 
 
 def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
-    flow = quick_flow(family.synth(dsp=dsp, flatten=flatten), family, verilog)
+    flow = quick_flow(family, verilog, dsp=dsp, flatten=flatten)
     return json.loads(
         map_netlist(verilog, top=top, flow=flow, files=files_for(family, verilog), absorbing=not flatten).read_bytes()
     )

@@ -4,9 +4,10 @@ import contextlib
 import gc
 import re
 import tempfile
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal
@@ -53,6 +54,8 @@ _emitted: dict[Hashable, str] = {}
 _KEPT_MODULES = 4000
 _elaborated: dict[Hashable, "_Module"] = {}
 
+_T = TypeVar("_T")
+
 
 def emit_verilog(top: Unit) -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
@@ -65,11 +68,16 @@ def emit_verilog(top: Unit) -> str:
     hw.yosys.ToolError
         If Yosys refuses the netlist.
     """
-    text = _emitted.pop(top.identity, None) or _convert(top)
-    while len(_emitted) >= _KEPT:
-        del _emitted[next(iter(_emitted))]
-    _emitted[top.identity] = text
-    return text
+    return _remembered(_emitted, _KEPT, top, _convert)
+
+
+def _remembered(kept: dict[Hashable, _T], most: int, unit: Unit, make: Callable[[Unit], _T]) -> _T:
+    """What ``make`` gives of a unit, out of ``kept`` if it is there: the last ``most`` that were asked for are."""
+    made = kept.pop(unit.identity, None) or make(unit)
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[unit.identity] = made
+    return made
 
 
 def _convert(top: Unit) -> str:
@@ -133,16 +141,15 @@ class _Module:
 
 
 def _module_of(unit: Unit) -> _Module:
-    if unit.identity in _elaborated:
-        return _elaborated[unit.identity]
+    return _remembered(_elaborated, _KEPT_MODULES, unit, _new_module)
+
+
+def _new_module(unit: Unit) -> _Module:
     parts = _Parts()
     text = unit.rtlil() or _elaborate(unit, parts)
     own = text[text.index(f"module \\{unit.name}\n") :]
     ports = {name for _declaration, _number, _spelling, name in _PORT.findall(own)}
-    module = _Module(unit.name, text, frozenset(ports & {"clk", "rst"}), parts.modules)
-    if len(_elaborated) >= _KEPT_MODULES:
-        del _elaborated[next(iter(_elaborated))]
-    return _elaborated.setdefault(unit.identity, module)
+    return _Module(unit.name, text, frozenset(ports & {"clk", "rst"}), parts.modules)
 
 
 def _elaborate(unit: Unit, parts: Sharing) -> str:

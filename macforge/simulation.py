@@ -125,7 +125,8 @@ def simulate(
 def random_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:
     """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does.
 
-    Where there are codes that are not finite, a row and a column get one each.
+    Where there are codes that are not finite, a row and a column get one each. The sizes, at least 1, are those of
+    activations (m, k) and weights (k, n).
     """
     for name, size in (("M", m), ("N", n), ("K", k)):
         if size < 1:

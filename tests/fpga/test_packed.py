@@ -51,7 +51,7 @@ def array_of(bits, multiplier, shape, accumulator, *, pipeline=2):
 def mapped(array, family):
     """The netlist of an array, parsed."""
     target, verilog = families.find(family), emit_verilog(array)
-    flow = quick_flow(target.synth(dsp=True), target, verilog)
+    flow = quick_flow(target, verilog, dsp=True)
     files = files_for(target, verilog)
     return json.loads(map_netlist(verilog, top=array.name, flow=flow, files=files).read_bytes())
 
