@@ -101,6 +101,7 @@ class TestSim:
         monkeypatch.setattr(dot, "_gather", broken)
         # nor is the right one to be had from before, or this one kept
         monkeypatch.setattr(hw.verilog, "_emitted", {})
+        monkeypatch.setattr(hw.verilog, "_elaborated", {})
         code, _, error = macforge("sim", "w4a8_os", *small)
         assert code == 1
         assert one_line(error).startswith("RTL and model differ: w4a8_os: ")
