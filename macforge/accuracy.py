@@ -14,6 +14,8 @@ import numpy as np
 
 from hw.cache import cached_json, digest
 from macforge.design import Design
+from macforge.drain_parameters import Pass
+from macforge.lowering import lower_weight
 from macforge.minilm import Layer, MiniLM, float_result
 from macforge.product import lowered
 from pe.base import PE
@@ -111,10 +113,11 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     return Accuracy(design=design.name, sentences=len(read), **found)
 
 
-def quantized_result(design: Design, layer: Layer) -> np.ndarray:
+def quantized_result(design: Design, layer: Layer, passes: list[Pass] | None = None) -> np.ndarray:
     """``act @ weight + bias`` (M, N) in float32, as the model of a design's hardware has it.
 
-    The drain edge adds the bias if it takes one; else it is added in float32.
+    The drain edge adds the bias if it takes one; else it is added in float32. ``passes`` may be what
+    `macforge.lowering.lower_weight` gave of the weights.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def quantized_result(design: Design, layer: Layer) -> np.ndarray:
         If the operands cannot be brought into the form that the design's engine takes.
     """
     inside = design.drain.bias
-    job = lowered(design, layer.act, layer.weight, layer.bias if inside else None)
+    job = lowered(design, layer.act, layer.weight, layer.bias if inside else None, passes)
     engine = design.engine
     product = job.real([expected_results(engine, each) for each in job.products])
     return product if inside or layer.bias is None else product + layer.bias
@@ -130,31 +133,38 @@ def quantized_result(design: Design, layer: Layer) -> np.ndarray:
 
 def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, object]:
     """The figures of `Accuracy`."""
-    reference = model.embeddings(read).astype(np.float64)
-    embeddings = model.embeddings(read, functools.partial(quantized_result, design)).astype(np.float64)
+    tokens = [len(model.token_ids(sentence)) for sentence in read]
+    some = sum(tokens[:_MEASURED])
+    acts: dict[str, np.ndarray] = {}
+    found: dict[str, list[float]] = {}
+
+    def exact(layer: Layer) -> np.ndarray:
+        acts[layer.name] = layer.act[:some]
+        return float_result(layer)
+
+    def quantized(layer: Layer) -> np.ndarray:
+        passes = lower_weight(design, layer.weight)
+        # encoder.layer.0.attention.self.query and the like
+        kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
+        by_itself = dataclasses.replace(layer, act=acts[layer.name])
+        found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, quantized_result(design, by_itself, passes)))
+        return quantized_result(design, layer, passes)
+
+    reference = model.embeddings(read, exact).astype(np.float64)
+    embeddings = model.embeddings(read, quantized).astype(np.float64)
     lengths = np.linalg.norm(reference, axis=1) * np.linalg.norm(embeddings, axis=1)
     cosines = (reference * embeddings).sum(axis=1) / lengths
     return {
-        "tokens": sum(len(model.token_ids(sentence)) for sentence in read),
+        "tokens": sum(tokens),
         "cosine_mean": float(cosines.mean()),
         "cosine_min": float(cosines.min()),
-        "sqnr_db": _sqnr_db(design, model, read[:_MEASURED]),
+        "sqnr_db": {kind: fmean(figures) for kind, figures in found.items()},
     }
 
 
-def _sqnr_db(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, float]:
-    """By kind of layer, the mean over the layers of it."""
-    found: dict[str, list[float]] = {}
-
-    def measure(layer: Layer) -> np.ndarray:
-        exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64) + layer.bias
-        # encoder.layer.0.attention.self.query and the like
-        kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
-        found.setdefault(kind, []).append(sqnr_db(exact, quantized_result(design, layer)))
-        return float_result(layer)
-
-    model.hidden(read, measure)
-    return {kind: fmean(figures) for kind, figures in found.items()}
+def _layer_sqnr_db(layer: Layer, result: np.ndarray) -> float:
+    exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64) + layer.bias
+    return sqnr_db(exact, result)
 
 
 def _fitted(design: Design, model: MiniLM) -> Design:

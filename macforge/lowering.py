@@ -21,7 +21,7 @@ from sw_ref.salience import blocks_with, by_magnitude, outlier_channels, salient
 from sw_ref.special import BitMoDQuantizer, SelectedBitMoD
 from tb.engine import Product
 
-__all__ = ["Lowered", "lower", "lower_sums"]
+__all__ = ["Lowered", "lower", "lower_sums", "lower_weight"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,7 +88,23 @@ def quantize_operand(operand: np.ndarray, quantizer: Quantizer, *, k_axis: int) 
     )
 
 
-def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> Lowered:
+def lower_weight(design: Design, weight: np.ndarray) -> list[Pass] | None:
+    """What `lower` makes of the weights of a product, given to it for each of their activations.
+
+    None where activations have a part in that, as they have if either operand is of mixed precision; and without a
+    drain edge.
+    """
+    mixed = "mixed" in (design.quantizer.act.method, design.quantizer.weight.method)
+    return None if mixed or not design.edge else _passes(design, weight)
+
+
+def lower(
+    design: Design,
+    act: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    passes: list[Pass] | None = None,
+) -> Lowered:
     """Quantize a product ``act @ weight + bias`` for a design with a drain edge.
 
     Parameters
@@ -98,6 +114,8 @@ def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray 
     weight : real array (K, N)
     bias : real array (N,), optional
         Only taken by a drain edge that adds one.
+    passes : list of Pass, optional
+        What `lower_weight` gave of the weights.
 
     Raises
     ------
@@ -106,19 +124,20 @@ def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray 
     """
     k = act.shape[1]
     group = design.tiling.group_size or k
-    order = by_magnitude(act) if design.quantizer.act.method == "mixed" else np.arange(k)
-    act, weight = act[:, order], weight[order]
+    if design.quantizer.act.method == "mixed":
+        order = by_magnitude(act)
+        act, weight = act[:, order], weight[order]
     segments = list(_segments(design, act, group))
     if any(segment.codes.shape[1] < min(group, k) for segment in segments[:-1]):
         raise ValueError(f"K must be a multiple of the group size ({group}) where activations come in digits, not {k}")
     bias = np.zeros(weight.shape[1]) if bias is None else bias
-    products, columns, scales = [], [], []
-    for chosen, passes in _column_classes(design, act, weight):
+    products, places = [], []
+    starts = [slice_.start for slice_ in group_slices(k, group)]
+    for chosen, codings in _column_classes(design, act, weight, passes):
         reference = act @ weight[:, chosen] + bias[chosen]
-        parameters, scale = drain_parameters(design.edge, design.pe, segments, passes, bias[chosen], reference)
-        starts = [slice_.start for slice_ in group_slices(k, group)]
+        parameters, scale = drain_parameters(design.edge, design.pe, segments, codings, bias[chosen], reference)
         pieces = [
-            np.concatenate([one.codes[starts[s.group] :][: s.codes.shape[1]] for s in segments]) for one in passes
+            np.concatenate([one.codes[starts[s.group] :][: s.codes.shape[1]] for s in segments]) for one in codings
         ]
         products.append(
             Product(
@@ -128,13 +147,12 @@ def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray 
                 parameters=parameters,
             )
         )
-        columns.append(chosen)
-        scales.append(scale)
+        places.append((chosen, scale))
     floats = design.edge.arithmetic if design.edge.floating else None
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         product = np.empty((len(act), weight.shape[1]))
-        for result, chosen, scale in zip(results, columns, scales, strict=True):
+        for result, (chosen, scale) in zip(results, places, strict=True):
             values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
             product[:, chosen] = values * scale
         return product.astype(np.float32)
@@ -142,11 +160,13 @@ def lower(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray 
     return Lowered(products=tuple(products), real=real)
 
 
-def _column_classes(design: Design, act: np.ndarray, weight: np.ndarray) -> Iterator[tuple[np.ndarray, list[Pass]]]:
-    """The columns of each precision, and their passes."""
+def _column_classes(
+    design: Design, act: np.ndarray, weight: np.ndarray, passes: list[Pass] | None
+) -> Iterator[tuple[np.ndarray, list[Pass]]]:
+    """The columns of each precision, and their passes, which may be given if there is but one."""
     choice = design.quantizer.weight
     if choice.method != "mixed":
-        yield np.arange(weight.shape[1]), _passes(design, weight)
+        yield np.arange(weight.shape[1]), passes or _passes(design, weight)
         return
     salient = salient_columns(weight, design.weight_quantizer, fraction=choice.fraction, act=act)
     for wide in (False, True):

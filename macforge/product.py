@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from macforge.design import Design
+from macforge.drain_parameters import Pass
 from macforge.lowering import Lowered, lower, lower_sums
 from sw_ref.wide import integer_array
 from tb.engine import expected_results, simulate_engine
@@ -81,10 +82,17 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
     )
 
 
-def lowered(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> Lowered:
+def lowered(
+    design: Design,
+    act: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    passes: list[Pass] | None = None,
+) -> Lowered:
     """Two matrices as the design's engine takes them; integers keep their values.
 
-    ``bias`` (N,) is only taken by a drain edge that adds one.
+    ``bias`` (N,) is only taken by a drain edge that adds one; ``passes`` may be what `macforge.lowering.lower_weight`
+    gave of the weights.
     """
     for name, operand in (("act", act), ("weight", weight)):
         if operand.ndim != 2 or 0 in operand.shape:
@@ -93,4 +101,4 @@ def lowered(design: Design, act: np.ndarray, weight: np.ndarray, bias: np.ndarra
             raise ValueError(f"{name} must hold integers or floats, not {operand.dtype}")
     if act.shape[1] != weight.shape[0]:
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {act.shape} and {weight.shape}")
-    return lower(design, act, weight, bias) if design.edge else lower_sums(design, act, weight)
+    return lower(design, act, weight, bias, passes) if design.edge else lower_sums(design, act, weight)

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from typing import ClassVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from fpga.baseline import baseline
 from fpga.families import FAMILIES
@@ -206,7 +207,9 @@ def make_report(
 def _compute(steps: Sequence[tuple], progress: Callable[[int, int], None]) -> None:
     """Update the first of each step with what the second makes of the rest, on as many processes as there are cores."""
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
-    pool = ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=get_context("spawn"))
+    # (threads of BLAS, one for each core in each of them, would mostly wait for each other)
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(os.cpu_count(), context, initializer=threadpool_limits, initargs=(1,))
     try:
         started = {pool.submit(*step): row for row, *step in steps}
         for count, future in enumerate(as_completed(started), start=1):

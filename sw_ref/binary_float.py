@@ -15,6 +15,13 @@ from sw_ref.wide import integer_array
 
 __all__ = ["BF16", "FP16", "FP32", "FloatShape"]
 
+# Of float64, in which numbers are given: IEEE 754 binary64.
+_FRACTION = 52
+_BIAS = 1023
+_MAGNITUDE = (1 << 63) - 1
+_INFINITY = 0x7FF << _FRACTION
+_NAN = _INFINITY | 1 << (_FRACTION - 1)
+
 
 @dataclass(frozen=True)
 class FloatShape:
@@ -75,15 +82,21 @@ class FloatShape:
 
     def encode(self, real: ArrayLike) -> np.ndarray:
         """Codes of float64 numbers, rounded and flushed as results are."""
-        real = np.asarray(real, dtype=np.float64)
-        finite = np.where(np.isfinite(real), real, 0)
-        mantissa, exponent = np.frexp(np.abs(finite))
-        # from 0.5 to 1 becomes from 2**fraction to 2**(fraction + 1), which rounding may carry into the exponent
-        significand = np.rint(np.ldexp(mantissa, self.fraction + 1)).astype(np.int64)
-        code = ((exponent.astype(np.int64) + self.bias - 2) << self.fraction) + significand
-        code = np.where((significand == 0) | (code < 1 << self.fraction), 0, np.minimum(code, self.infinity))
-        code = np.where(np.isinf(real), self.infinity, code) | np.signbit(real).astype(np.int64) << (self.bits - 1)
-        return np.where(np.isnan(real), self.nan, code).astype(np.uint32)
+        bits = np.atleast_1d(np.asarray(real, dtype=np.float64)).view(np.uint64)
+        magnitude = bits & _MAGNITUDE
+        # Half a last place is added, less one bit where the last bit kept is 0: a tie goes to even, and what carries
+        # out of the fraction belongs in the exponent.
+        lost = _FRACTION - self.fraction
+        # (without a fraction that bit is the leading 1)
+        last = magnitude >> lost & 1 if self.fraction else 1
+        code = magnitude + last + ((1 << (lost - 1)) - 1) >> lost
+        zero = (_BIAS - self.bias) << self.fraction
+        smallest = zero + (1 << self.fraction)
+        code = np.where(code < smallest, zero, np.minimum(code, zero + self.infinity)) - zero
+        code |= bits >> 63 << (self.bits - 1)
+        if (unordered := magnitude > _INFINITY).any():
+            code[unordered] = self.nan
+        return code.astype(np.uint32).reshape(np.shape(real))
 
     def decode(self, codes: ArrayLike) -> np.ndarray:
         """The numbers that ``codes`` stand for, flushed: exact, as float64.
@@ -93,13 +106,15 @@ class FloatShape:
         TypeError, ValueError
             If ``codes`` are not integers, or not all from 0 to ``2**bits - 1``.
         """
-        codes = self._check_codes(codes)
-        exponent = codes >> self.fraction & self.top_exponent
-        fraction = codes & ((1 << self.fraction) - 1)
-        special = np.where(fraction == 0, np.inf, np.nan)
-        normal = np.ldexp(1.0 * (fraction + (1 << self.fraction)), exponent - self.bias - self.fraction)
-        magnitude = np.select([exponent == 0, exponent == self.top_exponent], [0.0, special], normal)
-        return np.where(codes >> (self.bits - 1), -magnitude, magnitude)
+        shape, codes = np.shape(codes), np.atleast_1d(self._check_codes(codes))
+        magnitude = codes & ((1 << (self.bits - 1)) - 1)
+        lost = _FRACTION - self.fraction
+        bits = (magnitude << lost) + ((_BIAS - self.bias) << _FRACTION)
+        bits[magnitude < 1 << self.fraction] = 0
+        if (special := magnitude >= self.infinity).any():
+            bits[special] = np.where(magnitude[special] == self.infinity, _INFINITY, _NAN)
+        bits |= codes >> (self.bits - 1) << 63
+        return bits.view(np.float64).reshape(shape)
 
     def from_integer(self, integers: ArrayLike) -> np.ndarray:
         """Codes of integers, int64 or objects."""
@@ -111,6 +126,8 @@ class FloatShape:
         lost = 11
         odd = integers >> lost << lost | (integers & ((1 << lost) - 1) != 0).astype(np.int64) << lost
         exact = (integers >= -(1 << 53)) & (integers <= 1 << 53)
+        if exact.all():
+            return self.encode(integers.astype(np.float64))
         return self.encode(np.where(exact, integers, odd).astype(np.float64))
 
     def holds(self, other: FloatShape) -> bool:

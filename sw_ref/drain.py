@@ -23,6 +23,9 @@ __all__ = ["ACT_SCALES", "ActScale", "Drain", "drain"]
 ActScale = Literal["none", "row", "group"]
 ACT_SCALES: tuple[ActScale, ...] = ("none", "row", "group")
 
+# Sums that are computed with at a time.
+_AT_ONCE = 1 << 19
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drain:
@@ -201,6 +204,27 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
     ValueError
         If the accumulator refuses a sum that it does not hold.
     """
+    if not config.accumulates_floats:
+        return _drain_rows(sums, row_sums, parameters, config)
+    # floats are computed in many steps: some rows at a time, which a processor's cache holds
+    groups, m, n = sums.shape
+    height = max(1, _AT_ONCE // (groups * n))
+    return np.concatenate(
+        [
+            _drain_rows(
+                sums[:, rows],
+                row_sums[:, rows] if config.weight_zero else row_sums,
+                {**parameters, **{name: parameters[name][:, rows] for name in config.row_fields}},
+                config,
+            )
+            for rows in (slice(start, start + height) for start in range(0, m, height))
+        ]
+    )
+
+
+def _drain_rows(
+    sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.ndarray], config: Drain
+) -> np.ndarray:
     centred = sums
     if config.weight_zero:
         centred = _less_product(centred, parameters["weight_zero"][:, None, :], row_sums[:, :, None])

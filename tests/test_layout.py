@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "platformdirs": {"hw"},
     "rich": {"macforge"},
     "safetensors": {"macforge"},
+    "threadpoolctl": {"macforge"},
     "tokenizers": {"macforge"},
     "typer": {"macforge"},
     "vl_convert": {"macforge"},
