@@ -207,9 +207,7 @@ def make_report(
 def _compute(steps: Sequence[tuple], progress: Callable[[int, int], None]) -> None:
     """Update the first of each step with what the second makes of the rest, on as many processes as there are cores."""
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
-    # (threads of BLAS, one for each core in each of them, would mostly wait for each other)
-    context = get_context("spawn")
-    pool = ProcessPoolExecutor(os.cpu_count(), context, initializer=threadpool_limits, initargs=(1,))
+    pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_use_one_thread)
     try:
         started = {pool.submit(*step): row for row, *step in steps}
         for count, future in enumerate(as_completed(started), start=1):
@@ -218,6 +216,11 @@ def _compute(steps: Sequence[tuple], progress: Callable[[int, int], None]) -> No
     finally:
         # after an error, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
+
+
+def _use_one_thread() -> None:
+    """Have BLAS, which is loaded with this module, start no threads: with a process for each core they only wait."""
+    threadpool_limits(1)
 
 
 def operand_name(design: Design, side: str) -> str:

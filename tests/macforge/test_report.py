@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +164,33 @@ def test_operands_are_named_by_what_they_are_quantized_to(name, act, weight):
 def test_commit_is_that_of_the_checkout():
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert head.stdout.startswith(commit()["commit"].removesuffix("-dirty"))
+
+
+THREADS = """\
+import json
+
+from threadpoolctl import threadpool_info
+
+from macforge.report import _compute
+
+
+def threads():
+    return {library["filepath"]: library["num_threads"] for library in threadpool_info()}
+
+
+if __name__ == "__main__":
+    row = {}
+    _compute([(row, threads)], lambda done, total: None)
+    print(json.dumps(row))
+"""
+
+
+def test_a_process_for_each_core_takes_one_thread_each(tmp_path):
+    (tmp_path / "threads.py").write_text(THREADS)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, tmp_path / "threads.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout).values()) == {1}
 
 
 def test_too_deep_a_layer_is_refused():
