@@ -121,13 +121,13 @@ class FloatShape:
         integers = integer_array(integers)
         if integers.dtype == object:
             return self.encode(np.frompyfunc(_rounded_to_odd, 1, 1)(integers))
+        exact = (integers >= -(1 << 53)) & (integers <= 1 << 53)
+        if exact.all():
+            return self.encode(integers.astype(np.float64))
         # Beyond 53 bits float64 rounds too. A last bit that tells whether any lower one was set makes the second
         # rounding come out as if it were the only one (Boldo and Melquiond, "When double rounding is odd", 2005).
         lost = 11
         odd = integers >> lost << lost | (integers & ((1 << lost) - 1) != 0).astype(np.int64) << lost
-        exact = (integers >= -(1 << 53)) & (integers <= 1 << 53)
-        if exact.all():
-            return self.encode(integers.astype(np.float64))
         return self.encode(np.where(exact, integers, odd).astype(np.float64))
 
     def holds(self, other: FloatShape) -> bool:

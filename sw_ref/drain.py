@@ -23,7 +23,7 @@ __all__ = ["ACT_SCALES", "ActScale", "Drain", "drain"]
 ActScale = Literal["none", "row", "group"]
 ACT_SCALES: tuple[ActScale, ...] = ("none", "row", "group")
 
-# Sums that are computed with at a time.
+# Sums that are brought to floats and added at a time.
 _AT_ONCE = 1 << 19
 
 
@@ -225,6 +225,7 @@ def drain(sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.nd
 def _drain_rows(
     sums: np.ndarray, row_sums: np.ndarray, parameters: Mapping[str, np.ndarray], config: Drain
 ) -> np.ndarray:
+    """As `drain`, of rows that may be some of a product's."""
     centred = sums
     if config.weight_zero:
         centred = _less_product(centred, parameters["weight_zero"][:, None, :], row_sums[:, :, None])
