@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields, normalize_steps, pick, rounding_steps, shape_name, shift_digits
+from hw.float_parts import Fields, normalize_steps, rounding_steps, shape_name, shift_digits
 from hw.number import Number, wire
+from hw.select import pick
 from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit
 from sw_ref.binary_float import FloatShape

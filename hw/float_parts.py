@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from hw.number import Number, wire
+from hw.select import pick
 from hw.stages import Step
 from sw_ref.binary_float import FloatShape
 from sw_ref.interval import Interval
@@ -15,7 +16,6 @@ __all__ = [
     "at_top",
     "exponents_name",
     "normalize_steps",
-    "pick",
     "rounding_steps",
     "shape_name",
     "shift_digits",
@@ -62,13 +62,6 @@ def shift_digits(places: int) -> list[tuple[int, int]]:
     bits = places.bit_length()
     digits = [(1 << (low - 2), 4) for low in range(bits, 1, -2)]
     return [*digits, (1, 2)] if bits % 2 else digits
-
-
-def pick(select: Value, choices: list[Value]) -> Value:
-    """``choices[select]``, of two or four."""
-    if len(choices) == 2:
-        return Mux(select, choices[1], choices[0])
-    return Mux(select[1], Mux(select[0], choices[3], choices[2]), Mux(select[0], choices[1], choices[0]))
 
 
 def normalize_steps(bits: int) -> list[Step]:

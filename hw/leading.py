@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import pick, shift_digits
+from hw.float_parts import shift_digits
+from hw.select import pick
 from hw.stages import Step
 from hw.unit import Unit, place
 

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import exponents_name, normalize_steps, pick, rounding_steps
+from hw.float_parts import exponents_name, normalize_steps, rounding_steps
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, with_below
+from hw.select import pick
 from hw.stages import Step, check_pipeline, run_steps, stages_name
 from hw.unit import Unit
 from sw_ref.float_sum import PartialSum

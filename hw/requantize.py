@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Shape
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import pick, shift_digits
+from hw.float_parts import shift_digits
 from hw.multiply import check_dsp, product_steps
 from hw.narrow import round_half_even, saturate, wrap
 from hw.number import Number, assign, wire
+from hw.select import pick
 from hw.stages import Step, check_pipeline, run_steps
 from hw.unit import Unit
 from sw_ref.interval import Interval

@@ -1,12 +1,14 @@
 """Selecting one of several words, and adding or subtracting it on the same carry chain."""
 
-from amaranth.hdl import Cat, Module, Mux, Value, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Value, ValueLike, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.rows import above, with_below
 from hw.unit import Unit, place
 
-__all__ = ["Choose", "SelectAdd", "select"]
+__all__ = ["Choose", "SelectAdd", "pick", "select"]
 
 
 class Choose(Unit):
@@ -129,3 +131,11 @@ def _chosen(m: Module, name: str, words: list[Value], key: Value, negate: Value 
     if negate is not None:
         m.d.comb += unit.negate.eq(negate)
     return unit.word
+
+
+def pick(key: Value, choices: Sequence[ValueLike]) -> Value:
+    """``choices[key]``, of as many as ``key`` can say: by choices of two, which linters read better than an `Array`."""
+    if len(choices) == 1:
+        return Value.cast(choices[0])
+    half = len(choices) // 2
+    return Mux(key[-1], pick(key[:-1], choices[half:]), pick(key[:-1], choices[:half]))

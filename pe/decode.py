@@ -1,14 +1,14 @@
 """Codes of small formats to the integers that they stand for: a table, or a shifted significand."""
 
-from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.digits import Shift
+from hw.select import pick
 from hw.stages import Step, run_steps, stages_for
 from hw.unit import Unit, place
 from sw_ref.fixed import Fixed
@@ -80,7 +80,7 @@ class Decode(Unit):
 
     def _look_up(self, _m: Module, at: SimpleNamespace) -> None:
         codes = zeroed(self.form, np.arange(1 << self.form.bits))
-        at.integer = _entry(self.form.to_fixed(codes).tolist(), at.code)
+        at.integer = pick(at.code, self.form.to_fixed(codes).tolist())
 
     def _significand(self, m: Module, at: SimpleNamespace) -> None:
         form = self.form
@@ -111,11 +111,3 @@ class Decode(Unit):
 
 def _shifts(form: Format) -> bool:
     return isinstance(form, Float) and form.bits > _FLOAT_TABLE_BITS
-
-
-def _entry(values: Sequence[int], code: Value) -> Value:
-    """``values[code]`` by choices of two, which linters read better than the cases of an `Array`."""
-    if len(values) == 1:
-        return Const(values[0])
-    half = len(values) // 2
-    return Mux(code[-1], _entry(values[half:], code[:-1]), _entry(values[:half], code[:-1]))

@@ -1,6 +1,5 @@
 """Operands in parts: codes of any format to sign, exponent and significand, once a row or a column."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
 from hw.align import right_steps
 from hw.number import Number
+from hw.select import pick
 from hw.stages import Step, run_steps, side_by_side, stages_for
 from pe.base import Encoder
 from pe.decode import spelled
@@ -150,7 +150,7 @@ def _parts(form: Format, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
         case Float():
             return _of_float(form, code)
     negative, significand, exponent = (column.tolist() for column in split(form, np.arange(1 << form.bits)))
-    return _entry(significand, code), _entry(exponent, code), _entry(negative, code)
+    return pick(code, significand), pick(code, exponent), pick(code, negative)
 
 
 def _of_float(form: Float, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
@@ -217,11 +217,3 @@ def _scale(m: Module, at: SimpleNamespace, *, name: str, form: Posit) -> None:
 def _shifted(_m: Module, at: SimpleNamespace) -> None:
     at.significand = at.word
     del at.word, at.by
-
-
-def _entry(values: Sequence[int], code: Value) -> Value:
-    """``values[code]``, by choices of two."""
-    if len(values) == 1:
-        return Const(values[0])
-    half = len(values) // 2
-    return Mux(code[-1], _entry(values[half:], code[:-1]), _entry(values[:half], code[:-1]))
