@@ -3,9 +3,12 @@
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.unit import Unit
+from hw.unit import Unit, place
 
-__all__ = ["Skew", "delayed"]
+__all__ = ["Line", "Skew", "delayed"]
+
+# Cycles between two lanes of a skew from which on each has lines of its own, all of one kind, which is mapped once.
+_LONG = 5
 
 
 def delayed(module: Module, value: Value, cycles: int, *, name: str, init: int | None = None) -> Value:
@@ -18,6 +21,28 @@ def delayed(module: Module, value: Value, cycles: int, *, name: str, init: int |
         module.d.sync += register.eq(value)
         value = register
     return value
+
+
+class Line(Unit):
+    """``late`` is ``early`` as it was ``cycles`` cycles ago, through any reset.
+
+    Parameters
+    ----------
+    width, cycles : int
+    """
+
+    def __init__(self, *, width: int, cycles: int) -> None:
+        self.cycles = cycles
+        super().__init__({"early": In(width), "late": Out(width)})
+
+    @property
+    def name(self) -> str:
+        return f"line_{len(self.early)}_by_{self.cycles}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.late.eq(delayed(m, self.early, self.cycles, name="rank"))
+        return m
 
 
 class Skew(Unit):
@@ -49,18 +74,32 @@ class Skew(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         rank, members = self.early, list(range(len(self.delays)))
-        late = {}
-        for stage in range(max(self.delays) + 1):
+        late, now = {}, 0
+        for stage in sorted({0, *self.delays}):
+            onward = [lane for lane in members if self.delays[lane] >= stage]
+            if stage > now:
+                rank = self._later(m, self._words(rank, [members.index(lane) for lane in onward]), now, stage)
+            now, members = stage, onward
             arrived = [lane for lane in members if self.delays[lane] == stage]
             late.update({lane: rank.word_select(members.index(lane), self.width) for lane in arrived})
-            onward = [lane for lane in members if self.delays[lane] > stage]
-            if onward:
-                # one register a stage, for all lanes that go on from here
-                following = Signal(self.width * len(onward), name=f"rank_{stage + 1}", reset_less=True)
-                m.d.sync += following.eq(self._words(rank, [members.index(lane) for lane in onward]))
-                rank, members = following, onward
         m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(self.delays))))
         return m
+
+    def _later(self, m: Module, rank: Value, now: int, stage: int) -> Value:
+        """The lanes that go on, as many cycles later as lie between two stages."""
+        if stage - now < _LONG:
+            # one register a stage for all of them
+            for each in range(now, stage):
+                following = Signal(len(rank), name=f"rank_{each + 1}", reset_less=True)
+                m.d.sync += following.eq(rank)
+                rank = following
+            return rank
+        lines = []
+        for index in range(len(rank) // self.width):
+            line = place(m, f"line_{stage}_{index}", Line(width=self.width, cycles=stage - now))
+            m.d.comb += line.early.eq(rank.word_select(index, self.width))
+            lines.append(line.late)
+        return Cat(lines)
 
     def _words(self, rank: Value, places: list[int]) -> Value:
         """Some words of ``rank``, neighbours as one slice."""

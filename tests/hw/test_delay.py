@@ -61,7 +61,9 @@ def test_delayed_keeps_the_sign():
     assert play(m, given, shown, WORDS, RESET)[2:4] == [9, 250 - 256]
 
 
-@pytest.mark.parametrize("delays", [(0,), (3,), (0, 1, 2, 3), (3, 2, 1, 0), (0, 0, 2, 2), (1, 0, 4)])
+@pytest.mark.parametrize(
+    "delays", [(0,), (3,), (0, 1, 2, 3), (3, 2, 1, 0), (0, 0, 2, 2), (1, 0, 4), (0, 5, 10), (6, 6, 0)]
+)
 def test_skew_delays_each_lane_by_its_own(delays):
     width = 5
     skew = Skew(width=width, delays=delays)
