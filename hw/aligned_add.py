@@ -25,13 +25,12 @@ _CHAIN = 4
 def largest_steps(*, lanes: int, exponent: int, offset: int) -> list[Step]:
     """Steps that find the largest exponent of products that are not 0; ``exponent`` is the largest that can be.
 
-    ``at.parts`` has a namespace for each lane, with Values ``significand`` and ``exponent``, as `pe.float_product`
-    leaves them. They leave ``at.largest``, 0 if there is none; ``at.biased``, ``offset`` more; and ``at.there``,
-    whether there is one.
+    ``at.parts`` has a namespace for each lane, with Values ``there``, whether its product counts, and ``exponent``.
+    They leave ``at.largest``, and ``at.biased``, which is ``offset`` more; both are 0 if there is none.
     """
     depth = (lanes - 1).bit_length()
     halves = [Step(4, partial(_halve, depth=level)) for level in range(depth)]
-    return [Step(2, _gate_exponents), *halves, Step(3, partial(_top, exponent=exponent, offset=offset))]
+    return [Step(1, _gate_exponents), *halves, Step(3, partial(_top, exponent=exponent, offset=offset))]
 
 
 class AlignedAdd(Unit):
@@ -46,7 +45,7 @@ class AlignedAdd(Unit):
     lanes : int
     product_bits : int
     exponent : int
-        The largest; ``largest``, ``biased`` and ``there`` say which is, see `largest_steps`.
+        The largest; ``largest`` and ``biased`` say which is, see `largest_steps`.
     offset : int
         ``exponent + offset`` is biased as the exponent of ``addend`` is.
     pipeline : int
@@ -71,7 +70,6 @@ class AlignedAdd(Unit):
                 "negative": In(lanes),
                 "largest": In(self.exponent_bits),
                 "biased": In(shape_of(self._biased)),
-                "there": In(1),
                 "addend": In(sums.bits),
                 "sum": Out(sums.bits),
             }
@@ -90,7 +88,7 @@ class AlignedAdd(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        at = SimpleNamespace(addend=self.addend, largest=self.largest, biased=self.biased, there=self.there)
+        at = SimpleNamespace(addend=self.addend, largest=self.largest, biased=self.biased)
         at.parts = [
             SimpleNamespace(
                 word=at_top(self.product.word_select(lane, self.product_bits), self.term_bits),
@@ -104,7 +102,7 @@ class AlignedAdd(Unit):
         rows = min(self.lanes, _CHAIN)
         sums = (-(-self.lanes // _CHAIN) - 1).bit_length()
         steps = [
-            Step(3, self._order),
+            Step(4, self._order),
             Step(4, self._places),
             *side_by_side([*terms, addend]),
             Step(3, self._first),
@@ -113,7 +111,8 @@ class AlignedAdd(Unit):
             Step(4, self._magnitude),
             *strip_steps(most=self.total_bits - 2),
             Step(3, self._exponent),
-            Step(3, self._finish),
+            Step(3, self._classify),
+            Step(1, self._finish),
         ]
         run_steps(m, at, steps, registers=self.latency, behind=False)
         m.d.comb += self.sum.eq(at.code)
@@ -121,8 +120,8 @@ class AlignedAdd(Unit):
 
     @property
     def _biased(self) -> Interval:
-        """Exponents of products, biased as that of ``addend`` is."""
-        return self._exponents + Interval(self.offset, self.offset)
+        """Exponents of products, biased as that of ``addend`` is, or 0, which no addend's is below."""
+        return self._exponents + Interval(self.offset, self.offset) | 0
 
     @property
     def _started(self) -> Interval:
@@ -146,11 +145,10 @@ class AlignedAdd(Unit):
         addend = Fields(at.addend, self.sums.shape)
         mine = wire(m, "addend_exponent", Number(addend.exponent) - Number.constant(self.offset))
         at.distance = wire(m, "distance", Number(addend.exponent) - Number(at.biased, self._biased)).value
-        at.swapped = Signal(name="swapped")
-        m.d.comb += at.swapped.eq(at.distance[-1] & at.there)
+        at.swapped = at.distance[-1]
         # beyond these bits nothing is left of any product
         bits = (self._exponents.hi + self.term_bits).bit_length()
-        at.near, at.high = mine.value[: min(bits, len(mine.value))], mine.value[bits:].any()
+        at.near, at.high = mine.value[: min(bits, len(mine.value))], mine.value[bits:]
 
     def _places(self, m: Module, at: SimpleNamespace) -> None:
         """How far each term goes to the right."""
@@ -158,13 +156,16 @@ class AlignedAdd(Unit):
         biased, mine = Number(at.biased, self._biased), Number(addend.exponent)
         at.exponent = Number(Mux(at.swapped, biased.value, mine.value), biased.interval | mine.interval)
         at.beyond = Signal(name="beyond")
-        m.d.comb += at.beyond.eq(~at.swapped & at.high)
+        m.d.comb += at.beyond.eq(~at.swapped & at.high.any())
         at.sign, at.is_special = addend.sign, addend.is_special
         largest = Signal((self._exponents.hi + bits).bit_length(), name="largest_exponent")
         m.d.comb += largest.eq(Mux(at.swapped, at.largest, at.near))
+        known = (bits - 1).bit_length()
         for lane, part in enumerate(at.parts):
-            part.places = Signal(len(largest), name=f"places_{lane}")
-            m.d.comb += part.places.eq(largest - part.exponent)
+            places = Signal(len(largest), name=f"places_{lane}")
+            m.d.comb += places.eq(largest - part.exponent)
+            # whether the rest is 0 is left for later: a long way leads here
+            part.places, part.rest = places[:known], places[known:]
         # one integer bit less than a product, and so one place further down
         mine = Cat(addend.fraction, ~addend.is_zero, Const(0, 1))
         mine = Cat(Const(0, max(bits - len(mine), 0)), mine)
@@ -178,7 +179,7 @@ class AlignedAdd(Unit):
         aligned = addend.word & ~addend.far.replicate(bits)
         for part in at.parts:
             # near its lane, since ``beyond`` is everybody's
-            part.gone = part.far | at.beyond
+            part.gone = part.rest.any() | at.beyond
         running = Signal(signed(bits + 1), name="running")
         m.d.comb += running.eq((Cat(aligned, Const(0, 1)) ^ at.sign.replicate(bits + 1)).as_signed())
         chains = -(-self.lanes // _CHAIN)
@@ -216,36 +217,40 @@ class AlignedAdd(Unit):
         above_one = len(at.word) - 1 - self.sums.fraction
         at.exponent = wire(m, "exponent", at.exponent + Number.constant(above_one) - Number(at.count))
 
-    def _finish(self, m: Module, at: SimpleNamespace) -> None:
-        shape, value, exponent, bits = self.sums.shape, at.word, at.exponent, len(at.word)
+    def _classify(self, m: Module, at: SimpleNamespace) -> None:
+        """What is infinite, or 0."""
+        shape, value, exponent = self.sums.shape, at.word, at.exponent
         field = exponent.value[: shape.exponent]
         negative = exponent.value[-1] if exponent.interval.signed else Const(0, 1)
         beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
-        special, empty = Signal(name="is_special"), Signal(name="is_empty")
+        at.special, at.empty = Signal(name="special"), Signal(name="is_empty")
         m.d.comb += [
-            special.eq(at.is_special | (value[-1] & ~negative & (beyond | field.all()))),
-            empty.eq(~special & (~value[-1] | negative | ~(beyond | field.any()))),
+            at.special.eq(at.is_special | (value[-1] & ~negative & (beyond | field.all()))),
+            at.empty.eq(~at.special & (~value[-1] | negative | ~(beyond | field.any()))),
         ]
-        plain = ~(special | empty)
-        unused = Signal(bits, name="unused_below_significand", attrs={"keep": 1})
+        unused = Signal(len(value), name="unused_below_significand", attrs={"keep": 1})
         m.d.comb += unused.eq(value)
-        kept = Cat(Const(0, max(shape.fraction - bits + 1, 0)), value[:-1])[-shape.fraction :]
+        at.field = field
+        at.kept = Cat(Const(0, max(shape.fraction - len(value) + 1, 0)), value[:-1])[-shape.fraction :]
+
+    def _finish(self, _m: Module, at: SimpleNamespace) -> None:
+        shape = self.sums.shape
+        plain = ~(at.special | at.empty)
         at.code = Cat(
-            kept & plain.replicate(shape.fraction),
-            (field & plain.replicate(shape.exponent)) | special.replicate(shape.exponent),
-            at.sign & ~empty,
+            at.kept & plain.replicate(shape.fraction),
+            (at.field & plain.replicate(shape.exponent)) | at.special.replicate(shape.exponent),
+            at.sign & ~at.empty,
         )
 
 
 def _gate_exponents(m: Module, at: SimpleNamespace) -> None:
-    there = [part.significand.any() for part in at.parts]
+    at.flags = [part.there for part in at.parts]
     at.level = [Signal.like(part.exponent, name=f"exponent_{lane}") for lane, part in enumerate(at.parts)]
     # no Mux, of which synthesis makes the reset input of a register: there are few wires that lead there
     m.d.comb += [
         word.eq(part.exponent & flag.replicate(len(word)))
-        for word, flag, part in zip(at.level, there, at.parts, strict=True)
+        for word, flag, part in zip(at.level, at.flags, at.parts, strict=True)
     ]
-    at.flags = there
 
 
 def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
@@ -260,9 +265,9 @@ def _halve(m: Module, at: SimpleNamespace, *, depth: int) -> None:
 
 
 def _top(m: Module, at: SimpleNamespace, *, exponent: int, offset: int) -> None:
-    (at.largest,), (at.there,) = at.level, at.flags
-    largest = Number(at.largest, Interval(0, exponent))
-    at.biased = wire(m, "biased", largest + Number.constant(offset)).value
+    (at.largest,), (there,) = at.level, at.flags
+    more = Number(Mux(there, offset, 0), Interval(offset, offset) | 0)
+    at.biased = wire(m, "biased", Number(at.largest, Interval(0, exponent)) + more).value
     del at.level, at.flags
 
 

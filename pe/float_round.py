@@ -111,9 +111,10 @@ class _FloatSumCore(Core):
             *(product_parts(m, lane, pe.row, pe.column, self.act, self.weight) for lane in range(pe.lanes)), strict=True
         )
         at, form = SimpleNamespace(parts=list(parts)), _ProductForm.of(pe)
-        run_steps(m, at, [*side_by_side(steps), *self._ready(form)], registers=pe.pipeline)
-        add = self._at_once if isinstance(self.accumulator, AlignedSum) else self._in_turn
-        m.d.comb += self.sum.eq(add(m, at, form))
+        at_once = isinstance(self.accumulator, AlignedSum)
+        first = [Step(0, _mark)] if at_once else []
+        run_steps(m, at, [*first, *side_by_side(steps), *self._ready(form)], registers=pe.pipeline)
+        m.d.comb += self.sum.eq((self._at_once if at_once else self._in_turn)(m, at, form))
         return m
 
     def _ready(self, form: _ProductForm) -> list[Step]:
@@ -183,9 +184,15 @@ class _FloatSumCore(Core):
                 unit.exponent.word_select(lane, unit.exponent_bits).eq(product.exponent),
                 unit.negative[lane].eq(product.negative),
             ]
-        m.d.comb += [unit.largest.eq(at.largest), unit.biased.eq(at.biased), unit.there.eq(at.there)]
+        m.d.comb += [unit.largest.eq(at.largest), unit.biased.eq(at.biased)]
         m.d.comb += unit.addend.eq(self.addend)
         return unit.sum
+
+
+def _mark(_m: Module, at: SimpleNamespace) -> None:
+    """Which products are not 0, which operands say long before the products do."""
+    for part in at.parts:
+        part.there = part.multiplicand.value.any() & part.multiplier.value.any()
 
 
 def _bias(m: Module, at: SimpleNamespace, *, exponents: Interval) -> None:
