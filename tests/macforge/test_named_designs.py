@@ -9,6 +9,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from dataflow.schedule import schedule_of
 from fpga.families import FAMILIES
 from fpga.synth import synthesize
 from hw.verilog import emit_verilog
@@ -52,6 +53,8 @@ def test_named_design_says_what_follows_from_it(name):
     assert table["module"] == design.engine.name
     assert table["accumulator_bits"] == design.sums.bits
     assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
+    # it takes the layer of the report, which is 384 deep
+    assert schedule_of(design.engine, m=1, n=1, k=384).cycles > 0
 
 
 @pytest.mark.parametrize("name", design_names(), scope="module")
