@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields, at_top
+from hw.float_parts import Fields, at_top, exponent_parts
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, add_pairs, with_below
@@ -219,10 +219,8 @@ class AlignedAdd(Unit):
 
     def _classify(self, m: Module, at: SimpleNamespace) -> None:
         """What is infinite, or 0."""
-        shape, value, exponent = self.sums.shape, at.word, at.exponent
-        field = exponent.value[: shape.exponent]
-        negative = exponent.value[-1] if exponent.interval.signed else Const(0, 1)
-        beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
+        shape, value = self.sums.shape, at.word
+        field, negative, beyond = exponent_parts(at.exponent, shape)
         at.special, at.empty = Signal(name="special"), Signal(name="is_empty")
         m.d.comb += [
             at.special.eq(at.is_special | (value[-1] & ~negative & (beyond | field.all()))),

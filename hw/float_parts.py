@@ -14,6 +14,7 @@ from sw_ref.interval import Interval
 __all__ = [
     "Fields",
     "at_top",
+    "exponent_parts",
     "exponents_name",
     "normalize_steps",
     "rounding_steps",
@@ -62,6 +63,13 @@ def shift_digits(places: int) -> list[tuple[int, int]]:
     bits = places.bit_length()
     digits = [(1 << (low - 2), 4) for low in range(bits, 1, -2)]
     return [*digits, (1, 2)] if bits % 2 else digits
+
+
+def exponent_parts(exponent: Number, shape: FloatShape) -> tuple[Value, Value, Value]:
+    """What a code of ``shape`` has room for, whether it is negative, and whether there is any more of it."""
+    value, signed = exponent.value, exponent.interval.signed
+    negative = value[-1] if signed else Const(0, 1)
+    return value[: shape.exponent], negative, value[shape.exponent : len(value) - signed].any()
 
 
 def normalize_steps(bits: int) -> list[Step]:
@@ -136,14 +144,13 @@ def _finish(m: Module, at: SimpleNamespace, *, shape: FloatShape) -> None:
     fraction, exponent = at.rounded.value[: shape.fraction], at.rounded.value[shape.fraction :]
     fields = Interval(at.rounded.interval.lo >> shape.fraction, at.rounded.interval.hi >> shape.fraction)
     special, nothing = at.nan | at.infinite, at.zero
-    negative = exponent[-1] if fields.signed else Const(0)
-    beyond = exponent[shape.exponent : len(exponent) - fields.signed].any()
+    field, negative, beyond = exponent_parts(Number(exponent.as_signed() if fields.signed else exponent, fields), shape)
     if fields.hi >= shape.top_exponent:
-        special = special | (~negative & ~at.zero & (beyond | exponent[: shape.exponent].all()))
+        special = special | (~negative & ~at.zero & (beyond | field.all()))
     if fields.lo < 1:
         nothing = nothing | negative | ~exponent.any()
     is_special, is_empty = Signal(name="is_special"), Signal(name="is_empty")
     m.d.comb += [is_special.eq(special), is_empty.eq(special | nothing)]
-    field = Mux(is_empty, is_special.replicate(shape.exponent), exponent[: shape.exponent])
+    field = Mux(is_empty, is_special.replicate(shape.exponent), field)
     kept = Mux(is_empty, at.nan << (shape.fraction - 1), fraction)
     at.code = Cat(kept[: shape.fraction], field[: shape.exponent], at.sign & ~at.nan)

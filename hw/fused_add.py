@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.float_parts import Fields, at_top, exponents_name, shape_name
+from hw.float_parts import Fields, at_top, exponent_parts, exponents_name, shape_name
 from hw.leading import align_steps, strip_steps
 from hw.number import Number, shape_of, wire
 from hw.rows import above, with_below
@@ -150,10 +150,7 @@ class FusedAdd(Unit):
 
     def _classify(self, m: Module, at: SimpleNamespace) -> None:
         """What is infinite, or 0."""
-        shape, exponent = self.shape, at.exponent
-        field = exponent.value[: shape.exponent]
-        negative = exponent.value[-1] if exponent.interval.signed else Const(0, 1)
-        beyond = exponent.value[shape.exponent : len(exponent.value) - exponent.interval.signed].any()
+        field, negative, beyond = exponent_parts(at.exponent, self.shape)
         # what was complemented and is a power of two still looks like less
         small = negative | (~beyond & ~field.any() & ~at.power_of_two)
         is_there = at.kept[-1]
