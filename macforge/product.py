@@ -8,6 +8,7 @@ import numpy as np
 from macforge.design import Design
 from macforge.drain_parameters import Pass
 from macforge.lowering import Lowered, lower, lower_sums
+from macforge.operands import read_operand, read_vector
 from sw_ref.wide import integer_array
 from tb.engine import expected_results, simulate_engine
 
@@ -89,16 +90,16 @@ def lowered(
     bias: np.ndarray | None = None,
     passes: list[Pass] | None = None,
 ) -> Lowered:
-    """Two matrices as the design's engine takes them; integers keep their values.
+    """Two matrices as the design's engine takes them, see `matmul`.
 
     ``bias`` (N,) is only taken by a drain edge that adds one; ``passes`` may be what `macforge.lowering.lower_weight`
     gave of the weights.
     """
-    for name, operand in (("act", act), ("weight", weight)):
-        if operand.ndim != 2 or 0 in operand.shape:
-            raise ValueError(f"{name} must be a matrix, not of shape {operand.shape}")
-        if operand.dtype.kind not in "iuf":
-            raise ValueError(f"{name} must hold integers or floats, not {operand.dtype}")
-    if act.shape[1] != weight.shape[0]:
-        raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {act.shape} and {weight.shape}")
-    return lower(design, act, weight, bias, passes) if design.edge else lower_sums(design, act, weight)
+    act, weight = read_operand(act, what="act", k_axis=1), read_operand(weight, what="weight", k_axis=0)
+    shapes = act.values.shape, weight.values.shape
+    if shapes[0][1] != shapes[1][0]:
+        raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {shapes[0]} and {shapes[1]}")
+    if not design.edge:
+        return lower_sums(design, act, weight)
+    bias = None if bias is None else read_vector(bias, what="bias", size=shapes[1][1])
+    return lower(design, act, weight, bias, passes)

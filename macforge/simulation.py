@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from macforge.design import Design
-from macforge.lowering import lower
+from macforge.product import lowered
 from pe.base import Mode
 from sw_ref.formats import Format
 from sw_ref.nonfinite import nonfinite_pattern, zeroed
@@ -134,7 +134,7 @@ def random_products(design: Design, random: np.random.Generator, *, m: int, n: i
     modes = design.pe.modes
     if design.edge:
         drawn = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
-        products = lower(design, *drawn).products
+        products = lowered(design, *drawn).products
     else:
         products = [
             Product(act=_codes(random, mode.act, (m, k)), weight=_codes(random, mode.weight, (k, n)), mode=index)

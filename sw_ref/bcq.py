@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sw_ref.digits import plane_weights, planes
 from sw_ref.formats import Int
 from sw_ref.groups import group_slices
+from sw_ref.locate import first_where
 from sw_ref.quantize import Quantized, Quantizer, finite_matrix
 from sw_ref.signs import Bipolar
 
@@ -47,7 +48,8 @@ class BinaryCoder:
     on where it starts: each group and column keeps the better of two ends. One start is greedy, each plane the signs
     of what those before leave, times its mean magnitude; the other is uniform, of a `Quantizer` to the bipolar format
     of as many bits, with a clip search. So the error is at most that quantizer's, symmetric without a bias and
-    asymmetric with one, but for the rounding of scales to float32, and if ``powers`` is 0.
+    asymmetric with one, but for the rounding of scales to float32, and if ``powers`` is 0. A group of zeros has scales
+    of 0, and so has a plane whose scale is less than a float32's last place of the largest plane's, as noise is.
 
     Alternating multi-bit quantization (Xu et al., arXiv 1802.00150); for products by look-up: LUT-GEMM (arXiv
     2206.09557); with ``powers``: ShiftAddLLM (arXiv 2406.05981).
@@ -89,7 +91,30 @@ class BinaryCoder:
             If ``weight`` is no matrix, is empty, or has an element that is no finite float32.
         """
         weight = finite_matrix(weight, what)
-        fits = [self._fit(weight[group]) for group in group_slices(len(weight), self.group_size)]
+        return self._coded([self._fit(weight[group]) for group in group_slices(len(weight), self.group_size)])
+
+    def from_values(self, values: np.ndarray, *, what: str = "weight") -> BinaryCoded:
+        """Planes that add up to just these integers (K, N), with scales that are multiples of one half.
+
+        Raises
+        ------
+        ValueError
+            If that of least squared error is not just these; names the first that is not.
+        """
+        weight = values.astype(np.float64)
+        coded = self._coded(
+            [self._fit(weight[group], half=True) for group in group_slices(len(weight), self.group_size)]
+        )
+        wrong = coded.dequantize() != weight
+        if wrong.any():
+            raise ValueError(
+                f"{first_where(wrong, values, what=what)}, which {self.planes} planes of signs do not give beside the "
+                "other integers of its group; given as floats, they are quantized"
+            )
+        return coded
+
+    def _coded(self, fits: list[tuple[np.ndarray, np.ndarray]]) -> BinaryCoded:
+        """Of what `_fit` makes of each group."""
         signs = planes(np.concatenate([codes for codes, _ in fits]), self.planes)
         scales = np.stack([scales for _, scales in fits], axis=1)
         return BinaryCoded(
@@ -97,9 +122,12 @@ class BinaryCoder:
             bias=scales[-1] if self.bias else None,
         )
 
-    def _fit(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Codes (size, N), of which bit i is the sign in plane i, and scales (q, N), with a bias (q + 1, N)."""
-        ends = [self._alternate(weight, start(weight)) for start in (self._greedy, self._uniform)]
+    def _fit(self, weight: np.ndarray, *, half: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Codes (size, N), of which bit i is the sign in plane i, and scales (q, N), with a bias (q + 1, N).
+
+        With ``half``, scales are rounded to multiples of one half in the end.
+        """
+        ends = [self._alternate(weight, start(weight), half) for start in (self._greedy, self._uniform)]
         greedy, uniform = (np.sum((weight - self._sums(*end)) ** 2, axis=0) for end in ends)
         return tuple(np.where(uniform < greedy, *pair) for pair in zip(*reversed(ends), strict=True))
 
@@ -115,14 +143,23 @@ class BinaryCoder:
         scheme = "asymmetric" if self.bias else "symmetric"
         return Quantizer(Bipolar(self.planes), scheme, "channel", clip_search=20).quantize(weight, k_axis=0).codes
 
-    def _alternate(self, weight: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _alternate(self, weight: np.ndarray, codes: np.ndarray, half: bool) -> tuple[np.ndarray, np.ndarray]:
         for _ in range(self.iterations):
             codes = self._nearest(weight, self._scales(weight, codes))
-        scales = self._scales(weight, codes).astype(np.float32)
+        scales = self._scales(weight, codes)
+        scales = (self._halves(weight, codes, scales) if half else scales).astype(np.float32)
         if self.powers:
             signs, exponents = power_terms(scales[: self.planes], self.powers)
             scales[: self.planes] = np.ldexp(signs.astype(np.float64), exponents).sum(axis=0)
         return self._nearest(weight, scales), scales
+
+    def _halves(self, weight: np.ndarray, codes: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """Multiples of one half near ``scales``, of which the last plane's takes what the others leave."""
+        halves = np.rint(2 * scales) / 2
+        halves[self.planes - 1] = 0
+        sign = self._signs[codes, self.planes - 1]
+        halves[self.planes - 1] = np.rint(2 * np.mean(sign * (weight - self._sums(codes, halves)), axis=0)) / 2
+        return halves
 
     @property
     def _signs(self) -> np.ndarray:
@@ -144,7 +181,9 @@ class BinaryCoder:
         normal = np.tensordot(count, signs[:, :, None] * signs[:, None, :], axes=1)
         # planes may depend on each other; of all solutions then the shortest
         inverse = np.linalg.pinv(normal, rcond=1e-10, hermitian=True)
-        return (inverse @ (total @ signs)[..., None])[..., 0].T
+        scales = (inverse @ (total @ signs)[..., None])[..., 0].T
+        size = np.abs(scales)
+        return np.where(size < size.max(axis=0) * np.finfo(np.float32).eps, 0.0, scales)
 
     def _nearest(self, weight: np.ndarray, scales: np.ndarray) -> np.ndarray:
         sums = self._signs @ scales

@@ -1,7 +1,7 @@
 """Block formats: neighbours along K that share a scale of few bits, as MX and NVFP4 have."""
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sw_ref.fixed import Fixed
 from sw_ref.formats import Format
 from sw_ref.groups import group_of, group_slices
+from sw_ref.locate import first_where
 from sw_ref.minifloat import FLOATS, Float
 from sw_ref.quantize import finite_matrix
 
@@ -56,6 +57,17 @@ class BlockQuantized:
         """The real tensor that the codes stand for: float32, each element rounded once."""
         with np.errstate(over="ignore"):
             return self.reals().astype(np.float32)
+
+    @property
+    def overall(self) -> float:
+        """The tensor's scale, 1 if there is none."""
+        return 1.0 if self.tensor_scale is None else float(self.tensor_scale)
+
+    def scales(self) -> np.ndarray:
+        """The real scales of blocks, in float64 and shaped as ``scale_codes``; 0 of a block that is all zeros."""
+        starts = [block.start for block in group_slices(self.codes.shape[self.k_axis], self.size)]
+        some = np.logical_or.reduceat(self.element.decode(self.codes) != 0, starts, axis=self.k_axis)
+        return np.where(some, self.scale.decode(self.scale_codes), 0.0)
 
     def along_k(self, parameter: np.ndarray) -> np.ndarray:
         """What is shaped as the scales as it broadcasts over the codes: each block's repeated for its elements."""
@@ -133,7 +145,58 @@ class BlockQuantizer:
         else:
             gain = self._gain(amax.max())
             x, scale, tensor_scale = x * gain, amax / np.float32(self.element.full_scale) * gain, 1 / gain
-        scale_codes = self.scale.encode(scale)
+        return self._coded(x, self.scale.encode(scale), tensor_scale, k_axis)
+
+    def from_values(self, values: np.ndarray, *, k_axis: int, what: str = "x") -> BlockQuantized:
+        """Blocks that stand for just these integers, and a tensor's scale of 1: scales are 1 where that does.
+
+        Parameters
+        ----------
+        values : integer array, (K, N) with ``k_axis=0`` or (M, K) with ``k_axis=1``
+        k_axis : {0, 1}
+        what : str
+            The tensor's name in an error.
+
+        Raises
+        ------
+        ValueError
+            If no scale gives all numbers of a block; names the first of them.
+        """
+        starts = [block.start for block in group_slices(values.shape[k_axis], self.size)]
+        x = values.astype(np.float64)
+        amax = np.maximum.reduceat(np.abs(x), starts, axis=k_axis)
+        elements = np.unique(np.abs(self.element.decode(np.arange(1 << self.element.bits))))
+        best = self._coded(x, self.scale.encode(np.where(amax == 0, 0.0, 1.0)), None, k_axis)
+        found = self._exact(best, x, starts)
+        # a scale that makes the largest an element, and all others too
+        for element in elements[np.isfinite(elements) & (elements > 0)]:
+            if found.all():
+                break
+            tried = self._coded(x, self.scale.encode(amax / element), None, k_axis)
+            better = ~found & self._exact(tried, x, starts)
+            found |= better
+            best = replace(
+                best,
+                codes=np.where(best.along_k(better), tried.codes, best.codes),
+                scale_codes=np.where(better, tried.scale_codes, best.scale_codes),
+            )
+        if not found.all():
+            wrong = best.along_k(~found) & (best.reals() != x)
+            held = f"{self.element.name} and scales of {self.scale.name}"
+            raise ValueError(
+                f"{first_where(wrong, values, what=what)}, which blocks of {held} do not hold beside their other "
+                "integers; given as floats, they are quantized"
+            )
+        return best
+
+    def _exact(self, blocks: BlockQuantized, x: np.ndarray, starts: list[int]) -> np.ndarray:
+        """Which blocks are just ``x``."""
+        return np.logical_and.reduceat(blocks.reals() == x, starts, axis=blocks.k_axis)
+
+    def _coded(
+        self, x: np.ndarray, scale_codes: np.ndarray, tensor_scale: np.float32 | None, k_axis: int
+    ) -> BlockQuantized:
+        """Elements nearest to ``x`` over the scales."""
         scales = np.take(self.scale.decode(scale_codes), group_of(x.shape[k_axis], self.size), axis=k_axis)
         scaled = np.divide(x, scales.astype(x.dtype), out=np.zeros_like(x), where=scales > 0)
         lo, hi = self.element.bounds

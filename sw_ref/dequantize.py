@@ -17,8 +17,7 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
 
     where ``s_a, z_a`` are the scale and zero point of row m in group g, ``s_w, z_w`` those of column n, and
     ``sum(a)`` and ``sum(w)`` the values of row m and of column n summed over the ``K_g`` members of group g.
-    The parenthesis is exact in int64; scaling is float64, groups are added in order, and the total is rounded
-    to float32 once.
+    The parenthesis is exact in int64; scaling is float64, and groups are added in order.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
 
     Returns
     -------
-    float32 array (M, N)
+    float64 array (M, N)
 
     Raises
     ------
@@ -54,7 +53,7 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
         # the product of two float32 numbers is exact in float64
         scale = act.scale[:, a_at, None].astype(np.float64) * weight.scale[w_at, None, :]
         total += scale * centred.astype(np.float64)
-    return np.ldexp(total, act.format.fixed.lsb + weight.format.fixed.lsb).astype(np.float32)
+    return np.ldexp(total, act.format.fixed.lsb + weight.format.fixed.lsb)
 
 
 def _check_operands(act: Quantized, weight: Quantized) -> None:

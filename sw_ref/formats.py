@@ -73,6 +73,24 @@ class Format(ABC):
         lo, hi = self.bounds
         return min(hi, -lo)
 
+    @property
+    def full_precision(self) -> float:
+        """What the largest magnitude of a tensor must reach so that it is not lost for being small.
+
+        The least positive value; of floats, so much more that what is smaller by their precision is still normal.
+        """
+        return 2.0**self.fixed.lsb if self.fixed else 0.0
+
+    @property
+    def holds_zero(self) -> bool:
+        """Whether a code stands for 0."""
+        return bool(self.decode(self.encode(0.0)) == 0)
+
+    @property
+    def saturates(self) -> bool:
+        """Whether what is beyond the bounds becomes the bound, and not infinity or NaN."""
+        return bool(self.finite(self.encode(4 * self.bounds[1])))
+
     @abstractmethod
     def encode(self, real: ArrayLike) -> np.ndarray:
         """Codes of the values nearest to ``real``, any shape: half to even, saturating at :attr:`bounds`.
@@ -143,6 +161,12 @@ class Format(ABC):
         if rounded.any():
             raise ValueError(f"{first_where(rounded, values, what=what)}, between two values of {bounds}")
         return codes
+
+    def holds(self, values: ArrayLike) -> np.ndarray:
+        """Which of ``values``, numbers of any shape, the format has: bool of the same shape."""
+        lo, hi = self.bounds
+        inside = (values >= lo) & (values <= hi)
+        return inside & (self.decode(self.encode(np.where(inside, values, lo))) == values)
 
     def check_reals(self, real: ArrayLike) -> np.ndarray:
         """``real`` as float64; ValueError if it holds a NaN."""

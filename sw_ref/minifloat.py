@@ -135,6 +135,11 @@ class Float(Format):
         return (-largest if self.signed else float(self._magnitude(np.array(0)))), largest
 
     @property
+    def full_precision(self) -> float:
+        # where elements smaller by as many bits as a fraction has are still normal
+        return 2.0 ** (1 - self.bias + self.fraction)
+
+    @property
     def fixed(self) -> FixedPoint | None:
         scaled = [int(bound / 2.0**self.lsb) for bound in self.bounds]
         interval = Interval(*scaled)

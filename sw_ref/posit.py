@@ -64,6 +64,10 @@ class Posit(Format):
         return 2.0 ** (1 << self.es)
 
     @property
+    def full_precision(self) -> float:
+        return 2.0**-self._reach
+
+    @property
     def fixed(self) -> FixedPoint | None:
         # the smallest value is 1 / the largest
         if 2 * self._reach > 62:

@@ -8,9 +8,15 @@ from numpy.typing import ArrayLike
 
 from sw_ref.formats import Int
 from sw_ref.groups import group_of, group_slices
+from sw_ref.locate import first_where
 from sw_ref.quantize import Quantized, finite_matrix
 
 __all__ = ["Progressive", "ProgressiveQuantizer"]
+
+_CODE = Int(4, signed=False)
+
+# What the two levels give at most, round(2 * 127 / 15).
+_LARGEST_SCALE = 17
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +50,7 @@ class ProgressiveQuantizer:
     Level 1, for each column: ``channel_scale = max|w| / limit``, ``w8 = round(w / channel_scale)``. Level 2, for each
     group, its range widened to hold 0: ``scale = max(1, round((max - min) / 15))``,
     ``zero_point = clip(round(-min / scale))``, ``code = clip(round(w8 / scale) + zero_point)``. Rounding is half to
-    even, clipping to 0 ... 15, and level 1 is float32 arithmetic. A scale that is 0 in float32 becomes 1.
+    even, clipping to 0 ... 15, and level 1 is float32 arithmetic. A column of zeros has a scale of 0.
 
     Why w8 stops short of 127: rounding to a group's grid may go beyond the group's range, and ``(code - zero_point) *
     scale``, which the hardware forms, must still be an int8. With limit 119 it is from -121 to 121; 120 is too much,
@@ -75,22 +81,51 @@ class ProgressiveQuantizer:
         """
         weight = finite_matrix(weight, what)
         channel_scale = np.abs(weight).max(axis=0, keepdims=True) / np.float32(self.limit)
-        channel_scale[channel_scale == 0] = 1
-        level1 = np.clip(np.rint(weight / channel_scale), -self.limit, self.limit).astype(np.float64)
+        level1 = np.divide(weight, channel_scale, out=np.zeros_like(weight), where=channel_scale > 0)
+        level1 = np.clip(np.rint(level1), -self.limit, self.limit).astype(np.float64)
+        low, high = self._ranges(level1)
+        return self._coded(level1, np.maximum(np.rint((high - low) / _CODE.interval.hi), 1), channel_scale)
 
-        code = Int(4, signed=False)
-        starts = [group.start for group in group_slices(len(weight), self.group_size)]
-        low = np.minimum(np.minimum.reduceat(level1, starts), 0)
-        high = np.maximum(np.maximum.reduceat(level1, starts), 0)
-        scale = np.maximum(np.rint((high - low) / code.interval.hi), 1)
-        zero_point = np.clip(np.rint(-low / scale), *code.bounds)
-        group = group_of(len(weight), self.group_size)
+    def from_values(self, values: np.ndarray, *, what: str = "weight") -> Progressive:
+        """Codes that stand for just these integers (K, N), with channel scales of 1.
+
+        The scale of a group is 1, or else the greatest common divisor of its integers.
+
+        Raises
+        ------
+        ValueError
+            If a group has integers that no scale gives; names the first of them.
+        """
+        starts = [group.start for group in group_slices(len(values), self.group_size)]
+        low, high = self._ranges(values)
+        divisor = np.maximum(np.gcd.reduceat(np.abs(values), starts), 1)
+        scale = np.where(high - low > _CODE.interval.hi, divisor, 1)
+        one = np.ones((1, values.shape[1]), np.float32)
+        coded = self._coded(values.astype(np.float64), np.minimum(scale, _LARGEST_SCALE), one)
+        wrong = (coded.integers() != values) | (np.abs(values) > 127)
+        if wrong.any():
+            raise ValueError(
+                f"{first_where(wrong, values, what=what)}, which the 16 codes and the integer scale of its group do "
+                "not give; given as floats, they are quantized"
+            )
+        return coded
+
+    def _ranges(self, level1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest of each group (G, N), 0 among them."""
+        starts = [group.start for group in group_slices(len(level1), self.group_size)]
+        return np.minimum(np.minimum.reduceat(level1, starts), 0), np.maximum(np.maximum.reduceat(level1, starts), 0)
+
+    def _coded(self, level1: np.ndarray, scale: np.ndarray, channel_scale: np.ndarray) -> Progressive:
+        """Level 2 of integers, with these scales (G, N)."""
+        low, _high = self._ranges(level1)
+        zero_point = np.clip(np.rint(-low / scale), *_CODE.bounds)
+        group = group_of(len(level1), self.group_size)
         return Progressive(
             groups=Quantized(
-                codes=code.encode(np.rint(level1 / scale[group]) + zero_point[group]),
+                codes=_CODE.encode(np.rint(level1 / scale[group]) + zero_point[group]),
                 scale=scale.astype(np.float32),
                 zero_point=zero_point.astype(np.int64),
-                format=code,
+                format=_CODE,
                 k_axis=0,
                 group_size=self.group_size,
             ),

@@ -1,5 +1,6 @@
 """Quantizers: real tensors to codes, scales and zero points, and back."""
 
+import math
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -77,13 +78,20 @@ class Quantizer:
     its scale half (LUT Tensor Core, arXiv 2408.06003).
 
     ``absmean``: as symmetric, but ``scale = mean|x|``. Needs a format with q = 1: ternary, as of BitNet b1.58
-    (arXiv 2402.17764) and MatMul-free LM (arXiv 2406.02528), or bipolar1, as of XNOR-Net (arXiv 1603.05279).
+    (arXiv 2402.17764) and MatMul-free LM (arXiv 2406.02528), or bipolar1, as of XNOR-Net (arXiv 1603.05279). Where the
+    format holds ``x / max|x|``, x is quantized already: the scale is ``max|x|``, and x comes back unchanged.
 
-    ``cast``: as symmetric, but ``scale = 1``, for floats that hold what is quantized as it is. Per tensor.
+    ``cast``: ``value = x`` rounded, and the scale 1, for formats that hold what is quantized as it is. Per tensor. The
+    scale is the power of two nearest to 1 with which ``max|x| / scale`` is neither beyond the bounds, unless the format
+    has a code for that, nor below :attr:`sw_ref.formats.Format.full_precision`.
 
     Arithmetic is float32 throughout (but for the sum of a mean, which is rounded to it) and rounds half to even, as
-    the ONNX operators DynamicQuantizeLinear and QuantizeLinear do, so results are reproducible bit for bit. A scale
-    that is 0 in float32, as that of zeros is, becomes 1.
+    the ONNX operators DynamicQuantizeLinear and QuantizeLinear do, so results are reproducible bit for bit. The scale
+    of zeros alone is 0, so that they are 0 in every format; no other scale is less than the least float32.
+
+    What is in a format already comes back unchanged if it is what the scale makes of codes: with ``cast``, always; else
+    where the largest magnitude of all that shares a scale has the largest code. Integers that are to stay what they
+    are do not need a quantizer: see :meth:`sw_ref.formats.Format.from_values`.
 
     Parameters
     ----------
@@ -147,15 +155,14 @@ class Quantizer:
         if k_axis not in (0, 1):
             raise ValueError(f"K axis must be 0 or 1, not {k_axis!r}")
         if self.scheme == "absmean":
-            scale = self._reduce(np.add, np.abs(x, dtype=np.float64), k_axis)
-            scale /= self._reduce(np.add, np.ones(x.shape), k_axis)
-            return self._symmetric(x, scale.astype(np.float32), k_axis)
+            return self._symmetric(x, self._mean_magnitude(x, k_axis), k_axis)
         if self.scheme == "cast":
-            return self._symmetric(x, np.ones((1, 1), np.float32), k_axis)
+            return self._cast(x, k_axis)
         ratios = 1 - np.arange(self.clip_search + 1, dtype=np.float32) / np.float32(self.clip_search + 1)
         low, high = self._reduce(np.minimum, x, k_axis), self._reduce(np.maximum, x, k_axis)
         if self.scheme == "symmetric":
-            scale = np.maximum(-low, high) / np.float32(self.format.full_scale)
+            amax = np.maximum(-low, high)
+            scale = _positive(amax / np.float32(self.format.full_scale), amax)
             tries = (self._symmetric(x, ratio * scale, k_axis) for ratio in ratios)
         else:
             low, high = np.minimum(low, np.float32(0)), np.maximum(high, np.float32(0))
@@ -178,10 +185,36 @@ class Quantizer:
         starts = [group.start for group in group_slices(x.shape[k_axis], self.group_size)]
         return reduction.reduceat(x, starts, axis=k_axis)
 
+    def _mean_magnitude(self, x: np.ndarray, k_axis: int) -> np.ndarray:
+        """Scales of absmean."""
+        magnitude = np.abs(x)
+        mean = self._reduce(np.add, magnitude.astype(np.float64), k_axis)
+        mean /= self._reduce(np.add, np.ones(x.shape), k_axis)
+        amax = self._reduce(np.maximum, magnitude, k_axis)
+        largest = _along_k(amax, x.shape, k_axis, self.group_size)
+        held = (magnitude == largest) | ((magnitude == 0) & self.format.holds_zero)
+        coded = self._reduce(np.logical_and, held, k_axis)
+        return np.where(coded, amax, _positive(mean.astype(np.float32), amax))
+
+    def _cast(self, x: np.ndarray, k_axis: int) -> Quantized:
+        scale = np.full((1, 1), self._power_of_two(float(np.abs(x).max())), np.float32)
+        codes = self.format.encode(x.astype(np.float64) / scale)
+        return self._quantized(codes, scale, np.zeros((1, 1), np.int64), k_axis)
+
+    def _power_of_two(self, amax: float) -> float:
+        """The scale of cast."""
+        form, bound = self.format, self._symmetric_bound
+        if amax > bound and form.saturates:
+            # frexp rounds up to the power above; one less may do
+            power = 2.0 ** (math.frexp(amax / bound)[1] - 1)
+            return power if amax / power <= bound else 2 * power
+        if 0 < amax < form.full_precision:
+            return 2.0 ** -math.ceil(math.log2(form.full_precision / amax))
+        return 1.0
+
     def _symmetric(self, x: np.ndarray, scale: np.ndarray, k_axis: int) -> Quantized:
-        scale = _nonzero(scale)
         bound = self._symmetric_bound
-        values = np.clip(x / _along_k(scale, x.shape, k_axis, self.group_size), -bound, bound)
+        values = np.clip(x / _along_k(_nonzero(scale), x.shape, k_axis, self.group_size), -bound, bound)
         zero_point = np.zeros(scale.shape, dtype=np.int64)
         return self._quantized(self.format.encode(values), scale, zero_point, k_axis)
 
@@ -189,8 +222,8 @@ class Quantizer:
         # a bipolar format's step is 2, and its codes are the integers that count steps
         lo, hi = self.format.bounds
         steps, step = (Int(self.format.bits, signed=False), 2) if isinstance(self.format, Bipolar) else (self.format, 1)
-        scale = _nonzero((high - low) / np.float32(hi - lo))
-        step_scale = step * scale
+        scale = _positive((high - low) / np.float32(hi - lo), high - low)
+        step_scale = step * _nonzero(scale)
         zero_point = np.clip(np.rint(np.float32(steps.interval.lo) - low / step_scale), *steps.bounds)
         values = np.rint(x / _along_k(step_scale, x.shape, k_axis, self.group_size)).astype(np.float64)
         values += _along_k(zero_point, x.shape, k_axis, self.group_size)
@@ -266,5 +299,11 @@ def finite_matrix(x: ArrayLike, what: str) -> np.ndarray:
     return matrix
 
 
+def _positive(scale: np.ndarray, extent: np.ndarray) -> np.ndarray:
+    """``scale``, but the least float32 where it is 0 and ``extent`` is not."""
+    return np.where(extent > 0, np.maximum(scale, np.finfo(np.float32).smallest_subnormal), scale)
+
+
 def _nonzero(scale: np.ndarray) -> np.ndarray:
+    """What to divide by: 1 where the scale is 0."""
     return np.where(scale == 0, np.float32(1), scale)

@@ -6,13 +6,16 @@ from numpy.typing import ArrayLike
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
 
-__all__ = ["INTEGERS", "MULTIPLIERS", "dyadic", "requantize"]
+__all__ = ["INTEGERS", "MOST_SHIFT", "MULTIPLIERS", "dyadic", "requantize"]
 
 INTEGERS = Interval.of_bits(32, signed=True)
 """What can be requantized: with `MULTIPLIERS`, every product is an int64."""
 
 MULTIPLIERS = Interval.of_bits(31, signed=False)
 """Multipliers of a requantization."""
+
+MOST_SHIFT = 63
+"""Shifts of a drain edge: with any from here on, every product rounds to 0."""
 
 
 def dyadic(ratio: ArrayLike, *, bits: int = 31) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +92,7 @@ def requantize(integer: ArrayLike, multiplier: ArrayLike, shift: ArrayLike, *, b
         raise ValueError(f"{first_where(shift < 0, shift, what='shift')}, which is negative")
     product = integer * multiplier
     # a product is less than half of 2**63 in size, so that further shifts also give 0
-    shift = np.minimum(shift, 63)
+    shift = np.minimum(shift, MOST_SHIFT)
     quotient = product >> shift
     # what is left of the product, with the point above bit 62
     rest = (product - (quotient << shift)) << (63 - shift)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sw_ref.groups import group_of, group_slices
+from sw_ref.locate import first_where
 from sw_ref.minifloat import Float
 from sw_ref.quantize import finite_matrix
 from sw_ref.tabulated import Tabulated
@@ -121,7 +122,7 @@ class BitMoDQuantized:
 
     def selected(self) -> np.ndarray:
         """Codes of ``SelectedBitMoD(bits)``, uint32 (K, N)."""
-        return self.codes | self._along_k(self.select).astype(np.uint32) << self.bits
+        return self.codes | self.along_k(self.select).astype(np.uint32) << self.bits
 
     def integers(self) -> np.ndarray:
         """What the codes stand for, int64 (K, N)."""
@@ -129,13 +130,14 @@ class BitMoDQuantized:
 
     def reals(self) -> np.ndarray:
         """The real weight that the codes stand for, in float64."""
-        return self.integers() * self._along_k(self.scale) * self.channel_scale.astype(np.float64)
+        return self.integers() * self.along_k(self.scale) * self.channel_scale.astype(np.float64)
 
     def dequantize(self) -> np.ndarray:
         """The real weight that the codes stand for: float32, each element rounded once."""
         return self.reals().astype(np.float32)
 
-    def _along_k(self, parameter: np.ndarray) -> np.ndarray:
+    def along_k(self, parameter: np.ndarray) -> np.ndarray:
+        """What is shaped as the scales as it broadcasts over the codes: each group's repeated for its elements."""
         return parameter[group_of(len(self.codes), self.group_size)]
 
 
@@ -146,7 +148,8 @@ class BitMoDQuantizer:
     For each group and select, the scale is ``max|w| / max|integer|`` and an integer the one nearest to ``w / scale``;
     the select of least squared error is taken, the lowest of several. The scales of a channel then become integers,
     ``clip(round(scale / channel_scale), 1, 127)`` with ``channel_scale = (largest scale) / 127``, and the codes are
-    those of the integers nearest to ``w / (scale * channel_scale)``. Scales are float32, the rest float64.
+    those of the integers nearest to ``w / (scale * channel_scale)``. Scales are float32, the rest float64. A column of
+    zeros has a channel scale of 0.
 
     BitMoD (arXiv 2411.11745, sections III and IV). That codes are chosen again after their scales is this project's.
 
@@ -187,9 +190,46 @@ class BitMoDQuantizer:
             least = np.where(better, error, least)
             select, scale = np.where(better, each, select), np.where(better, tried, scale)
         channel_scale = scale.max(axis=0, keepdims=True) / np.float32(SCALE_LIMIT)
-        channel_scale = np.where(channel_scale == 0, np.float32(1), channel_scale)
-        scale = np.clip(np.rint(scale / channel_scale), 1, SCALE_LIMIT).astype(np.int64)
-        scaled = weight / (scale * channel_scale.astype(np.float64))[groups]
+        scale = np.clip(np.rint(_divided(scale, channel_scale)), 1, SCALE_LIMIT).astype(np.int64)
+        return self._coded(weight, select, scale, channel_scale)
+
+    def from_values(self, values: np.ndarray, *, what: str = "weight") -> BitMoDQuantized:
+        """Codes that stand for just these integers (K, N), with channel scales of 1.
+
+        For each group the lowest select that holds them, with the largest of its scales.
+
+        Raises
+        ------
+        ValueError
+            If a group has integers that no select and scale give; names the first of them.
+        """
+        starts = [group.start for group in group_slices(len(values), self.group_size)]
+        amax = np.maximum.reduceat(np.abs(values), starts)
+        one = np.ones((1, values.shape[1]), np.float32)
+        select, scale = np.zeros(amax.shape, np.int64), np.ones(amax.shape, np.int64)
+        found = np.zeros(amax.shape, bool)
+        for each in SELECTS:
+            for largest in sorted({abs(i) for i in BitMoD(self.bits, each).integers} - {0}):
+                tried = np.clip(amax // largest, 1, SCALE_LIMIT)
+                coded = self._coded(values, np.full(amax.shape, each), tried, one)
+                better = ~found & np.logical_and.reduceat(coded.integers() * coded.along_k(tried) == values, starts)
+                found |= better
+                select, scale = np.where(better, each, select), np.where(better, tried, scale)
+        coded = self._coded(values, select, scale, one)
+        if not found.all():
+            wrong = coded.along_k(~found) & (coded.reals() != values)
+            raise ValueError(
+                f"{first_where(wrong, values, what=what)}, which BitMoD's values of {self.bits} bits and the integer "
+                "scale of its group do not give; given as floats, they are quantized"
+            )
+        return coded
+
+    def _coded(
+        self, weight: np.ndarray, select: np.ndarray, scale: np.ndarray, channel_scale: np.ndarray
+    ) -> BitMoDQuantized:
+        """Codes nearest to ``weight`` over the scales."""
+        groups = group_of(len(weight), self.group_size)
+        scaled = _divided(weight, (scale * channel_scale.astype(np.float64))[groups])
         codes = [BitMoD(self.bits, each).encode(scaled) for each in SELECTS]
         return BitMoDQuantized(
             codes=np.choose(select[groups], codes),

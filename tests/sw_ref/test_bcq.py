@@ -198,3 +198,24 @@ def test_uniform_scales_and_bias_are_those_of_lut_gemm():
 def test_bad_input_is_refused(attempt, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attempt()
+
+
+@pytest.mark.parametrize("powers", [0, 3])
+def test_integers_stay_what_they_are(powers):
+    coder = BinaryCoder(planes=3, group_size=8, powers=powers)
+    values = np.random.default_rng(2).choice([-7, -5, -3, -1, 1, 3, 5, 7], (16, 3))
+    values[:8, 1], values[8:, 1] = 0, 4
+    np.testing.assert_array_equal(coder.from_values(values).dequantize(), values)
+    with pytest.raises(
+        ValueError, match=r"^weight\[\d, 0\] is \d, which 3 planes of signs do not give beside the other "
+    ):
+        coder.from_values(np.arange(8)[:, None])
+
+
+def test_planes_of_noise_are_none():
+    weight = np.float32(0.03) * np.sign(np.random.default_rng(0).normal(size=(128, 4)))
+    for planes in (2, 3, 8):
+        coded = BinaryCoder(planes=planes).quantize(weight)
+        scales = np.array([plane.scale for plane in coded.planes])
+        assert (np.abs(scales[scales != 0]) > 1e-3).all()
+        np.testing.assert_allclose(coded.dequantize(), weight, rtol=1e-6)

@@ -202,3 +202,27 @@ def test_bad_input_is_refused(attempt, message):
     of = {"element": parse_format("fp4_e2m1"), "scale": parse_format("e8m0"), "size": 4, "rule": "power"}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attempt(of)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_integers_stay_what_they_are(name):
+    quantizer, random = BLOCKS[name], np.random.default_rng(5)
+    elements = quantizer.element.decode(np.arange(1 << quantizer.element.bits))
+    held = np.unique(elements[np.isfinite(elements) & (elements == np.rint(elements)) & (np.abs(elements) < 65)])
+    factors = np.repeat(2 ** random.integers(0, 4, (3, 5)), quantizer.size, axis=0)[: 2 * quantizer.size + 1]
+    values = random.choice(held, factors.shape).astype(np.int64) * factors
+    values[:, 1] = 0
+    blocks = quantizer.from_values(values, k_axis=0)
+    np.testing.assert_array_equal(blocks.reals(), values)
+    np.testing.assert_array_equal(quantizer.from_values(values.T, k_axis=1).reals(), values.T)
+    assert not blocks.scales()[:, 1].any() and blocks.overall == 1
+
+
+def test_integers_that_blocks_lack_are_named():
+    values = np.ones((40, 2), np.int64)
+    values[35, 1] = 5
+    message = (
+        r"^weight\[35, 1\] is 5, which blocks of fp4_e2m1 and scales of e8m0 do not hold beside their other integers"
+    )
+    with pytest.raises(ValueError, match=message):
+        BLOCKS["mxfp4"].from_values(values, k_axis=0, what="weight")

@@ -22,9 +22,9 @@ def test_both_levels_are_the_formulas(group_size):
     assert result.channel_scale.shape == (1, 6)
     assert groups.scale.dtype == result.channel_scale.dtype == np.float32
     for n in range(6):
-        channel_scale = np.abs(WEIGHT[:, n]).max() / np.float32(119) or 1
+        channel_scale = np.abs(WEIGHT[:, n]).max() / np.float32(119)
         assert result.channel_scale[0, n] == channel_scale
-        level1 = [round(float(w / np.float32(channel_scale))) for w in WEIGHT[:, n]]
+        level1 = [round(float(w / (channel_scale or np.float32(1)))) for w in WEIGHT[:, n]]
         for g in range(groups.scale.shape[0]):
             here = slice(g * size, (g + 1) * size)
             low, high = min(0, *level1[here], 0), max(0, *level1[here], 0)
@@ -73,3 +73,25 @@ def test_protective_range_keeps_every_group_in_8_bits_and_is_the_widest():
 def test_bad_input_is_refused(attempt, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attempt()
+
+
+@pytest.mark.parametrize(
+    ("group", "scale"), [([0, 15], 1), ([-15, 0], 1), ([-7, 8], 1), ([7, 9, 1], 1), ([-120, 127 - 7], 0), ([0, 0], 1)]
+)
+def test_integers_stay_what_they_are(group, scale):
+    values = np.array(group)[:, None]
+    if not scale:
+        with pytest.raises(ValueError, match=r"^weight\[0, 0\] is -120, which the 16 codes and the integer scale of "):
+            ProgressiveQuantizer().from_values(values)
+        return
+    coded = ProgressiveQuantizer().from_values(values)
+    np.testing.assert_array_equal(coded.integers(), values)
+    np.testing.assert_array_equal(coded.dequantize(), values)
+    assert coded.groups.scale == scale
+
+
+def test_common_divisor_is_the_scale():
+    values = np.array([[-34, 0], [85, 17], [0, -17 * 7]])
+    coded = ProgressiveQuantizer().from_values(values)
+    np.testing.assert_array_equal(coded.integers(), values)
+    assert coded.groups.scale.tolist() == [[17, 17]]

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from sw_ref.formats import Int
 from sw_ref.quantize import Quantized, Quantizer, sqnr_db
-from sw_ref.signs import Ternary
+from sw_ref.signs import Bipolar, Ternary
 
 ONNX_TYPES = {
     "int4": TensorProto.INT4,
@@ -42,8 +42,12 @@ def matrix(*shape, seed=0):
 
 
 def onnx_layout(quantized):
-    """Scale, zero point and attributes in the shapes that ONNX has for a tensor, an axis and blocks."""
+    """Scale, zero point and attributes in the shapes that ONNX has for a tensor, an axis and blocks.
+
+    A scale of 0, which is that of zeros alone, is 1 there: ONNX divides by it.
+    """
     scale, zero_point, other_axis = quantized.scale, quantized.zero_point, 1 - quantized.k_axis
+    scale = np.where(scale == 0, np.float32(1), scale)
     if quantized.group_size:
         attributes = {"axis": quantized.k_axis, "block_size": quantized.group_size}
         return scale, zero_point, attributes
@@ -132,8 +136,8 @@ def test_each_scale_covers_its_own_elements(scheme, granularity, group_size, wei
 
 def expected_scale(part, scheme):
     if scheme == "symmetric":
-        return np.abs(part).max() / np.float32(127) or 1
-    return (max(part.max(), np.float32(0)) - min(part.min(), np.float32(0))) / np.float32(255) or 1
+        return np.abs(part).max() / np.float32(127)
+    return (max(part.max(), np.float32(0)) - min(part.min(), np.float32(0))) / np.float32(255)
 
 
 def test_symmetric_leaves_the_lowest_code_unused():
@@ -167,11 +171,18 @@ def test_asymmetric_keeps_zero_exact_and_zero_point_in_the_format(fmt):
 
 
 @pytest.mark.parametrize("scheme", ["symmetric", "asymmetric"])
-@pytest.mark.parametrize("value", [0.0, 1e-45, -1e-45])
-def test_scale_that_vanishes_becomes_one(scheme, value):
+@pytest.mark.parametrize("form", [Int(8), Bipolar(1), Bipolar(4)], ids=str)
+def test_zeros_are_zero_in_every_format(form, scheme):
+    quantized = Quantizer(form, scheme, "channel").quantize([[0.0, 2.0], [0.0, -1.0]], k_axis=0)
+    assert (quantized.scale == 0).tolist() == [[True, False]]
+    assert not quantized.dequantize()[:, 0].any()
+
+
+@pytest.mark.parametrize("scheme", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("value", [1e-45, -1e-45])
+def test_least_magnitude_is_not_lost(scheme, value):
     quantized = Quantizer(Int(8), scheme).quantize(np.full((2, 3), value), k_axis=0)
-    assert quantized.scale == 1
-    assert not quantized.dequantize().any()
+    np.testing.assert_array_equal(quantized.dequantize(), np.full((2, 3), value, np.float32))
 
 
 @pytest.mark.parametrize("scheme", ["symmetric", "asymmetric"])

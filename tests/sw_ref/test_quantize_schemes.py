@@ -25,7 +25,7 @@ def test_symmetric_is_the_nearest_value_of_any_format(fmt):
     quantized = Quantizer(fmt, granularity="channel").quantize(x, k_axis=0)
     values = np.unique(fmt.decode(np.arange(1 << fmt.bits)))
     largest = np.abs(x).max(axis=0, keepdims=True)
-    np.testing.assert_array_equal(quantized.scale, np.where(largest == 0, 1, largest / np.float32(values[-1])))
+    np.testing.assert_array_equal(quantized.scale, largest / np.float32(values[-1]))
     reals = (quantized.scale.astype(np.float64) * values[:, None, None])[:, 0]
     nearest = np.abs(x - reals[:, None]).min(axis=0)
     np.testing.assert_allclose(np.abs(x - quantized.reals()), nearest, rtol=1e-5, atol=1e-6)
@@ -36,8 +36,7 @@ def test_symmetric_is_the_nearest_value_of_any_format(fmt):
 @pytest.mark.parametrize(("granularity", "group_size"), [("tensor", 0), ("channel", 0), ("group", 8)])
 def test_asymmetric_bipolar_is_unsigned_read_anew(bits, granularity, group_size):
     for offset in (-5, 0, 5):
-        # without the zeros, whose scale becomes 1 in either format
-        x = X[1:20, 2:] + np.float32(offset)
+        x = X[1:20] + np.float32(offset)
         unsigned = Quantizer(Int(bits, False), "asymmetric", granularity, group_size).quantize(x, k_axis=1)
         bipolar = Quantizer(Bipolar(bits), "asymmetric", granularity, group_size).quantize(x, k_axis=1)
         # LUT Tensor Core: q' = 2q - (2**b - 1), s' = s / 2, z' = 2z + 1 - 2**b
@@ -50,13 +49,14 @@ def test_asymmetric_bipolar_is_unsigned_read_anew(bits, granularity, group_size)
 @pytest.mark.parametrize(("granularity", "group_size"), [("tensor", 0), ("channel", 0), ("group", 8), ("group", 7)])
 @pytest.mark.parametrize("fmt", [Ternary(), Int(2), Bipolar(1)], ids=str)
 def test_absmean_is_the_mean_magnitude_and_the_nearest_sign(fmt, granularity, group_size):
-    x = X
+    # without the zeros, which have a scale of 0
+    x = np.delete(X, 1, axis=1)
     quantized = Quantizer(fmt, "absmean", granularity, group_size).quantize(x, k_axis=0)
     scale = quantized.along_k(quantized.scale)
     size = group_size or len(x)
     for k, n in np.ndindex(x.shape):
         part = x if granularity == "tensor" else x[k // size * size : (k // size + 1) * size, n]
-        expected = np.float32(math.fsum(np.abs(part).ravel().tolist()) / part.size) or 1
+        expected = np.float32(math.fsum(np.abs(part).ravel().tolist()) / part.size)
         assert np.broadcast_to(scale, x.shape)[k, n] == expected
         ratio = float(x[k, n] / np.float32(expected))
         value = min(max(round(ratio), -1), 1) if fmt != Bipolar(1) else 1 if ratio > 0 else -1
@@ -73,6 +73,41 @@ def test_cast_rounds_and_scales_nothing():
         Quantizer(parse_format("bf16"), "cast", "channel")
     with pytest.raises(ValueError, match=r"^Clip search must be 0 with cast, not 3$"):
         Quantizer(parse_format("bf16"), "cast", clip_search=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "scale"),
+    [
+        ("fp16", 65504.0, 1.0),
+        ("fp16", 65505.0, 2.0),
+        ("fp16", 1e30, 2.0**84),
+        ("fp16", 0.0625, 1.0),
+        ("fp16", 0.06, 0.5),
+        ("fp16", 1e-30, 2.0**-96),
+        ("fp8_e4m3", 1000.0, 4.0),
+        ("fp8_e4m3_nonsat", 1000.0, 1.0),
+        ("bf16", 1e-30, 1.0),
+        ("int8", 300.0, 4.0),
+        ("int8", 0.3, 0.25),
+        ("posit8_0", 1e-9, 2.0**-24),
+    ],
+)
+def test_cast_takes_a_power_of_two_out_of_what_would_be_lost(name, largest, scale):
+    fmt, x = parse_format(name), np.array([[largest, -largest / 2, 0]], np.float32)
+    quantized = Quantizer(fmt, "cast").quantize(x, k_axis=1)
+    assert quantized.scale == scale
+    np.testing.assert_array_equal(quantized.codes, fmt.encode(x / np.float64(scale)))
+    if "nonsat" in name:
+        assert np.isnan(quantized.dequantize()[0, :2]).all()
+
+
+@pytest.mark.parametrize("fmt", [Ternary(), Int(2), Bipolar(1)], ids=str)
+@pytest.mark.parametrize("magnitude", [1.0, 0.007, 3e-20])
+def test_absmean_leaves_alone_what_is_quantized_already(fmt, magnitude):
+    signs = np.array([[1, 0, -1, 0, 0], [1, -1, -1, 1, 1], [-1, 1, -1, 1, 1]])
+    signs = signs[1:] if fmt == Bipolar(1) else signs
+    x = signs.astype(np.float32) * np.float32(magnitude)
+    np.testing.assert_array_equal(Quantizer(fmt, "absmean", "channel").quantize(x, k_axis=1).dequantize(), x)
 
 
 SEARCHED = [

@@ -61,9 +61,11 @@ def test_every_group_has_the_best_special_value_and_the_nearest_codes(bits, grou
             if select == quantized.select[g, n]:
                 scales[g, n] = scale
         assert errors[quantized.select[g, n]] <= min(errors) * (1 + 1e-9)
-    channel = np.where(scales.any(axis=0), scales.max(axis=0) / np.float32(127), np.float32(1))
+    channel = scales.max(axis=0) / np.float32(127)
     np.testing.assert_array_equal(quantized.channel_scale, channel[None])
-    np.testing.assert_array_equal(quantized.scale, np.clip(np.rint(scales / channel), 1, 127))
+    np.testing.assert_array_equal(
+        quantized.scale, np.clip(np.rint(scales / np.where(channel == 0, np.float32(1), channel)), 1, 127)
+    )
     reals, integers = quantized.reals(), quantized.integers()
     for k, n in np.ndindex(WEIGHT.shape):
         values = values_of(bits, quantized.select[k // size, n])
@@ -98,3 +100,19 @@ def test_a_large_value_of_one_sign_takes_the_special_value_of_that_sign():
 def test_bad_input_is_refused(attempt, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         attempt()
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+def test_integers_stay_what_they_are(bits):
+    random = np.random.default_rng(1)
+    select, scale = random.integers(0, 4, (3, 6)), random.integers(1, 128, (3, 6))
+    values = np.stack([random.choice(values_of(bits, s), 5) * t for s, t in zip(select.flat, scale.flat, strict=True)])
+    values = values.reshape(3, 6, 5).transpose(0, 2, 1).reshape(15, 6)
+    values[:, 2] = 0
+    coded = BitMoDQuantizer(bits=bits, group_size=5).from_values(values)
+    np.testing.assert_array_equal(coded.reals(), values)
+    assert coded.scale.min() >= 1 and coded.scale.max() <= 127
+    with pytest.raises(
+        ValueError, match=rf"^weight\[1, 0\] is 7, which BitMoD's values of {bits} bits and the integer "
+    ):
+        BitMoDQuantizer(bits=bits, group_size=5).from_values(np.array([[1], [7]]))

@@ -1,0 +1,82 @@
+"""Factors of a drain edge brought into the range of its floats: a power of two is taken out of all, if it must be."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sw_ref.binary_float import FloatShape
+
+__all__ = ["Scaling"]
+
+
+@dataclass(kw_only=True)
+class Scaling:
+    """Floats that are multiplied by one factor after the other, and the power of two that is taken out of them.
+
+    Parameters
+    ----------
+    arithmetic : FloatShape
+        The floats.
+    exponent : int
+        What is computed is ``2**exponent`` times less than what is meant.
+    """
+
+    arithmetic: FloatShape
+    exponent: int = 0
+
+    def factor(self, name: str, shape: FloatShape, factors: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """Codes of ``factors / 2**e``, where e, which is added to ``exponent``, is 0 if nothing is lost.
+
+        Otherwise e is the integer nearest to 0 with which no factor becomes 0 or infinite, and, if there is a choice,
+        no magnitude of ``after`` overflows, and none of them comes so near to 0 that flushing takes more of it than
+        rounding does.
+
+        Parameters
+        ----------
+        name : str
+            The step's key, for errors.
+        shape : FloatShape
+            Format of the factors.
+        factors : float64 array
+        after : float64 array
+            Magnitudes that the floats have at most once they are multiplied by ``factors``; 0 where they are 0.
+
+        Raises
+        ------
+        ValueError
+            If the factors, or what they lead to, lie too far apart for their format.
+        """
+        low, high = _exponents(factors, shape)
+        if low > high:
+            least, most = _extent(factors)
+            raise ValueError(
+                f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float of "
+                f"{shape.exponent} exponent bits; float32 and bfloat16 have 8"
+            )
+        now = np.ldexp(after, -self.exponent)
+        lowest, highest = _exponents(now, self.arithmetic, margin=self.arithmetic.fraction)
+        # an upper bound may be far from what comes, and what overflows is seen
+        wanted = min(max(0, min(lowest, highest)), highest)
+        shift = min(max(wanted, low), high)
+        if shift > highest:
+            least, most = _extent(now)
+            raise ValueError(
+                f"Drain arithmetic must hold results of {least:.3g} beside {most:.3g}, which a float of "
+                f"{self.arithmetic.exponent} exponent bits does not; float32 and bfloat16 have 8"
+            )
+        self.exponent += shift
+        return shape.encode(np.ldexp(factors, -shift))
+
+
+def _extent(magnitudes: np.ndarray) -> tuple[float, float]:
+    """Least and largest magnitude other than 0; 1 and 1 if there is none."""
+    sizes = np.abs(magnitudes[magnitudes != 0])
+    return (float(sizes.min()), float(sizes.max())) if sizes.size else (1.0, 1.0)
+
+
+def _exponents(magnitudes: np.ndarray, shape: FloatShape, *, margin: int = 0) -> tuple[int, int]:
+    """The least and the largest e with which all ``magnitudes / 2**e`` are normal, the least by ``margin`` bits."""
+    least, most = _extent(magnitudes)
+    largest = (2 - 2.0**-shape.fraction) * 2.0**shape.bias
+    return math.ceil(math.log2(most / largest)), math.floor(math.log2(least)) - (1 - shape.bias) - margin
