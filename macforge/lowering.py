@@ -1,7 +1,7 @@
 """From real matrices to what an engine is given: digits, planes and groups."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from sw_ref.digits import plane_weights, planes, split
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.groups import group_slices
-from sw_ref.nonfinite import nonfinite_results
+from sw_ref.nonfinite import nonfinite_results, zeroed
 from sw_ref.progressive import ProgressiveQuantizer
 from sw_ref.quantize import Quantized, Quantizer
 from sw_ref.salience import blocks_with, by_magnitude, outlier_channels, salient_columns
@@ -56,6 +56,8 @@ def lower_sums(design: Design, act: Operand, weight: Operand) -> Lowered:
     act_q = quantize_operand(act, design.act_quantizer, k_axis=1)
     weight_q = quantize_operand(weight, design.weight_quantizer, k_axis=0)
     product = Product(act=act_q.codes, weight=weight_q.codes)
+    # sums take codes that are not finite for 0, and so does what is made of them
+    act_q, weight_q = (replace(one, codes=zeroed(one.format, one.codes)) for one in (act_q, weight_q))
     integers = act.integral and weight.integral and not isinstance(design.sums, FloatSum)
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
@@ -152,21 +154,10 @@ def lower(
         raise ValueError(f"K must be a multiple of the group size ({group}) where activations come in digits, not {k}")
     bias = np.zeros(n) if bias is None else np.ldexp(bias, -exponent)
     products, places = [], []
-    starts = [slice_.start for slice_ in group_slices(k, group)]
     for chosen, codings in _column_classes(design, act, weight, passes):
         reference = _reference(design, act, weight, bias, chosen)
         parameters, scale = drain_parameters(design.edge, design.pe, segments, codings, bias[chosen], reference)
-        pieces = [
-            np.concatenate([one.codes[starts[s.group] :][: s.codes.shape[1]] for s in segments]) for one in codings
-        ]
-        products.append(
-            Product(
-                act=np.concatenate([segment.codes for segment in segments], axis=1),
-                weight=np.stack(pieces),
-                group=min(group, k),
-                parameters=parameters,
-            )
-        )
+        products.append(_product(segments, codings, min(group, k), parameters))
         places.append((chosen, scale))
     floats = design.edge.arithmetic if design.edge.floating else None
 
@@ -179,6 +170,13 @@ def lower(
         return rounded_product(reals, exponent, invalid)
 
     return Lowered(products=tuple(products), real=real)
+
+
+def _product(segments: list[Segment], passes: list[Pass], group: int, parameters: dict[str, np.ndarray]) -> Product:
+    """Segments side by side along K, and for each of them its group of the weights."""
+    pieces = [np.concatenate([one.codes[s.group * group :][: s.codes.shape[1]] for s in segments]) for one in passes]
+    act = np.concatenate([segment.codes for segment in segments], axis=1)
+    return Product(act=act, weight=np.stack(pieces), group=group, parameters=parameters)
 
 
 def _reference(

@@ -48,7 +48,6 @@ def read_operand(x: ArrayLike, *, what: str, k_axis: int) -> Operand:
     Parameters
     ----------
     x : array (M, K) with ``k_axis=1`` or (K, N) with ``k_axis=0``
-        Bools count as 0 and 1.
     what : str
         Its name in an error.
     k_axis : {0, 1}
@@ -61,7 +60,7 @@ def read_operand(x: ArrayLike, *, what: str, k_axis: int) -> Operand:
     """
     x = _numbers(x, what)
     if x.ndim != 2 or 0 in x.shape:
-        raise ValueError(f"{what} must be a matrix with an element, not of shape {x.shape}")
+        raise ValueError(f"{what} must be a matrix, not of shape {x.shape}")
     if x.dtype.kind in "iu":
         return Operand(values=_integers(x, what))
     reals = _finite(x, what)
@@ -126,10 +125,8 @@ def rounded_product(product: np.ndarray, exponent: int, invalid: np.ndarray | No
 
 
 def _numbers(x: ArrayLike, what: str) -> np.ndarray:
-    """``x`` in native byte order, with bools as integers; of a kind i, u or f."""
+    """``x`` in native byte order, of a kind i, u or f."""
     x = np.asarray(x)
-    if x.dtype.kind == "b":
-        return x.astype(np.int64)
     if x.dtype.kind == "V" and x.dtype.names is None:
         # other packages' numbers: bfloat16, float8, int4
         for kind in (np.int64, np.float32):

@@ -17,7 +17,10 @@ from macforge import area, design_names, load_design
 from macforge.area import fitted
 from macforge.describe import derived
 from macforge.plain import to_toml
+from macforge.product import lowered, matmul
 from macforge.simulation import random_products
+from macforge.workload import load_layer
+from sw_ref.quantize import sqnr_db
 from tb.engine import simulate_engine
 
 CELLS = 2
@@ -32,12 +35,22 @@ def small(name):
     return load_design(name, ["tiling.panel_rows=4", *groups]).resized(CELLS)
 
 
+def extreme_products(design, random, *, m, n, k):
+    """Zeros in a row, a column and a group, and what is small times what is large."""
+    act, weight = random.standard_t(5, (m, k)) * 1e-25, random.normal(size=(k, n)) * 1e20
+    act[0], weight[:, 1] = 0, 0
+    act[:, : k // 2] *= act[:, : k // 2] > 0
+    weight[: k // 2, 2] = 0
+    return lowered(design, act, weight).products
+
+
 @pytest.mark.parametrize("name", design_names(), scope="module")
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
     # two groups, or a bit more than two steps
-    k = 2 * design.tiling.group_size or 19
-    products = random_products(design, np.random.default_rng(0), m=5, n=7, k=k)
+    sizes = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
+    random = np.random.default_rng(0)
+    products = [*random_products(design, random, **sizes), *extreme_products(design, random, **sizes)]
     outcome, done = simulate_engine(design.engine, [*products, *(product.under(stalls=0.3) for product in products)])
     assert outcome.failure is None
     quiet, stalled = done[: len(products)], done[len(products) :]
@@ -55,6 +68,14 @@ def test_named_design_says_what_follows_from_it(name):
     assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
     # it takes the layer of the report, which is 384 deep
     assert schedule_of(design.engine, m=1, n=1, k=384).cycles > 0
+
+
+@pytest.mark.parametrize("name", design_names())
+def test_named_design_takes_a_real_layer(name):
+    layer = load_layer(tokens=16)
+    weight = layer.weight[:, :48]
+    product = matmul(load_design(name), layer.act, weight, engine="ref").product
+    assert sqnr_db(layer.act.astype(np.float64) @ weight, product) > 3
 
 
 @pytest.mark.parametrize("name", design_names(), scope="module")

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from macforge.design import load_design
-from macforge.product import matmul
+from macforge.design import design_names, load_design
+from macforge.product import lowered, matmul
+from tb.engine import expected_results
 
 SMALL = ["array.rows=2", "array.cols=2"]
 
@@ -61,3 +62,133 @@ def test_floats_of_a_wide_accumulator_are_those_of_a_narrow_one():
 def test_what_is_too_wide_is_refused(settings, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_design("w8a8_os", [*SMALL, *settings])
+
+
+def product(name, act, weight, settings=()):
+    return matmul(load_design(name, settings), np.array(act), np.array(weight), engine="ref").product
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "f2", ">i8", "f8"])
+@pytest.mark.parametrize("name", ["hawqv3_w8a8", "w8a8_ws", "rbe_w4a4"])
+def test_nothing_is_computed_in_the_dtype_of_a_file(name, dtype):
+    one, other = (100, 2) if "w8a8" in name else (7, 7)
+    given = np.array([[one, 0]], dtype), np.array([[other], [0]], dtype)
+    assert product(name, *given) == pytest.approx(one * other, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in design_names() if load_design(name).drain.scale != "none" or "ternary" in name or "hawq" in name],
+)
+def test_zeros_give_zero_and_leave_others_alone(name):
+    act, weight = np.ones((2, 4)), np.ones((4, 3))
+    plain = product(name, act, weight)
+    act[0], weight[:, 2] = 0, 0
+    result = product(name, act, weight)
+    assert not result[0].any() and not result[:, 2].any()
+    np.testing.assert_allclose(result[1, :2], plain[1, :2], rtol=1e-6)
+    assert not product(name, np.zeros((1, 1)), np.ones((1, 1))).any()
+    assert not product(name, np.ones((1, 1)), np.zeros((1, 1))).any()
+
+
+@pytest.mark.parametrize("name", ["hawqv3_w4a4", "hawqv3_w8a8", "rbe_w4a4"])
+def test_products_that_cancel_are_zero(name):
+    assert product(name, [[1.0, 1.0]], [[1.0], [-1.0]]) == 0
+
+
+@pytest.mark.parametrize("magnitude", [1e-30, 1e-20, 0.003, 1e20, 1e30])
+@pytest.mark.parametrize("name", ["mixpe_w4a8", "w4a8_fp8", "fp8_e4m3_exact", "posit16", "nvfp4_ue5m3", "mixpe_w4a16"])
+def test_magnitudes_come_and_go(name, magnitude):
+    random = np.random.default_rng(0)
+    act, weight = random.normal(size=(3, 40)), random.normal(size=(40, 3))
+    plain = product(name, act, weight)
+    power = 2.0 ** np.round(np.log2(magnitude))
+    np.testing.assert_allclose(product(name, act * power, weight), plain * power, rtol=1e-3)
+    np.testing.assert_allclose(product(name, act, weight * power), plain * power, rtol=1e-3)
+    np.testing.assert_allclose(product(name, act / power, weight * power), plain, rtol=1e-3)
+
+
+def test_floats_that_overflow_are_refused():
+    random = np.random.default_rng(0)
+    operands = random.normal(size=(2, 64)), random.normal(size=(64, 2))
+    for name in ("fp8_e4m3_exact", "posit16"):
+        with pytest.raises(ValueError, match=r"^product\[0, 0\] is -?inf: it overflows the floats of its sum or of "):
+            product(name, *operands, ["drain.arithmetic=float16"])
+    # a power of two makes room
+    exact = operands[0] @ operands[1]
+    np.testing.assert_allclose(product("nvfp4", *operands, ["drain.arithmetic=float16"]), exact, atol=2)
+
+
+def test_format_that_does_not_saturate_gives_nan():
+    settings = ["quantizer.act.scheme=cast", "quantizer.act.granularity=tensor"]
+    act, weight = [[1000.0, 1.0], [1.0, 2.0]], [[1.0], [1.0]]
+    result = product("fp8_e4m3_exact", act, weight, ["act=fp8_e4m3_nonsat", *settings])
+    assert np.isnan(result[0, 0]) and result[1, 0] == pytest.approx(3)
+    # those that do take a power of two out
+    assert product("fp8_e4m3_exact", act, weight, settings)[0, 0] == pytest.approx(1001, rel=0.05)
+    os = ["drain.channel_scale=false", "drain.act_scale=none", "tiling.drain_lanes=0", *settings]
+    assert np.isnan(product("fp8_e4m3_exact", act, weight, ["act=fp8_e4m3_nonsat", *os])[0, 0])
+
+
+@pytest.mark.parametrize("magnitude", [1.0, 0.03, 1e-20])
+def test_fewer_distinct_weights_than_planes(magnitude):
+    random = np.random.default_rng(0)
+    act, weight = random.normal(size=(1, 128)), magnitude * np.sign(random.normal(size=(128, 1)))
+    for name in ("lut_gemm_q3a8", "shiftaddllm_q3a8"):
+        np.testing.assert_allclose(product(name, act, weight), act @ weight, atol=0.05 * magnitude * 128**0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "act", "weight", "result"),
+    [
+        ("mxfp4", [[1]], [[5]], None),
+        ("mxfp4", [[1, -6]], [[12], [0]], 12),
+        ("mxfp8_e4m3", [[480]], [[3]], 1440),
+        ("nvfp4", [[3]], [[12]], 36),
+        ("qserve_w4a8", [[5, 1]], [[7], [-100]], None),
+        ("qserve_w4a8", [[5, 1]], [[7], [-8]], 27),
+        ("bitmod_fp4a8", [[5, 1]], [[8], [-20]], 20),
+        ("lut_gemm_q3a8", [[5, 1, 3, 1]], [[7], [-5], [3], [1]], 40),
+        ("mixllm_w4_8a8", [[5, 1]], [[100], [-5]], 495),
+        ("comet_w4a4_8", [[100, 1]], [[5], [-5]], 495),
+        ("ternary_lut_a8", [[5, 1]], [[1], [-1]], 4),
+        ("bf16_fp32", [[257, 1]], [[1], [1]], None),
+        ("bf16_fp32", [[256, 1]], [[1], [1]], 257),
+    ],
+)
+def test_integers_are_themselves_with_every_quantizer(name, act, weight, result):
+    if result is None:
+        with pytest.raises(ValueError, match=r"^(act|weight)\[\d, 0\] is -?\d+, (which|between)"):
+            product(name, act, weight)
+    else:
+        assert product(name, act, weight) == result
+
+
+def test_ternary_weights_stay_what_they_are():
+    np.testing.assert_allclose(product("ternary_lut_a8", [[1.0, 2, 3]], [[1.0], [0], [-1]]), -2, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", ["hawqv3_w8a8", "rbe_w4a4"])
+def test_bias_of_a_column_of_zeros_is_what_is_left(name):
+    design = load_design(name)
+    act, weight = np.ones((2, 8)), np.ones((8, 3))
+    weight[:, 1] = 0
+    for operands in ((act, weight), (act * 0, weight)):
+        bias = np.array([0.25, -3.0, 1.5])
+        job = lowered(design, *operands, bias)
+        result = job.real([expected_results(design.engine, one) for one in job.products])
+        exact = operands[0] @ operands[1] + bias
+        np.testing.assert_allclose(result, exact, atol=np.abs(exact).max() / 127)
+
+
+def test_bias_in_floats_is_in_the_unit_of_the_result():
+    design = load_design(
+        "apot_w5a8", ["drain.bias=true", "drain.channel_scale=false", "quantizer.act.granularity=tensor"]
+    )
+    random = np.random.default_rng(0)
+    act, weight, bias = random.normal(size=(4, 60)), random.normal(size=(60, 3)), np.array([0.0, 100.0, -1e-3])
+    job = lowered(design, act, weight, bias)
+    result = job.real([expected_results(design.engine, one) for one in job.products])
+    np.testing.assert_allclose(result - bias, matmul(design, act, weight, engine="ref").product, atol=1e-5)
+    with pytest.raises(ValueError, match=r"^bias must be a vector of 3 numbers, not of shape \(2,\)$"):
+        lowered(design, act, weight, bias[:2])
