@@ -8,7 +8,9 @@ import numpy as np
 from macforge.design import Design
 from macforge.drain_parameters import Pass
 from macforge.lowering import Lowered, lower, lower_sums
-from macforge.operands import read_operand, read_vector
+from macforge.operands import Operand, read_operand, read_vector
+from macforge.scaling import product_exponent
+from sw_ref.float_sum import FloatSum
 from sw_ref.wide import integer_array
 from tb.engine import expected_results, simulate_engine
 
@@ -99,7 +101,20 @@ def lowered(
     shapes = act.values.shape, weight.values.shape
     if shapes[0][1] != shapes[1][0]:
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {shapes[0]} and {shapes[1]}")
+    act = _within_sums(design, act, weight)
     if not design.edge:
         return lower_sums(design, act, weight)
     bias = None if bias is None else read_vector(bias, what="bias", size=shapes[1][1])
     return lower(design, act, weight, bias, passes)
+
+
+def _within_sums(design: Design, act: Operand, weight: Operand) -> Operand:
+    """Activations over a power of two, if sums that are floats would overflow, or be flushed, without one."""
+    schemes = {design.act_quantizer.scheme, design.weight_quantizer.scheme}
+    if not isinstance(design.sums, FloatSum) or schemes != {"cast"} or act.integral:
+        # what has a scale is of about the largest of its format's values
+        return act
+    sizes = np.abs(act.values.astype(np.float64)) @ np.abs(weight.values.astype(np.float64))
+    exponent = product_exponent(design.sums.shape, sizes)
+    values = np.ldexp(act.values, -exponent)
+    return Operand(values=values, exponent=act.exponent + exponent) if exponent else act

@@ -7,7 +7,7 @@ import numpy as np
 
 from sw_ref.binary_float import FloatShape
 
-__all__ = ["Scaling"]
+__all__ = ["Scaling", "product_exponent"]
 
 
 @dataclass(kw_only=True)
@@ -51,7 +51,7 @@ class Scaling:
         if low > high:
             least, most = _extent(factors)
             raise ValueError(
-                f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float of "
+                f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float "
                 f"{shape.exponent} exponent bits; float32 and bfloat16 have 8"
             )
         now = np.ldexp(after, -self.exponent)
@@ -67,6 +67,24 @@ class Scaling:
             )
         self.exponent += shift
         return shape.encode(np.ldexp(factors, -shift))
+
+
+def product_exponent(shape: FloatShape, magnitudes: np.ndarray) -> int:
+    """The e nearest to 0 with which sums of floats hold products of ``magnitudes / 2**e``, bounds of their sums.
+
+    Raises
+    ------
+    ValueError
+        If they lie too far apart.
+    """
+    lowest, highest = _exponents(magnitudes, shape, margin=shape.fraction)
+    if lowest > highest:
+        least, most = _extent(magnitudes)
+        raise ValueError(
+            f"Accumulator shape must hold sums of {least:.3g} beside {most:.3g}, which lie too far apart for a float "
+            f"of {shape.exponent} exponent bits; float32 and bfloat16 have 8"
+        )
+    return min(max(0, lowest), highest)
 
 
 def _extent(magnitudes: np.ndarray) -> tuple[float, float]:

@@ -192,3 +192,15 @@ def test_bias_in_floats_is_in_the_unit_of_the_result():
     np.testing.assert_allclose(result - bias, matmul(design, act, weight, engine="ref").product, atol=1e-5)
     with pytest.raises(ValueError, match=r"^bias must be a vector of 3 numbers, not of shape \(2,\)$"):
         lowered(design, act, weight, bias[:2])
+
+
+@pytest.mark.parametrize("name", ["bf16_fp32", "bf16_approx_norm"])
+@pytest.mark.parametrize(("act", "weight"), [(1e-20, 1e-18), (1e-38, 1e-3), (1e38, 3.0), (1e30, 1e-30)])
+def test_float_sums_neither_flush_nor_overflow_what_float32_holds(name, act, weight):
+    assert product(name, [[act]], [[weight]]) == pytest.approx(act * weight, rel=0.01)
+
+
+def test_float_products_too_far_apart_are_refused():
+    message = r"^Accumulator shape must hold sums of 1e-37 beside 1e\+37, which lie too far apart for a float of 8 "
+    with pytest.raises(ValueError, match=message):
+        product("bf16_fp32", [[1e37], [1e-37]], [[1.0]])
