@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from fpga import families
+from fpga import families, synth
 from fpga.count import count, tally
 from fpga.families import FAMILIES
 from fpga.synth import map_netlist, quick_flow, synthesize
@@ -138,6 +138,38 @@ def test_results_are_cached_by_content(tmp_path, monkeypatch):
         assert synthesize(CELL, top="cell_mac", family="ecp5") == first
         with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
             synthesize(CELL + "\n", top="cell_mac", family="ecp5")
+
+
+def test_netlists_are_known_by_the_tool_that_wrote_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    before = map_netlist(CELL, top="cell_mac", flow="synth_ecp5")
+    monkeypatch.setattr(yosys, "banner", lambda: "Yosys 0.70 (git sha1 0)")
+    assert map_netlist(CELL, top="cell_mac", flow="synth_ecp5") == before
+    monkeypatch.setattr(yosys, "run", lambda *_args, **_named: pytest.fail("mapped again"))
+    for change in ({"flow": "synth_ecp5 -nodsp"}, {"files": {"more.v": ""}}, {"top": "cell"}):
+        with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
+            map_netlist(**{"verilog": CELL, "top": "cell_mac", "flow": "synth_ecp5"} | change)
+    monkeypatch.setattr(yosys, "banner", lambda: "Yosys 0.70 (git sha1 1)")
+    with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
+        map_netlist(CELL, top="cell_mac", flow="synth_ecp5")
+
+
+@pytest.mark.parametrize("part", ["absorb", "tally", "quick_flow"])
+def test_what_is_made_of_netlists_is_made_anew(part, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    synthesize(CELL, top="cell_mac", family="ecp5")
+    monkeypatch.setattr(synth, part, lambda *_args, **_named: pytest.fail("made anew"))
+    with pytest.raises(pytest.fail.Exception, match=r"^made anew$"):
+        synthesize(CELL, top="cell_mac", family="ecp5")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"garbage"])
+def test_damaged_netlists_are_mapped_again(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    before = synthesize(CELL, top="cell_mac", family="ecp5")
+    for path in tmp_path.rglob("netlist.json"):
+        path.write_bytes(damage)
+    assert synthesize(CELL, top="cell_mac", family="ecp5") == before
 
 
 def test_simulation_only_cells_are_refused():
