@@ -9,6 +9,7 @@ from importlib import resources
 from statistics import fmean
 
 import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from macforge.design import Design
 from macforge.drain_parameters import Pass
@@ -99,7 +100,7 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     model = MiniLM.load()
     fitted = _fitted(design, model)
     read = SENTENCES[: sentences or None]
-    inputs = _numerics(fitted), model.identity, read
+    inputs = _numerics(fitted), model.identity, read, _blas()
     found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read))
     return Accuracy(design=design.name, sentences=len(read), **found)
 
@@ -122,6 +123,14 @@ def quantized_result(design: Design, layer: Layer, passes: list[Pass] | None = N
     return product if inside or layer.bias is None else product + layer.bias
 
 
+def _blas() -> list[str]:
+    """NumPy's library of matrix products, and which processor's code it runs: each adds float32 in its own order."""
+    keys = ("internal_api", "version", "architecture")
+    return [str(library.get(key)) for library in threadpool_info() if library["user_api"] == "blas" for key in keys]
+
+
+# the order of these sums also depends on how many threads share them
+@threadpool_limits.wrap(limits=1)
 def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, object]:
     """The figures of `Accuracy`."""
     tokens = [len(model.token_ids(sentence)) for sentence in read]

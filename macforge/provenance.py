@@ -3,8 +3,8 @@
 import functools
 import importlib.util
 import os
-import platform
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -118,8 +118,12 @@ def made_by() -> dict[str, str]:
 def _versions() -> dict[str, str]:
     packages: dict[str, str] = {}
     _collect("macforge", packages)
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return {"python": python, "yosys": yosys.banner(), "c++": tools.banner("c++"), **packages}
+    return {
+        "python": f"{sys.implementation.name} {sys.version.split()[0]}",
+        "yosys": yosys.banner(),
+        "c++": tools.banner("c++"),
+        **packages,
+    }
 
 
 def _collect(name: str, found: dict[str, str]) -> None:
