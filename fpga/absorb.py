@@ -12,10 +12,7 @@ from typing import Any
 
 from fpga.truth import Function, Net, splits
 
-__all__ = ["ABSORPTION", "absorb"]
-
-ABSORPTION = 1
-"""Which version of `absorb` a result is from."""
+__all__ = ["absorb"]
 
 
 @dataclass(frozen=True, kw_only=True)

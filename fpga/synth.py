@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from fpga import families
-from fpga.absorb import ABSORPTION, absorb
+from fpga.absorb import absorb
 from fpga.count import Resources, tally
 from fpga.families import Family
 from fpga.three import files_for
 from hw import yosys
-from hw.cache import cached_dir, cached_json, digest
+from hw.cache import cached_dir, digest
 from hw.tools import ToolError
 
 __all__ = ["ModuleResources", "Synthesis", "map_netlist", "quick_flow", "synthesize"]
@@ -122,20 +122,14 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     """
     target = families.find(family)
     flow = target.synth(dsp=dsp, flatten=flatten)
-    files = files_for(target, verilog)
-
-    def compute() -> dict[str, Any]:
-        quick = quick_flow(target, verilog, dsp=dsp, flatten=flatten)
-        netlist = map_netlist(verilog, top=top, flow=quick, files=files, absorbing=not flatten)
-        return tally(json.loads(netlist.read_bytes()), top=top)
-
-    modules = cached_json("modules", _key(verilog, top, flow, files, not flatten), compute)
+    quick = quick_flow(target, verilog, dsp=dsp, flatten=flatten)
+    netlist = map_netlist(verilog, top=top, flow=quick, files=files_for(target, verilog), absorbing=not flatten)
     return Synthesis(
         top=top,
         family=family,
         flow=flow,
         tool=f"yosys {yosys.version()}",
-        modules={name: _module_resources(module, target) for name, module in modules.items()},
+        modules={name: _module_resources(module, target) for name, module in tally(netlist, top=top).items()},
     )
 
 
@@ -153,8 +147,10 @@ def map_netlist(
     flow: str,
     files: Mapping[str, str] = MappingProxyType({}),
     absorbing: bool = True,
-) -> Path:
-    """Netlist that a Yosys flow maps Verilog to, as a JSON file.
+) -> dict[str, Any]:
+    """Netlist that a Yosys flow maps Verilog to.
+
+    Only what Yosys wrote is kept on disk, by everything that it was given; what is made of that is made anew.
 
     Parameters
     ----------
@@ -171,8 +167,8 @@ def map_netlist(
 
     Returns
     -------
-    pathlib.Path
-        File in the cache, to be read only.
+    dict
+        What Yosys's ``write_json`` wrote, parsed.
 
     Raises
     ------
@@ -181,22 +177,24 @@ def map_netlist(
     ToolError
         If Yosys refuses the design, or what it has written is not whole.
     """
+    if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
+        raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
+    script, texts = _script(top, flow, files), {**files, "design.v": verilog}
 
     def build(folder: Path) -> None:
-        for name, text in {**files, "design.v": verilog}.items():
+        for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
-        yosys.run(_script(top, flow, files), cwd=folder)
+        yosys.run(script, cwd=folder)
         # yosys does not notice when its file is cut short, nor its WebAssembly build when ABC ends all of it
         netlist = folder / _NETLIST
-        written = netlist.read_bytes() if netlist.exists() else b""
-        if not written.endswith(b"}\n"):
+        if not (netlist.exists() and netlist.read_bytes().endswith(b"}\n")):
             raise ToolError(f"yosys: the netlist of {top} breaks off; is there room on the disk?")
-        if absorbing:
-            mapped = json.loads(written)
-            mapped["modules"] = {name: absorb(module) for name, module in mapped["modules"].items()}
-            netlist.write_text(json.dumps(mapped))
 
-    return cached_dir("netlist", _key(verilog, top, flow, files, absorbing), build) / _NETLIST
+    folder = cached_dir("netlist", digest(script, texts, yosys.banner()), build)
+    netlist = json.loads((folder / _NETLIST).read_bytes())
+    if absorbing:
+        netlist["modules"] = {name: absorb(module) for name, module in netlist["modules"].items()}
+    return netlist
 
 
 def _module_resources(module: Mapping[str, Any], family: Family) -> ModuleResources:
@@ -208,9 +206,3 @@ def _script(top: str, flow: str, files: Mapping[str, str]) -> str:
     own = "".join(f"read_verilog -overwrite {name}\n" for name in sorted(files) if name.endswith(".v"))
     # $scopeinfo cells only remember what was flattened where.
     return f"read_verilog design.v\n{own}hierarchy -top {top}\n{flow}\nwrite_json -noscopeinfo {_NETLIST}"
-
-
-def _key(verilog: str, top: str, flow: str, files: Mapping[str, str], absorbing: bool) -> str:
-    if not re.fullmatch(r"[\w.$]+", top, re.ASCII):
-        raise ValueError(f"Top must be a name of letters, digits, '_', '.' and '$', not {top!r}")
-    return digest(verilog, _script(top, flow, files), dict(files), absorbing and ABSORPTION, yosys.version())

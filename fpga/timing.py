@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -194,27 +195,24 @@ def place_and_route(
 
 def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -> dict[str, Any]:
     flow = quick_flow(family, verilog, dsp=dsp, flatten=flatten)
-    return json.loads(
-        map_netlist(verilog, top=top, flow=flow, files=files_for(family, verilog), absorbing=not flatten).read_bytes()
-    )
+    return map_netlist(verilog, top=top, flow=flow, files=files_for(family, verilog), absorbing=not flatten)
 
 
 def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, float]:
     """Highest frequency of each clock, in MHz."""
     options = [*pnr.options, *["--out-of-context"] * pnr.has_out_of_context, "--timing-allow-fail"]
     options += ["--top", top, "--freq", str(target_mhz), "--seed", str(seed)]
-    key = digest(netlist, pnr.tool, _version(pnr.tool), options)
 
-    def compute() -> dict[str, float]:
+    def compute() -> dict[str, dict[str, float]]:
         with tempfile.TemporaryDirectory() as folder:
             # The tool may see nothing but the folder it runs in.
             Path(folder, "netlist.json").write_text(netlist)
             files = ["--json", "netlist.json", "--report", "report.json"]
             tools.run([tools.find(pnr.tool), *files, *options], cwd=folder, limit=_LIMIT)
-            report = json.loads(Path(folder, "report.json").read_bytes())
-        return {name: clock["achieved"] for name, clock in report["fmax"].items()}
+            return json.loads(Path(folder, "report.json").read_bytes())["fmax"]
 
-    return cached_json("fmax", key, compute)
+    found = cached_json("fmax", digest(netlist, options, _identity(pnr.tool)), compute)
+    return {name: clock["achieved"] for name, clock in found.items()}
 
 
 def _for_tool(netlist: Mapping[str, Any], pnr: PlaceAndRoute, top: str) -> dict[str, Any]:
@@ -243,10 +241,19 @@ def _fmax(clocks: Mapping[str, float], top: str, clock: str) -> float:
     return clocks[clock]
 
 
-@functools.cache
 def _version(tool: str) -> str:
-    banner = tools.run([tools.find(tool), "--version"], cwd=".")
-    found = re.search(r"Version nextpnr-(\S+?)\)", banner)
+    found = re.search(r"Version nextpnr-(\S+?)\)", _banner(tool))
     if found is None:
-        raise ToolError(f"{tool} does not tell its version, but says: {banner.strip()}")
+        raise ToolError(f"{tool} does not tell its version, but says: {_banner(tool)}")
     return found[1]
+
+
+def _identity(tool: str) -> list[str]:
+    """What the tool says of itself; and the version of its package, in which are the data of its devices."""
+    packages = [each.version for each in metadata.distributions(name=tool)][:1]
+    return [tool, _banner(tool), *packages]
+
+
+@functools.cache
+def _banner(tool: str) -> str:
+    return tools.run([tools.find(tool), "--version"], cwd=".").strip()

@@ -1,19 +1,27 @@
-"""Content-addressed results on disk: computed once, shared by every process, never seen half-written."""
+"""Content-addressed results on disk: computed once, shared by every process, checked whenever they are read."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import platformdirs
 
 __all__ = ["cached_dir", "cached_json", "digest", "root", "write_whole"]
+
+# Lists the files of a folder that `cached_dir` has stored, with their SHA-256.
+_MANIFEST = ".manifest.json"
+# Seconds after which a folder that is still not renamed belongs to a process that was killed.
+_ABANDONED = 86_400
 
 
 def root() -> Path:
@@ -37,22 +45,34 @@ def digest(*parts: Any) -> str:
     Parameters
     ----------
     *parts
-        ``bytes``, or whatever JSON can write: text, numbers, booleans, None, and lists, tuples and mappings
-        of these. A tuple counts as a list, and the order of a mapping does not matter.
+        ``bytes``, an array of numbers, or whatever JSON can write: text, numbers, booleans, None, and lists, tuples
+        and mappings of these. A tuple counts as a list, and the order of a mapping does not matter. An array counts
+        with its dtype and shape.
 
     Raises
     ------
     TypeError
-        If a part cannot be written as JSON, or a mapping has a key that is not text.
+        If a part cannot be written as JSON, a mapping has a key that is not text, or an array holds objects.
     ValueError
         If a number is infinite or not a number.
     """
     state = hashlib.sha256()
     for part in parts:
-        kind, data = ("bytes", part) if isinstance(part, bytes) else ("json", _canonical(part))
+        kind, data = _spelled(part)
         state.update(f"{kind} {len(data)}\n".encode())
         state.update(data)
     return state.hexdigest()
+
+
+def _spelled(part: Any) -> tuple[str, bytes]:
+    if isinstance(part, bytes):
+        return "bytes", part
+    if isinstance(part, np.ndarray):
+        if part.dtype.hasobject:
+            # their bytes are addresses
+            raise TypeError(f"Arrays must hold numbers, not {part.dtype}")
+        return f"array {part.dtype.str} {part.shape}", part.tobytes()
+    return "json", _canonical(part)
 
 
 def _canonical(part: Any) -> bytes:
@@ -92,8 +112,10 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def cached_json(kind: str, key: str, compute: Callable[[], Any]) -> Any:
+def cached_json(kind: str, key: str, compute: Callable[[], Any], *, is_valid: Callable[[], bool] = lambda: True) -> Any:
     """Result of ``compute()``, computed at most once per ``kind`` and ``key`` and stored as JSON.
+
+    A stored file that is damaged, or not of this key, is computed again and replaced.
 
     Parameters
     ----------
@@ -103,6 +125,8 @@ def cached_json(kind: str, key: str, compute: Callable[[], Any]) -> Any:
         What the result depends on, all of it, as formed by `digest`.
     compute
         Called without arguments when nothing is stored. What it returns must survive JSON.
+    is_valid
+        Called afterwards. If it returns False, the result is returned but not stored.
 
     Returns
     -------
@@ -110,16 +134,31 @@ def cached_json(kind: str, key: str, compute: Callable[[], Any]) -> Any:
         As read back from JSON, the first time too, so that a result never depends on who computed it.
     """
     path = _place(kind, key, ".json")
-    if not path.exists():
-        write_whole(path, json.dumps(compute(), allow_nan=False))
-    return json.loads(path.read_bytes())
+    entry = _read_entry(path, key)
+    if entry is None:
+        result = json.loads(json.dumps(compute(), allow_nan=False))
+        entry = {"key": key, "check": digest(result), "result": result}
+        if is_valid():
+            write_whole(path, json.dumps(entry))
+    return entry["result"]
+
+
+def _read_entry(path: Path, key: str) -> dict[str, Any] | None:
+    """What `cached_json` has stored there; None if there is nothing, or it is not what was stored."""
+    try:
+        entry = json.loads(path.read_bytes())
+        is_whole = entry["key"] == key and entry["check"] == digest(entry["result"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return entry if is_whole else None
 
 
 def cached_dir(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """Folder filled by ``build(path)``, built at most once per ``kind`` and ``key``.
 
     A build fills a fresh folder beside the destination, which then takes its place in one step. When two
-    processes race, the first to finish wins and both use its folder. A failed build leaves nothing.
+    processes race, the first to finish wins and both use its folder. A failed build leaves nothing. A stored folder
+    of which a file is missing or damaged is built again and replaced.
 
     Parameters
     ----------
@@ -136,25 +175,68 @@ def cached_dir(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         The complete folder, to be read only.
     """
     path = _place(kind, key, "")
-    if path.is_dir():
+    if _is_whole(path, key):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
     temporary = _beside(path)
     temporary.mkdir()
     try:
         build(temporary)
-        _rename_unless_there(temporary, path)
+        files = {str(file.relative_to(temporary)): _sha256(file) for file in temporary.rglob("*") if file.is_file()}
+        (temporary / _MANIFEST).write_text(json.dumps({"key": key, "files": files}))
+        _put_in_place(temporary, path, key)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _remove(temporary)
     return path
 
 
-def _rename_unless_there(source: Path, destination: Path) -> None:
+def _is_whole(folder: Path, key: str) -> bool:
+    """Whether `cached_dir` has stored the folder under this key, and every file is still what it was."""
     try:
-        source.rename(destination)
-    except OSError:
-        if not destination.is_dir():
-            raise
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        files = manifest["files"].items()
+        return manifest["key"] == key and all(_sha256(folder / name) == check for name, check in files)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put_in_place(source: Path, destination: Path, key: str) -> None:
+    """Rename a folder, unless another process has put a whole one there; a damaged one makes way."""
+    while True:
+        try:
+            source.rename(destination)
+            return
+        except OSError:
+            if not os.path.lexists(destination):
+                raise
+        if _is_whole(destination, key):
+            return
+        aside = _beside(destination)
+        # unless another process has just moved it
+        with contextlib.suppress(FileNotFoundError):
+            destination.rename(aside)
+            _remove(aside)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what builds have left that were killed."""
+    for left in parent.glob(".*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _place(kind: str, key: str, suffix: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from hw.cache import digest, root, write_whole
 
-__all__ = ["ToolError", "find", "run"]
+__all__ = ["ToolError", "banner", "find", "run"]
 
 _ERROR = re.compile(r"^.*\bERROR: .*$", re.MULTILINE)
 
@@ -71,6 +72,19 @@ def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str], limit:
     if done.returncode != 0:
         raise _failure(command, done.stdout, f"ended with status {done.returncode}")
     return _text(done.stdout)
+
+
+def banner(name: str, option: str = "--version") -> str:
+    """First line of what the executable ``name`` says of itself; empty if there is none of that name."""
+    try:
+        return _first_line(find(name), option)
+    except ToolError:
+        return ""
+
+
+@functools.cache
+def _first_line(executable: Path, option: str) -> str:
+    return run([executable, option], cwd=".").strip().partition("\n")[0]
 
 
 def _text(output: bytes | None) -> str:

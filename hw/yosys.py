@@ -11,7 +11,7 @@ from pathlib import Path
 from hw import tools
 from hw.tools import ToolError
 
-__all__ = ["PINNED_VERSION", "ToolError", "run", "version"]
+__all__ = ["PINNED_VERSION", "ToolError", "banner", "run", "version"]
 
 PINNED_VERSION = "0.70"
 """The version whose results the tests and the reports hold."""
@@ -41,6 +41,11 @@ def version() -> str:
     return _version(_executable())
 
 
+def banner() -> str:
+    """All that the Yosys that `run` uses says of itself: its version, commit and compiler."""
+    return _banner(_executable())
+
+
 @functools.cache
 def _executable() -> Path:
     native = shutil.which("yosys")
@@ -50,9 +55,12 @@ def _executable() -> Path:
 
 
 @functools.cache
+def _banner(executable: Path) -> str:
+    return tools.run([executable, "-V"], cwd=".").strip()
+
+
 def _version(executable: Path) -> str:
-    banner = tools.run([executable, "-V"], cwd=".")
-    found = re.search(r"^Yosys (\S+)", banner, re.MULTILINE)
+    found = re.search(r"^Yosys (\S+)", _banner(executable), re.MULTILINE)
     if found is None:
-        raise ToolError(f"{executable} does not tell its version, but says: {banner.strip()}")
+        raise ToolError(f"{executable} does not tell its version, but says: {_banner(executable)}")
     return found[1]

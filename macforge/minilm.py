@@ -12,6 +12,8 @@ import numpy as np
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from hw.cache import digest
+
 __all__ = ["Compute", "Layer", "MiniLM", "float_result", "gelu"]
 
 
@@ -90,6 +92,12 @@ class MiniLM:
         tokenizer.enable_truncation(max_length=256)
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return cls(weights=load_file(folder / "model.safetensors"), config=config, tokenizer=tokenizer)
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Digest of the weights, the configuration and the tokenizer."""
+        weights = (part for name in sorted(self.weights) for part in (name, self.weights[name]))
+        return digest(self.config, self.tokenizer.to_str(), *weights)
 
     @property
     def linear_layers(self) -> tuple[str, ...]:

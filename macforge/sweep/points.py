@@ -6,35 +6,14 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hw.cache import digest
 from macforge.design import Design
 from macforge.plain import set_key
+from macforge.provenance import made_by, substance
 from macforge.sweep.measures import MEASUREMENTS
-from macforge.verilog import tool_versions
 
-__all__ = ["Point", "Row", "Sweep", "made_by", "source_digest"]
-
-_PACKAGES = ("sw_ref", "hw", "pe", "dataflow", "fpga", "tb", "macforge")
-# Fields of a design that say something about it, and change nothing of it.
-_REMARKS = ("headline", "report_tokens", "summary", "source")
-
-
-@functools.cache
-def made_by() -> dict[str, object]:
-    """What figures depend on besides their point: the versions of all tools, and macforge's own source."""
-    return {"tools": tool_versions(), "source": source_digest(Path(__file__).parents[2])}
-
-
-def source_digest(root: Path) -> str:
-    """Digest of all code and data below the folder that holds macforge's packages.
-
-    Named designs are left out: a point holds all that there is to know about its own.
-    """
-    files = [path for package in _PACKAGES for path in (root / package).rglob("*") if path.suffix in (".py", ".toml")]
-    sources = {str(path.relative_to(root)): path for path in files if path.parent != root / "macforge" / "designs"}
-    return digest(*(part for name in sorted(sources) for part in (name, sources[name].read_bytes())))
+__all__ = ["Point", "Row", "Sweep"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -198,4 +177,4 @@ def _resolved(design: Design, settings: Mapping[str, object]) -> dict[str, objec
     table = design.to_table()
     for key, value in settings.items():
         set_key(table, f"{key}={json.dumps(value, ensure_ascii=False)}")
-    return {key: value for key, value in table.items() if key not in _REMARKS}
+    return substance(table)

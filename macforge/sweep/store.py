@@ -143,13 +143,16 @@ class Store:
             )
 
     def results(self, sweep: Sweep) -> dict[str, dict[str, object]]:
-        """By key ``status``, ``figures`` and ``error`` of what is recorded of the points that `list_points` noted."""
+        """By key ``status``, ``figures`` and ``error`` of what is recorded of the points that `list_points` noted.
+
+        Figures that are damaged count as not recorded.
+        """
         query = "SELECT DISTINCT key, status, figures, error FROM measured WHERE sweep = ? AND status IS NOT NULL"
         with self._explained():
-            found = {row["key"]: dict(row) for row in self._file.execute(query, (sweep.name,))}
-        for result in found.values():
-            result["figures"] = json.loads(result["figures"] or "{}")
-        return found
+            found = [dict(row) for row in self._file.execute(query, (sweep.name,))]
+        for result in found:
+            result["figures"] = _figures(result["figures"]) if result["status"] == "done" else {}
+        return {result["key"]: result for result in found if result["figures"] is not None}
 
     def table(self, sweep: Sweep) -> list[dict[str, object]]:
         """The rows of a sweep: what each is of, figures as ``<measurement>.<figure>``, and why some are missing.
@@ -181,6 +184,15 @@ class Store:
             yield
         except sqlite3.Error as error:
             raise OSError(f"Results cannot be kept in {self._path}: {error}") from error
+
+
+def _figures(text: str | None) -> dict[str, object] | None:
+    """What `Store.record` was given; None if that is not what the text is any more."""
+    try:
+        figures = json.loads(text)
+    except (ValueError, TypeError):
+        return None
+    return figures if isinstance(figures, dict) else None
 
 
 def _failures(results: Mapping[str, Mapping[str, object]]) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from macforge.design import Design
 from macforge.plain import build
-from macforge.sweep.points import made_by
+from macforge.provenance import LOADED, made_by
 
 __all__ = ["WorkerError", "compute", "dask_setup", "dask_teardown"]
 
@@ -34,18 +34,33 @@ def compute(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, 
     Raises
     ------
     WorkerError
-        If the figures would be those of another macforge, or of other tools.
+        If the figures would be those of another macforge, or of other tools, or macforge changes meanwhile.
     """
     here = f"{socket.gethostname()}:{os.getpid()}"
-    if inputs["made_by"] != made_by():
-        raise WorkerError(f"that of {here} differs, or its tools do")
+    if differences := _differences(made_by(), inputs["made_by"]):
+        raise WorkerError(f"{here} has other versions: {differences}")
     begin = time.perf_counter()
+    try:
+        figures = _figures(function, inputs)
+    finally:
+        # what has failed may have failed of that
+        if not LOADED.are_unchanged:
+            raise WorkerError(f"files of macforge have changed since {here} began")
+    return {"figures": figures, "seconds": round(time.perf_counter() - begin, 3), "worker": here}
+
+
+def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
+    """What differs in `macforge.provenance.made_by`."""
+    names = [name for name in sorted({*here, *there}) if here.get(name) != there.get(name)]
+    return ", ".join(f"{name} {here.get(name, 'missing')}, not {there.get(name, 'missing')}" for name in names)
+
+
+def _figures(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, object]) -> str:
     design = build(Design, {**inputs["design"], "name": "design"})
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])
     axes = {axis: inputs[axis] for axis in ("family", "seed") if inputs[axis] is not None}
-    figures = json.dumps(function(design, **axes, **inputs["options"]), allow_nan=False)
-    return {"figures": figures, "seconds": round(time.perf_counter() - begin, 3), "worker": here}
+    return json.dumps(function(design, **axes, **inputs["options"]), allow_nan=False)
 
 
 def dask_setup(worker: object) -> None:

@@ -53,7 +53,7 @@ def mapped(array, family):
     target, verilog = families.find(family), emit_verilog(array)
     flow = quick_flow(target, verilog, dsp=True)
     files = files_for(target, verilog)
-    return json.loads(map_netlist(verilog, top=array.name, flow=flow, files=files).read_bytes())
+    return map_netlist(verilog, top=array.name, flow=flow, files=files)
 
 
 def simulable(netlist, top, family):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from fpga import families
+from fpga import families, synth
 from fpga.count import count, tally
 from fpga.families import FAMILIES
 from fpga.synth import map_netlist, quick_flow, synthesize
@@ -58,7 +58,7 @@ def test_kept_modules_count_like_every_cell_spelled_out(family, dsp, tmp_path):
     result = synthesize(array(), top="array", family=family, dsp=dsp)
 
     mapped = map_netlist(array(), top="array", flow=quick_flow(families.find(family), array(), dsp=dsp))
-    (tmp_path / "mapped.json").write_bytes(mapped.read_bytes())
+    (tmp_path / "mapped.json").write_text(json.dumps(mapped))
     yosys.run("read_json mapped.json\nflatten\nwrite_json -noscopeinfo flat.json", cwd=tmp_path)
     flat = json.loads((tmp_path / "flat.json").read_text())
 
@@ -108,10 +108,7 @@ def test_leaving_out_libraries_changes_nothing(family):
     target, verilog = families.find(family), array()
     flow, quick = target.synth(), quick_flow(target, verilog)
     assert quick != flow
-    counts = [
-        tally(json.loads(map_netlist(verilog, top="array", flow=each).read_bytes()), top="array")
-        for each in (flow, quick)
-    ]
+    counts = [tally(map_netlist(verilog, top="array", flow=each), top="array") for each in (flow, quick)]
     assert counts[0] == counts[1]
 
 
@@ -141,6 +138,38 @@ def test_results_are_cached_by_content(tmp_path, monkeypatch):
         assert synthesize(CELL, top="cell_mac", family="ecp5") == first
         with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
             synthesize(CELL + "\n", top="cell_mac", family="ecp5")
+
+
+def test_netlists_are_known_by_the_tool_that_wrote_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    before = map_netlist(CELL, top="cell_mac", flow="synth_ecp5")
+    monkeypatch.setattr(yosys, "banner", lambda: "Yosys 0.70 (git sha1 0)")
+    assert map_netlist(CELL, top="cell_mac", flow="synth_ecp5") == before
+    monkeypatch.setattr(yosys, "run", lambda *_args, **_named: pytest.fail("mapped again"))
+    for change in ({"flow": "synth_ecp5 -nodsp"}, {"files": {"more.v": ""}}, {"top": "cell"}):
+        with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
+            map_netlist(**{"verilog": CELL, "top": "cell_mac", "flow": "synth_ecp5"} | change)
+    monkeypatch.setattr(yosys, "banner", lambda: "Yosys 0.70 (git sha1 1)")
+    with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
+        map_netlist(CELL, top="cell_mac", flow="synth_ecp5")
+
+
+@pytest.mark.parametrize("part", ["absorb", "tally", "quick_flow"])
+def test_what_is_made_of_netlists_is_made_anew(part, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    synthesize(CELL, top="cell_mac", family="ecp5")
+    monkeypatch.setattr(synth, part, lambda *_args, **_named: pytest.fail("made anew"))
+    with pytest.raises(pytest.fail.Exception, match=r"^made anew$"):
+        synthesize(CELL, top="cell_mac", family="ecp5")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"garbage"])
+def test_damaged_netlists_are_mapped_again(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    before = synthesize(CELL, top="cell_mac", family="ecp5")
+    for path in tmp_path.rglob("netlist.json"):
+        path.write_bytes(damage)
+    assert synthesize(CELL, top="cell_mac", family="ecp5") == before
 
 
 def test_simulation_only_cells_are_refused():

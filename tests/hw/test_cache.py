@@ -1,11 +1,17 @@
-"""Results are stored once, under unambiguous keys, and are never seen half-written."""
+"""Results are stored once, under unambiguous keys, are never seen half-written, and never believed if damaged."""
 
 import hashlib
 import json
 import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hw.cache import cached_dir, cached_json, digest, root, write_whole
@@ -52,6 +58,12 @@ def test_relative_root_is_made_absolute(tmp_path, monkeypatch):
         ((None,), ()),
         (("",), ()),
         (({"a": 1, "b": 2},), ({"a": 2, "b": 1},)),
+        ((np.zeros((2, 3)),), (np.zeros((3, 2)),)),
+        ((np.zeros(2, np.int32),), (np.zeros(2, np.uint32),)),
+        ((np.zeros(2, np.int32),), (np.zeros(1, np.int64),)),
+        ((np.zeros(2, "<i4"),), (np.zeros(2, ">i4"),)),
+        ((np.array([0.0]),), (np.array([-0.0]),)),
+        ((np.zeros(1, np.int8),), (bytes(1),)),
     ],
 )
 def test_digest_tells_apart(one, other):
@@ -63,6 +75,7 @@ def test_digest_tells_apart(one, other):
     [
         (({"a": 1, "b": [2]},), ({"b": [2], "a": 1},)),
         (((1, 2),), ([1, 2],)),
+        ((np.eye(3)[:, ::2],), (np.eye(3)[:, ::2].copy(),)),
     ],
 )
 def test_digest_takes_as_equal(one, other):
@@ -80,6 +93,7 @@ def test_digest_is_of_kinds_lengths_and_bytes():
         ([{"a": {None: 0}}], TypeError, r"^Keys of a mapping must be text, not None$"),
         ({"a"}, TypeError, r"^Object of type set is not JSON serializable$"),
         (float("nan"), ValueError, r"^Out of range float values are not JSON compliant"),
+        (np.array([1 << 70]), TypeError, r"^Arrays must hold numbers, not object$"),
     ],
 )
 def test_digest_refuses(part, error, message):
@@ -175,6 +189,133 @@ def test_first_of_two_builders_wins():
     assert os.listdir(path.parent) == ["key"]
 
 
-def test_stored_json_is_plain(cache):
-    cached_json("kind", "abcd", lambda: [1, 2])
-    assert json.loads((cache / "kind" / "ab" / "abcd.json").read_text()) == [1, 2]
+def test_what_is_not_valid_any_more_is_returned_but_not_stored(cache):
+    assert cached_json("kind", "key", lambda: 1, is_valid=lambda: False) == 1
+    assert files_below(cache) == []
+    assert cached_json("kind", "key", lambda: 2, is_valid=lambda: True) == 2
+    assert cached_json("kind", "key", lambda: 3, is_valid=lambda: False) == 2
+
+
+def stored_json(kind="kind", key="abcd", result=12345):
+    """The file of a result that is stored."""
+    cached_json(kind, key, lambda: result)
+    return root() / kind / key[:2] / f"{key}.json"
+
+
+DAMAGES = {
+    "empty": lambda text: "",
+    "cut short": lambda text: text[:-1],
+    "a digit less": lambda text: text.replace("12345", "1234"),
+    "another result": lambda text: text.replace("12345", "54321"),
+    "garbage": lambda text: "\x00garbage",
+    "no text": lambda text: b"\xff\xfe",
+    "not a number": lambda text: text.replace("12345", "NaN"),
+    "without a check": lambda text: json.dumps({"key": "abcd", "result": 12345}),
+    "the bare result, as an earlier version had it": lambda text: "12345",
+    "a list": lambda text: "[1, 2, 3]",
+    "deep": lambda text: "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_json_is_computed_again(damage):
+    path = stored_json()
+    whole = path.read_text()
+    damaged = damage(whole)
+    path.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+    assert cached_json("kind", "abcd", lambda: 12345) == 12345
+    assert path.read_text() == whole
+
+
+def test_json_of_another_key_is_not_believed():
+    shutil.copy(stored_json(result=1), stored_json(key="abce", result=2))
+    assert cached_json("kind", "abce", lambda: 3) == 3
+    assert cached_json("kind", "abcd", lambda: 4) == 1
+
+
+def build_two(path, inside="whole"):
+    (path / "deep").mkdir()
+    (path / "deep" / "one").write_text(inside)
+    (path / "two").write_text("as well")
+
+
+FOLDER_DAMAGES = {
+    "a file less": lambda path: (path / "two").unlink(),
+    "cut short": lambda path: (path / "two").write_text("as wel"),
+    "changed": lambda path: (path / "deep" / "one").write_text("whale"),
+    "without its manifest": lambda path: next(path.glob(".*")).unlink(),
+    "with an empty manifest": lambda path: next(path.glob(".*")).write_text(""),
+    "with garbage for a manifest": lambda path: next(path.glob(".*")).write_text('{"key": "abcd", "files": [1]}'),
+    "empty": lambda path: [shutil.rmtree(path), path.mkdir()],
+    "a file": lambda path: [shutil.rmtree(path), path.write_text("garbage")],
+}
+
+
+@pytest.mark.parametrize("damage", FOLDER_DAMAGES.values(), ids=FOLDER_DAMAGES)
+def test_damaged_folder_is_built_again(damage):
+    path = cached_dir("kind", "abcd", build_two)
+    damage(path)
+    assert cached_dir("kind", "abcd", build_two) == path
+    assert ((path / "deep" / "one").read_text(), (path / "two").read_text()) == ("whole", "as well")
+    # nothing is left of the damaged one
+    assert os.listdir(path.parent) == ["abcd"]
+    assert cached_dir("kind", "abcd", lambda _: pytest.fail("built again")) == path
+
+
+def test_folder_of_another_key_is_not_believed():
+    path = cached_dir("kind", "abcd", build_two)
+    shutil.copytree(path, path.with_name("abce"))
+    other = cached_dir("kind", "abce", lambda folder: build_two(folder, inside="other"))
+    assert (other / "deep" / "one").read_text() == "other"
+
+
+KILLED = """
+import os, signal
+from hw.cache import cached_dir
+
+def build(path):
+    (path / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+cached_dir("kind", "abcd", build)
+"""
+SLOW = """
+import time
+from hw.cache import cached_dir, cached_json
+
+def build(path):
+    for part in "abc":
+        (path / part).write_text(part)
+        time.sleep(0.05)
+
+for key in ("abcd", "abce"):
+    path = cached_dir("kind", key, build)
+    assert [(path / part).read_text() for part in "abc"] == [*"abc"]
+    assert cached_json("kind", key, lambda: [*"abc"]) == [*"abc"]
+"""
+
+
+def started(program):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-c", program], env=environment)
+
+
+def test_what_a_killed_build_has_left_is_not_seen_and_goes_after_a_day(cache):
+    assert started(KILLED).wait() == -signal.SIGKILL
+    (left,) = (cache / "kind" / "ab").iterdir()
+    path = cached_dir("kind", "abcd", build_two)
+    assert not (path / "half").exists()
+    # it may belong to a process that is at it
+    assert left.exists()
+    os.utime(left, (time.time() - 100_000,) * 2)
+    cached_dir("kind", "abce", build_two)
+    assert sorted(os.listdir(path.parent)) == ["abcd", "abce"]
+
+
+def test_processes_that_build_the_same_all_get_a_whole_one(cache):
+    # one of them stands there damaged
+    damaged = cached_dir("kind", "abcd", build_two)
+    (damaged / "two").write_text("garbage")
+    running = [started(SLOW) for _ in range(4)]
+    assert [process.wait() for process in running] == [0] * 4
+    assert sorted(os.listdir(damaged.parent)) == ["abcd", "abcd.json", "abce", "abce.json"]

@@ -58,3 +58,11 @@ def test_a_missing_tool_is_named():
     message = r"^no-such-tool was found neither beside this Python's scripts nor on PATH$"
     with pytest.raises(ToolError, match=message):
         tools.find("no-such-tool")
+
+
+def test_banner_is_the_first_line(tmp_path, monkeypatch):
+    python_tool(tmp_path, "print('tool 1.2', sys.argv[1:]); print('of somebody')")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools.banner("tool") == "tool 1.2 ['--version']"
+    assert tools.banner("tool", "-V") == "tool 1.2 ['-V']"
+    assert tools.banner("no-such-tool") == ""

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from macforge import accuracy as module
 from macforge.accuracy import SENTENCES, Accuracy, accuracy, quantized_result
@@ -120,6 +121,15 @@ def test_same_arithmetic_is_computed_once(monkeypatch):
             few("w8a8_ws", *settings)
     with pytest.raises(AssertionError, match=r"^computed$"):
         accuracy(load_design("w8a8_ws"), sentences=FEW + 1)
+
+
+def test_threads_make_no_difference(monkeypatch, tmp_path):
+    design, found = load_design("w8a8_ws"), []
+    for threads in (1, 2):
+        monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path / str(threads)))
+        with threadpool_limits(threads):
+            found.append(accuracy(design, sentences=2))
+    assert found[0] == found[1]
 
 
 def test_table_is_plain():

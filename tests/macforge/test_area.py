@@ -26,7 +26,7 @@ def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, t
     verilog = emit_verilog(array)
     mapped = synthesize(verilog, top=array.name, family=family)
     netlist = map_netlist(verilog, top=array.name, flow=quick_flow(families.find(family), verilog))
-    (tmp_path / "mapped.json").write_bytes(netlist.read_bytes())
+    (tmp_path / "mapped.json").write_text(json.dumps(netlist))
     yosys.run("read_json mapped.json\nflatten\nwrite_json -noscopeinfo flat.json", cwd=tmp_path)
     flat = json.loads((tmp_path / "flat.json").read_bytes())
     assert list(flat["modules"]).count(array.name) == 1

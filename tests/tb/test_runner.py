@@ -48,6 +48,39 @@ def test_bench_that_does_not_exist():
         count([0], [], module="tb.no_such_bench")
 
 
+ASSERTING = """
+import cocotb
+
+from tb.request import Request
+
+__all__ = ["claims"]
+
+
+@cocotb.test()
+async def claims(dut):
+    Request.load().report(figures={}, arrays={})
+    assert len(dut.count) == 9, "of 8 bits"
+"""
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("PYTHONOPTIMIZE", "2"),
+        ("COCOTB_TESTCASE", "another"),
+        ("COCOTB_TEST_FILTER", "another"),
+        ("SIM_CMD_PREFIX", "false"),
+        ("WAVES", "1"),
+    ],
+)
+def test_surroundings_have_no_say_in_what_a_bench_finds(name, value, tmp_path, monkeypatch):
+    (tmp_path / "asserting_bench.py").write_text(ASSERTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(name, value)
+    assert count([1], [1], module="asserting_bench").failure == "of 8 bits"
+    assert count([1], [1]).failure is None
+
+
 @pytest.mark.parametrize(("cycles", "optimization"), [(20_000, "-O0"), (20_001, "-Os")])
 def test_long_runs_are_compiled_for_longer(cycles, optimization):
     assert count([1, 2], [1, 3], cycles=cycles).failure is None

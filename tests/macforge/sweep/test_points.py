@@ -5,8 +5,8 @@ import json
 import pytest
 
 from hw.cache import digest
+from macforge.provenance import made_by
 from macforge.sweep import points
-from macforge.sweep.points import made_by, source_digest
 from macforge.sweep.spec import load_sweep
 
 MINE = """
@@ -90,7 +90,7 @@ def test_key_is_the_digest_of_plain_inputs(load):
     inputs = json.loads(json.dumps(point.inputs))
     assert digest(inputs) == point.key
     assert (inputs["measure"], inputs["family"], inputs["seed"], inputs["cells"]) == ("area", "xc7", None, 4)
-    assert inputs["made_by"]["tools"]["yosys"] == "0.70"
+    assert inputs["made_by"] == made_by()
     assert inputs["design"]["quantizer"]["act"]["method"] == "block"
     assert "name" not in inputs["design"]
 
@@ -116,28 +116,11 @@ def test_every_input_makes_a_difference(load, change):
     assert one.key != two.key
 
 
-def test_tools_and_source_make_a_difference(load, monkeypatch):
+def test_what_made_it_makes_a_difference(load, monkeypatch):
     text = 'designs = ["w4a8_os"]\nfamilies = ["xc7"]'
     (before,) = load(text).points
-    for part in made_by():
-        other = {**made_by(), part: "another"}
+    for name in made_by():
+        other = {**made_by(), name: "another"}
         monkeypatch.setattr(points, "made_by", lambda other=other: other)
         (after,) = load(text).points
         assert after.key != before.key
-
-
-def test_source_is_all_code_and_data_but_named_designs(tmp_path):
-    def digested(**files):
-        for name, content in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_dot_", ".")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        return source_digest(tmp_path)
-
-    code = digested(hw__unit_dot_py="x = 1")
-    assert digested(macforge__designs__mine_dot_toml="lanes = 2") == code
-    assert digested(README_dot_md="read", tests__test_hw_dot_py="pass", hw__notes_dot_txt="note") == code
-    data = digested(fpga__families__xc7_dot_toml="lut = 1")
-    assert data != code
-    assert digested(hw__unit_dot_py="x = 2") not in (code, data)
-    assert digested(hw__unit_dot_py="x = 1") == data

@@ -12,11 +12,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import dask
+import numpy as np
 import pytest
 from distributed import Client
 
 from macforge.area import area
 from macforge.design import load_design
+from macforge.provenance import made_by
 from macforge.sweep import points, run
 from macforge.sweep.measures import MEASUREMENTS, Measurement
 from macforge.sweep.run import run_sweep
@@ -280,9 +282,11 @@ def test_cluster_loses_a_worker_and_nothing_else(probe, cluster):
 def test_cluster_must_have_workers_with_the_same_macforge(probe, cluster, monkeypatch):
     address, (_, *workers) = cluster
     asked = load_sweep(probe.spec("slow", [0]))
-    monkeypatch.setattr(points, "made_by", lambda: {"tools": {}, "source": "another"})
+    other = {**made_by(), "numpy": "another"}
+    monkeypatch.setattr(points, "made_by", lambda: other)
     with probe.store() as store:
-        message = r"^Workers must have the macforge that they work for: that of .+:\d+ differs, or its tools do$"
+        differs = rf".+:\d+ has other versions: numpy {np.__version__}, not another$"
+        message = r"^Workers must have the macforge that they work for: " + differs
         with pytest.raises(WorkerError, match=message):
             run_sweep(asked, store, scheduler=address)
         for worker in workers:

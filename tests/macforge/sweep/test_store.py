@@ -68,6 +68,23 @@ def test_last_result_of_a_point_holds(path, load):
         }
 
 
+@pytest.mark.parametrize("figures", ["", "{", '{"lut": 1', "[1]", "3", "garbage"])
+def test_damaged_figures_are_not_believed(path, load, figures):
+    sweep = load("one", "")
+    first, second = sweep.points
+    with Store(path) as store:
+        store.list_points(sweep)
+        for point in (first, second):
+            record(store, point, lut=1)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("UPDATE results SET figures = ? WHERE key = ?", (figures, first.key))
+            other.commit()
+        assert list(store.results(sweep)) == [second.key]
+        assert [row["area.lut"] for row in store.table(sweep)] == [None, 1]
+        record(store, first, lut=2)
+        assert [row["area.lut"] for row in store.table(sweep)] == [2, 1]
+
+
 def test_table_has_the_same_columns_in_every_row(path, load):
     sweep = load("table", "[[set]]\n[[set]]\nlanes = 2\n[measure.area]\n[measure.schedule]")
     with Store(path) as store:

@@ -1,0 +1,176 @@
+"""What made a figure or a verdict: one rule for everything that macforge computes, keeps, and believes later."""
+
+import functools
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from hw import tools, yosys
+from hw.cache import cached_json, digest
+
+__all__ = ["LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
+
+PACKAGES = ("sw_ref", "hw", "pe", "dataflow", "fpga", "tb", "macforge")
+"""The packages that macforge is made of."""
+
+# The extra whose packages have a say in figures. The others show figures, spread the work, or test.
+_EXTRA = "model"
+_REQUIREMENT = re.compile(r"\s*([\w.-]+)")
+_OF_EXTRA = re.compile(r"\bextra\s*==\s*['\"]([^'\"]+)")
+# Fields of a design that say something about it, and change nothing of it.
+_REMARKS = ("headline", "name", "report_tokens", "source", "summary")
+
+
+class Sources:
+    """All files of packages, as they are when this is made.
+
+    Only compiled Python and hidden files are left out, such as those that an editor keeps beside an open one.
+
+    Parameters
+    ----------
+    folders : dict of str to Path
+        Where each package is; by default where Python finds `PACKAGES`.
+    """
+
+    def __init__(self, folders: Mapping[str, Path] | None = None) -> None:
+        self._folders = folders or {name: _folder(name) for name in PACKAGES}
+        # before the contents, so that a change in between is noticed later
+        self._stamps = self._stamped()
+        parts = ((name, self._path(name).read_bytes()) for name in self._stamps)
+        self._digest = digest(*(part for pair in parts for part in pair))
+
+    @property
+    def names(self) -> list[str]:
+        """The files, such as ``sw_ref/drain.py``, sorted."""
+        return list(self._stamps)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the names and contents of all files."""
+        return self._digest
+
+    @property
+    def are_unchanged(self) -> bool:
+        """Whether the files on disk are still the same, none is missing, and none has been added."""
+        try:
+            return self._stamped() == self._stamps
+        except OSError:
+            return False
+
+    def _path(self, name: str) -> Path:
+        package, _, rest = name.partition("/")
+        return self._folders[package] / rest
+
+    def _stamped(self) -> dict[str, tuple[int, int, int]]:
+        """What changes with a file, by its name."""
+        found = {}
+        for name in sorted(name for package, folder in self._folders.items() for name in _files(package, folder)):
+            state = self._path(name).stat()
+            found[name] = state.st_mtime_ns, state.st_size, state.st_ino
+        return found
+
+
+def _folder(package: str) -> Path:
+    """Where Python imports a package from."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"Package {package} must be installed with macforge, but is not there")
+    return Path(found.origin).parent
+
+
+def _files(package: str, folder: Path) -> Iterator[str]:
+    for where, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        inside = Path(where).relative_to(folder)
+        yield from (
+            (package / inside / name).as_posix()
+            for name in files
+            if not name.startswith(".") and not name.endswith((".pyc", ".pyo"))
+        )
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be read is not one without files."""
+    raise error
+
+
+LOADED = Sources()
+"""The files that this process runs: the package macforge imports this module before any other."""
+
+
+def made_by() -> dict[str, str]:
+    """What has a say in a figure besides what it is of: macforge's own files, and the versions of all that it uses.
+
+    Returns
+    -------
+    dict of str to str
+        ``source``: the digest of `LOADED`. Everything else is a version: of Python, Yosys, the C++ compiler, macforge,
+        each package that it requires, and what these require.
+    """
+    return {"source": LOADED.digest, **_versions()}
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    packages: dict[str, str] = {}
+    _collect("macforge", packages)
+    return {
+        "python": f"{sys.implementation.name} {sys.version.split()[0]}",
+        "yosys": yosys.banner(),
+        "c++": tools.banner("c++"),
+        **packages,
+    }
+
+
+def _collect(name: str, found: dict[str, str]) -> None:
+    """Add the version of an installed package, and those of what it requires; one that is not installed has none."""
+    name = re.sub(r"[-_.]+", "-", name).lower()
+    if name in found:
+        return
+    try:
+        package = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return
+    found[name] = package.version
+    for requirement in package.requires or ():
+        extra = _OF_EXTRA.search(requirement)
+        if extra is None or (name, extra[1]) == ("macforge", _EXTRA):
+            _collect(_REQUIREMENT.match(requirement)[1], found)
+
+
+def key_of(kind: str, *inputs: object) -> str:
+    """The key of figures: a digest of what they are, what they are of, and what makes them.
+
+    Parameters
+    ----------
+    kind : str
+        Which sort of figures.
+    *inputs
+        All that they depend on besides `made_by`, as `hw.cache.digest` takes it.
+    """
+    return digest(kind, made_by(), *inputs)
+
+
+def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+    """Figures, or a verdict, that ``compute()`` gives: computed once for these inputs and `made_by`.
+
+    Nothing is kept if a file of macforge has changed since this process began: what it gives may then be partly of
+    the new code, which the simulator's processes load, for one.
+
+    Parameters
+    ----------
+    kind, *inputs
+        As for `key_of`.
+    compute : callable
+        What it returns must survive JSON.
+    """
+    return cached_json(kind, key_of(kind, *inputs), compute, is_valid=lambda: LOADED.are_unchanged)
+
+
+def substance(table: Mapping[str, object]) -> dict[str, object]:
+    """A design as plain data, see `macforge.design.Design.to_table`, without its name and what is only said of it."""
+    return {key: value for key, value in table.items() if key not in _REMARKS}
