@@ -40,7 +40,7 @@ def compute(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, 
     if inputs["made_by"] != made_by():
         raise WorkerError(f"that of {here} differs, or its tools do")
     begin = time.perf_counter()
-    design = build(Design, {**inputs["design"], "name": "design"})
+    design = build(Design, inputs["design"], name="design")
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])
     axes = {axis: inputs[axis] for axis in ("family", "seed") if inputs[axis] is not None}
