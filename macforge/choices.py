@@ -11,7 +11,7 @@ from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.block import BLOCKS
 from sw_ref.catalog import parse_format
 from sw_ref.drain import ActScale, Drain
-from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with
+from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with, shown
 from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats import Format, Int
 from sw_ref.quantize import Granularity, Scheme
@@ -78,7 +78,7 @@ class AccumulatorChoice:
         """What is kept where it is floats."""
         shape = _factor(self.shape)
         if not shape:
-            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {self.shape!r}")
+            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {shown(self.shape)}")
         if self.kind == "rounded":
             return RoundedSum(shape)
         if self.kind == "aligned":
@@ -242,7 +242,9 @@ class DrainChoice:
     def _act_scale_format(self) -> FloatShape | None:
         form = _factor(self.act_scale_format)
         if self.act_scale_format and not form:
-            raise ValueError(f"Drain act_scale_format must be {_FLOATING}, or empty, not {self.act_scale_format!r}")
+            raise ValueError(
+                f"Drain act_scale_format must be {_FLOATING}, or empty, not {shown(self.act_scale_format)}"
+            )
         return form
 
     def _format(self, key: str, kinds: type | UnionType) -> Format | None:
@@ -255,5 +257,5 @@ class DrainChoice:
             form = None
         if not isinstance(form, kinds):
             more = f"{_FLOATING}, a power of two such as pot5, " if key == "scale" else ""
-            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {given!r}")
+            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {shown(given)}")
         return form

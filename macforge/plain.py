@@ -1,6 +1,7 @@
 """Plain nested data: out of TOML and as TOML, as dataclasses, and with single keys replaced."""
 
 import dataclasses
+import functools
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -71,8 +72,7 @@ def build(kind: type, table: object, where: str = "", **values: object) -> objec
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"Design key {where.removesuffix('.')} must be a table, not {shown(table)}")
-    # types without what `sw_ref.fields` reads beside them
-    hints = get_type_hints(kind)
+    hints = _types(kind)
     members = {member.name: member for member in dataclasses.fields(kind) if member.name not in values}
     for key, value in table.items():
         one_of("Design key", f"{where}{key}", [f"{where}{member}" for member in members])
@@ -85,6 +85,12 @@ def build(kind: type, table: object, where: str = "", **values: object) -> objec
         return kind(**values)
     except FieldError as error:
         raise ValueError(error.text("Design key", where)) from error
+
+
+@functools.cache
+def _types(kind: type) -> dict[str, object]:
+    """The types of a dataclass's fields, without what `sw_ref.fields` reads beside them."""
+    return get_type_hints(kind)
 
 
 def set_key(table: dict[str, object], setting: str) -> None:

@@ -135,7 +135,7 @@ def check_fields(owner: object, noun: str) -> None:
     fields = _fields(type(owner))
     for name, field in fields.items():
         given = getattr(owner, name)
-        if isinstance(given, list):
+        if field.length is not None and isinstance(given, list):
             given = tuple(given)
             object.__setattr__(owner, name, given)
         if not field.takes(given):
@@ -197,7 +197,7 @@ class _Field:
         if self.choices is not None:
             one = _listing(self.choices)
         else:
-            one = _NAMES.get(self.kind, f"a {self.kind.__name__}")
+            one = _NAMES.get(self.kind, f"an instance of {self.kind.__name__}")
             if self.range is not None:
                 one += f" from {self.range.least} to {self.range.most}{self.range.note}"
         if self.length is None:
