@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-__all__ = ["cached_dir", "cached_json", "digest", "root", "write_whole"]
+__all__ = ["CacheError", "cached_dir", "cached_json", "digest", "root", "write_whole"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CacheError(OSError):
+    """The folder of cached results cannot be written; the message names it, and what chooses another."""
 
 
 def root() -> Path:
@@ -78,18 +86,32 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
     Parameters
     ----------
     path
-        Destination; a file that is there already is replaced.
+        Destination; a file that is there already is replaced, or the one that a link leads to. A device is written to.
     data
         Bytes, or text written as UTF-8 with its line ends as they are.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; names the destination.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    content = data.encode() if isinstance(data, str) else data
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        destination = path.resolve() if path.is_symlink() else path
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(destination)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, destination)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def cached_json(kind: str, key: str, compute: Callable[[], Any]) -> Any:
@@ -110,8 +132,13 @@ def cached_json(kind: str, key: str, compute: Callable[[], Any]) -> Any:
         As read back from JSON, the first time too, so that a result never depends on who computed it.
     """
     path = _place(kind, key, ".json")
+    with _explained():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        write_whole(path, json.dumps(compute(), allow_nan=False))
+        text = json.dumps(compute(), allow_nan=False)
+        with _explained():
+            write_whole(path, text)
     return json.loads(path.read_bytes())
 
 
@@ -138,15 +165,32 @@ def cached_dir(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     path = _place(kind, key, "")
     if path.is_dir():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    temporary.mkdir()
+    with _explained():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path)
+        temporary.mkdir()
     try:
-        build(temporary)
-        _rename_unless_there(temporary, path)
+        with _explained(only=_FULL):
+            build(temporary)
+        with _explained():
+            _rename_unless_there(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return path
+
+
+@contextlib.contextmanager
+def _explained(only: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turn an `OSError`, or those of the given numbers, into a `CacheError`."""
+    try:
+        yield
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        raise CacheError(
+            f"Cache must be a folder that can be written, which {root()} is not ({error.strerror}); the variable "
+            "MACFORGE_CACHE chooses another"
+        ) from error
 
 
 def _rename_unless_there(source: Path, destination: Path) -> None:
@@ -164,4 +208,5 @@ def _place(kind: str, key: str, suffix: str) -> Path:
 
 def _beside(path: Path) -> Path:
     # The same folder means the same file system, which makes the final rename one step.
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # The name is short, since the path's own may be as long as a name can be.
+    return path.with_name(f".{secrets.token_hex(8)}.part")
