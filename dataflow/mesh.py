@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
@@ -10,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw.delay import delayed
 from hw.unit import Unit, place
 from pe.base import PE
+from sw_ref.fields import Range, check_fields
 
 __all__ = [
     "BAND",
@@ -39,16 +41,13 @@ class Shape:
         Cells of a tile; they divide the rows and columns.
     """
 
-    rows: int
-    cols: int
-    tile_rows: int = 1
-    tile_cols: int = 1
+    rows: Annotated[int, Range(1, 256)]
+    cols: Annotated[int, Range(1, 256)]
+    tile_rows: Annotated[int, Range(1, 256)] = 1
+    tile_cols: Annotated[int, Range(1, 256)] = 1
 
     def __post_init__(self) -> None:
-        for name in ("rows", "cols", "tile_rows", "tile_cols"):
-            count = getattr(self, name)
-            if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 256:
-                raise ValueError(f"Array {name} must be an integer from 1 to 256, not {count!r}")
+        check_fields(self, "Array")
         for whole, part in (("rows", "tile_rows"), ("cols", "tile_cols")):
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(

@@ -1,6 +1,9 @@
 """How a matrix product is cut."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from sw_ref.fields import Range, check_fields
 
 __all__ = ["Tiling"]
 
@@ -25,19 +28,14 @@ class Tiling:
         drain_lanes)`` cycles a row, in so many fewer pipelines.
     """
 
-    group_size: int = 0
-    max_k: int = 4096
-    panel_rows: int = 64
-    max_passes: int = 1
-    drain_lanes: int = 0
+    group_size: Annotated[int, Range(0, 65535)] = 0
+    max_k: Annotated[int, Range(1, 65535)] = 4096
+    panel_rows: Annotated[int, Range(1, 4096)] = 64
+    max_passes: Annotated[int, Range(1, 64)] = 1
+    drain_lanes: Annotated[int, Range(0, 4096)] = 0
 
     def __post_init__(self) -> None:
-        limits = {"group_size": (0, 65535), "max_k": (1, 65535), "panel_rows": (1, 4096)}
-        limits |= {"max_passes": (1, 64), "drain_lanes": (0, 4096)}
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(f"Tiling {name} must be an integer from {least} to {most}, not {value!r}")
+        check_fields(self, "Tiling")
 
     @property
     def max_group(self) -> int:

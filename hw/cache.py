@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import platformdirs
 
-__all__ = ["cached_dir", "cached_json", "digest", "root", "write_whole"]
+__all__ = ["CacheError", "cached_dir", "cached_json", "digest", "root", "write_whole"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class CacheError(OSError):
+    """The folder of cached results cannot be written; the message names it, and what chooses another."""
+
 
 # Lists the files of a folder that `cached_dir` has stored, with their SHA-256.
 _MANIFEST = ".manifest.json"
@@ -98,18 +106,32 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> None:
     Parameters
     ----------
     path
-        Destination; a file that is there already is replaced.
+        Destination; a file that is there already is replaced, or the one that a link leads to. A device is written to.
     data
         Bytes, or text written as UTF-8 with its line ends as they are.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; names the destination.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    content = data.encode() if isinstance(data, str) else data
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        destination = path.resolve() if path.is_symlink() else path
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(destination)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, destination)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def cached_json(kind: str, key: str, compute: Callable[[], Any], *, is_valid: Callable[[], bool] = lambda: True) -> Any:
@@ -134,12 +156,15 @@ def cached_json(kind: str, key: str, compute: Callable[[], Any], *, is_valid: Ca
         As read back from JSON, the first time too, so that a result never depends on who computed it.
     """
     path = _place(kind, key, ".json")
+    with _explained():
+        path.parent.mkdir(parents=True, exist_ok=True)
     entry = _read_entry(path, key)
     if entry is None:
         result = json.loads(json.dumps(compute(), allow_nan=False))
         entry = {"key": key, "check": digest(result), "result": result}
         if is_valid():
-            write_whole(path, json.dumps(entry))
+            with _explained():
+                write_whole(path, json.dumps(entry))
     return entry["result"]
 
 
@@ -177,18 +202,35 @@ def cached_dir(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     path = _place(kind, key, "")
     if _is_whole(path, key):
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path.parent)
-    temporary = _beside(path)
-    temporary.mkdir()
+    with _explained():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path.parent)
+        temporary = _beside(path)
+        temporary.mkdir()
     try:
-        build(temporary)
+        with _explained(only=_FULL):
+            build(temporary)
         files = {str(file.relative_to(temporary)): _sha256(file) for file in temporary.rglob("*") if file.is_file()}
-        (temporary / _MANIFEST).write_text(json.dumps({"key": key, "files": files}))
-        _put_in_place(temporary, path, key)
+        with _explained():
+            (temporary / _MANIFEST).write_text(json.dumps({"key": key, "files": files}))
+            _put_in_place(temporary, path, key)
     finally:
         _remove(temporary)
     return path
+
+
+@contextlib.contextmanager
+def _explained(only: tuple[int, ...] = ()) -> Iterator[None]:
+    """Turn an `OSError`, or those of the given numbers, into a `CacheError`."""
+    try:
+        yield
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        raise CacheError(
+            f"Cache must be a folder that can be written, which {root()} is not ({error.strerror}); the variable "
+            "MACFORGE_CACHE chooses another"
+        ) from error
 
 
 def _is_whole(folder: Path, key: str) -> bool:
@@ -246,4 +288,5 @@ def _place(kind: str, key: str, suffix: str) -> Path:
 
 def _beside(path: Path) -> Path:
     # The same folder means the same file system, which makes the final rename one step.
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # The name is short, since the path's own may be as long as a name can be.
+    return path.with_name(f".{secrets.token_hex(8)}.part")

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+import platformdirs
+
 from hw.cache import digest, root, write_whole
 
-__all__ = ["ToolError", "banner", "find", "run"]
+__all__ = ["ToolError", "banner", "failure", "find", "keep_log", "run"]
 
-_ERROR = re.compile(r"^.*\bERROR: .*$", re.MULTILINE)
+# What the tools' own words begin with: of Yosys and nextpnr, Verilator, compilers, a shell and make; the first that is
+# found in a log says most.
+_ERRORS = [
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^.*\bERROR: .*$",
+        r"^%Error.*$",
+        r"^.*\b(?:fatal )?error: .*$",
+        r"^.*(?:not found|No such file or directory|No space left on device|Permission denied).*$",
+        r"^.*\*\*\* .*$",
+    )
+]
+_LONGEST = 400
 
 
 class ToolError(RuntimeError):
@@ -61,6 +78,7 @@ def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str], limit:
         done = subprocess.run(
             command,
             cwd=cwd,
+            env=_surroundings(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,9 +86,9 @@ def run(argv: Sequence[str | PathLike[str]], *, cwd: str | PathLike[str], limit:
             check=False,
         )
     except subprocess.TimeoutExpired as stop:
-        raise _failure(command, stop.stdout, f"was stopped after {limit:g} s") from None
+        raise failure(Path(command[0]).stem, _text(stop.stdout), f"was stopped after {limit:g} s") from None
     if done.returncode != 0:
-        raise _failure(command, done.stdout, f"ended with status {done.returncode}")
+        raise failure(Path(command[0]).stem, _text(done.stdout), _end(done.returncode))
     return _text(done.stdout)
 
 
@@ -87,25 +105,64 @@ def _first_line(executable: Path, option: str) -> str:
     return run([executable, option], cwd=".").strip().partition("\n")[0]
 
 
+def _surroundings() -> dict[str, str]:
+    """Environment of a tool: the WebAssembly builds keep their machine code in the user's cache, or else in ours."""
+    usual = Path(platformdirs.user_cache_dir("YoWASP", appauthor=False))
+    chosen = {}
+    if "YOWASP_CACHE_DIR" not in os.environ:
+        try:
+            usual.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            chosen = {"YOWASP_CACHE_DIR": str(root() / "yowasp")}
+    return {**os.environ, **chosen}
+
+
 def _text(output: bytes | None) -> str:
     return (output or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
-def _failure(command: list[str], output: bytes | None, end: str) -> ToolError:
-    """What is told of a tool that came to such an ``end``."""
-    text = _text(output)
-    log = root() / "logs" / f"{Path(command[0]).stem}-{digest(command, text)[:16]}.log"
-    write_whole(log, text)
-    error = ToolError(f"{Path(command[0]).stem}: {_reason(text, end)} (complete log: {log})")
+def _end(status: int) -> str:
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"
+
+
+def failure(name: str, log: str, end: str, kind: type[ToolError] = ToolError) -> ToolError:
+    """What is raised when a tool comes to such an ``end``; its log is kept.
+
+    Parameters
+    ----------
+    name : str
+        What the tool is called, or what it could not do.
+    log : str
+        All that it has said.
+    end : str
+        Such as ``ended with status 1``.
+    kind : type
+        Of the error.
+    """
+    error = kind(f"{name}: {_reason(log, end)} (complete log: {keep_log(name, log)})")
     # for whoever cannot read this machine's files
-    error.add_note(text)
+    error.add_note(log)
     return error
 
 
+def keep_log(name: str, text: str) -> Path:
+    """Path of a file with this text below ``root() / "logs"``, or in the system's temporary folder."""
+    file = f"{re.sub(r'[^a-z0-9]+', '-', name.lower())[:40]}-{digest(name, text)[:16]}.log"
+    for folder in (root() / "logs", Path(tempfile.gettempdir())):
+        try:
+            write_whole(folder / file, text)
+        except OSError:
+            continue
+        return folder / file
+    return Path(os.devnull)
+
+
 def _reason(text: str, end: str) -> str:
-    """The tool's first ERROR line; a crash has none, and then its last line says most."""
-    error = _ERROR.search(text)
-    if error is not None:
-        return error[0].strip()
+    """The tool's first line that says what is wrong; a crash has none, and then its last line says most."""
+    for pattern in _ERRORS:
+        if error := pattern.search(text):
+            return error[0].strip()[:_LONGEST]
     lines = text.strip().splitlines() or ["no output"]
-    return f"{end}: {lines[-1].strip()}"
+    return f"{end}: {lines[-1].strip()[:_LONGEST]}"

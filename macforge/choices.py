@@ -4,21 +4,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import UnionType
+from typing import Annotated, Literal
 
-from macforge.plain import one_of
-from sw_ref.accumulate import MAX_BITS, OVERFLOWS, Accumulator, Overflow
+from sw_ref.accumulate import MAX_BITS, Accumulator, Overflow
 from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.block import BLOCKS
 from sw_ref.catalog import parse_format
-from sw_ref.drain import Drain
+from sw_ref.drain import ActScale, Drain
+from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with, shown
 from sw_ref.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats import Format, Int
+from sw_ref.quantize import Granularity, Scheme
 from sw_ref.signs import PowerOfTwo
 
 __all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
 
 _FLOATS = {"float32": FP32, "bfloat16": BF16, "float16": FP16}
 _FLOATING = "float32, bfloat16, float16, a float such as e5m3 or e8m0"
+
+
+# Quantizers that scale what they round.
+_SCALED = only_with(method=("uniform", "mixed"))
+
+
+def _never(_owner: object) -> bool:
+    return False
 
 
 def _factor(name: str) -> FloatShape | None:
@@ -51,29 +61,24 @@ class AccumulatorChoice:
         With ``partial``, bits of a sum's.
     """
 
-    kind: str = "exact"
-    bits: int = 0
-    overflow: Overflow = "refuse"
-    shape: str = "float32"
-    fraction: int = 25
-    places: Sequence[int] = ()
-    significand: int = 16
+    kind: Literal["exact", "rounded", "aligned", "partial"] = "exact"
+    bits: Annotated[int, Range(0, MAX_BITS, " (0: as many as it takes)"), only_with(kind="exact")] = 0
+    overflow: Annotated[Overflow, only_with(kind="exact")] = "refuse"
+    shape: Annotated[str, only_with(kind=("rounded", "aligned", "partial"))] = "float32"
+    fraction: Annotated[int, Range(0, 32), only_with(kind="aligned")] = 25
+    places: Annotated[Sequence[int], Length(0, 2), Range(1, 8), only_with(kind="partial")] = ()
+    significand: Annotated[int, Range(2, 48), only_with(kind="partial")] = 16
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "places", tuple(self.places))
-        one_of("Accumulator kind", self.kind, ("exact", "rounded", "aligned", "partial"))
+        check_fields(self, "Accumulator")
         if self.kind != "exact":
             self.float_sum()
-        if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 0 <= self.bits <= MAX_BITS:
-            raise ValueError(f"Accumulator bits must be from 1 to {MAX_BITS}, or 0 to derive them, not {self.bits!r}")
-        if self.overflow not in OVERFLOWS:
-            raise ValueError(f"Accumulator overflow must be one of {', '.join(OVERFLOWS)}, not {self.overflow!r}")
 
     def float_sum(self) -> FloatSum:
         """What is kept where it is floats."""
         shape = _factor(self.shape)
         if not shape:
-            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {self.shape!r}")
+            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {shown(self.shape)}")
         if self.kind == "rounded":
             return RoundedSum(shape)
         if self.kind == "aligned":
@@ -97,7 +102,7 @@ class QuantizerChoice:
         ``auto``: symmetric if the format holds values of both signs, else asymmetric.
     granularity : {"tensor", "channel", "group"}
     clip_search : int
-        Clipping ratios that are tried.
+        Clipping ratios that are tried, with ``uniform`` and ``mixed`` as are the three before.
     wide : str
         Format of what is salient, with ``mixed``.
     fraction : float
@@ -110,33 +115,49 @@ class QuantizerChoice:
         Planes, and terms of a scale (0: a float), with ``bcq``.
     """
 
-    method: str = "uniform"
-    format: str = ""
-    scheme: str = "auto"
-    granularity: str = "channel"
-    clip_search: int = 0
-    wide: str = "int8"
-    fraction: float = 0.1
-    ratio: float = 4.0
-    block: str = ""
-    planes: int = 1
-    powers: int = 0
+    method: Literal["uniform", "mixed", "block", "bcq", "progressive", "bitmod"] = "uniform"
+    format: Annotated[str, _SCALED] = ""
+    scheme: Annotated[Literal["auto", Scheme], _SCALED] = "auto"
+    granularity: Annotated[Granularity, _SCALED] = "channel"
+    clip_search: Annotated[int, Range(0, 1000), _SCALED] = 0
+    wide: Annotated[str, only_with(method="mixed")] = "int8"
+    fraction: Annotated[float, Range(0, 1)] = 0.1
+    ratio: Annotated[float, Range(0, 1e6)] = 4.0
+    block: Annotated[str, OneOf(("", *BLOCKS)), only_with(method="block")] = ""
+    planes: Annotated[int, Range(1, 8)] = 1
+    powers: Annotated[int, Range(0, 8)] = 0
 
     def __post_init__(self) -> None:
-        one_of("Quantizer method", self.method, ("uniform", "mixed", "block", "bcq", "progressive", "bitmod"))
-        if self.method == "block":
-            one_of("Quantizer block", self.block, BLOCKS)
+        check_fields(self, "Quantizer")
+        if self.method == "block" and not self.block:
+            raise FieldError("Quantizer", "block", f"one of {', '.join(BLOCKS)} with method block", self.block)
+
+
+def _weight_has(method: str, *fields: str) -> Only:
+    return Only(lambda both: both.weight.method == method, f" unless {{}}weight.method is {method}", fields)
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizerChoices:
     """The quantizers of both operands."""
 
-    act: QuantizerChoice = field(default_factory=QuantizerChoice)
-    weight: QuantizerChoice = field(default_factory=QuantizerChoice)
+    act: Annotated[
+        QuantizerChoice,
+        Only(_never, ", as only weights have a use for it", ("fraction", "planes", "powers")),
+        Only(lambda both: both.act.method == "mixed", " unless {}act.method is mixed", ("ratio",)),
+    ] = field(default_factory=QuantizerChoice)
+    weight: Annotated[
+        QuantizerChoice,
+        Only(_never, ", as only activations have a use for it", ("ratio",)),
+        _weight_has("mixed", "fraction"),
+        _weight_has("bcq", "planes", "powers"),
+    ] = field(default_factory=QuantizerChoice)
 
     def __post_init__(self) -> None:
+        check_fields(self, "Quantizer")
         one_of("Quantizer act.method", self.act.method, ("uniform", "mixed", "block"))
+        if self.act.method == "mixed" and self.act.granularity != "group":
+            raise FieldError("Quantizer", "act.granularity", "group with method mixed", self.act.granularity)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,26 +183,44 @@ class DrainChoice:
     weight_zero: str = "none"
     act_zero: str = "none"
     scale: str = "none"
-    scale_terms: int = 1
-    act_scale: str = "none"
-    act_scale_format: str = ""
+    scale_terms: Annotated[int, Range(1, 8)] = 1
+    act_scale: ActScale = "none"
+    act_scale_format: Annotated[str, only_with(act_scale=("row", "group"))] = ""
     channel_scale: bool = False
     bias: bool = False
     requantize: str = "none"
-    multiplier_bits: int = 31
-    clamp: Sequence[float] = ()
+    multiplier_bits: Annotated[
+        int, Range(2, 31), Only(lambda drain: drain.requantize != "none", " unless {}requantize is a format")
+    ] = 31
+    clamp: Annotated[Sequence[float], Length(0, 2), Range(-1e38, 1e38)] = ()
     relu: bool = False
-    accumulator: AccumulatorChoice = field(default_factory=AccumulatorChoice)
-    arithmetic: str = "float32"
+    accumulator: Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))] = field(
+        default_factory=AccumulatorChoice
+    )
+    arithmetic: Literal["float32", "bfloat16", "float16"] = "float32"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "clamp", tuple(self.clamp))
+        check_fields(self, "Drain")
+        if len(self.clamp) == 1:
+            raise FieldError("Drain", "clamp", "two numbers, or empty", self.clamp)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether there is a drain edge."""
+        return self != DrainChoice()
+
+    @property
+    def adds_floats(self) -> bool:
+        """Whether sums are floats once they are scaled, whatever they were before."""
+        return self.act_scale == "group" or _factor(self.scale) is not None
+
+    @property
+    def has_floats(self) -> bool:
+        """Whether results are floats, even if sums are integers."""
+        return self.adds_floats or self.act_scale == "row" or self.channel_scale
 
     def build(self, accumulator: Accumulator, sums: FloatShape | None = None) -> Drain:
         """The drain edge with this accumulator, for integers or for ``sums`` that are floats."""
-        one_of("Drain arithmetic", self.arithmetic, _FLOATS)
-        if len(self.clamp) not in (0, 2):
-            raise ValueError(f"Drain clamp must be two numbers, or empty, not {self.clamp!r}")
         return Drain(
             weight_zero=self._format("weight_zero", Int),
             act_zero=self._format("act_zero", Int),
@@ -203,7 +242,9 @@ class DrainChoice:
     def _act_scale_format(self) -> FloatShape | None:
         form = _factor(self.act_scale_format)
         if self.act_scale_format and not form:
-            raise ValueError(f"Drain act_scale_format must be {_FLOATING}, or empty, not {self.act_scale_format!r}")
+            raise ValueError(
+                f"Drain act_scale_format must be {_FLOATING}, or empty, not {shown(self.act_scale_format)}"
+            )
         return form
 
     def _format(self, key: str, kinds: type | UnionType) -> Format | None:
@@ -216,5 +257,5 @@ class DrainChoice:
             form = None
         if not isinstance(form, kinds):
             more = f"{_FLOATING}, a power of two such as pot5, " if key == "scale" else ""
-            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {given!r}")
+            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {shown(given)}")
         return form

@@ -18,6 +18,9 @@ from macforge.area import area as measure_area
 from macforge.comparison import COMPARED
 from macforge.describe import derived
 from macforge.design import Design, design_names, load_design
+from macforge.exits import exit_code
+from macforge.extras import require_extras
+from macforge.files import check_output_file, check_output_folder, read_npy
 from macforge.plain import to_toml
 from macforge.product import MismatchError
 from macforge.product import matmul as multiply
@@ -28,9 +31,9 @@ from macforge.sweep.spec import load_sweep
 from macforge.sweep.store import Store, as_csv
 from macforge.tables import AREA_COLUMNS, REPORT_COLUMNS, SIM_COLUMNS, print_rows
 from macforge.verilog import generate_verilog
+from macforge.versions import installed_versions
 from pe import FAMILIES
 from sw_ref import catalog
-from tb.runner import SimulationError
 
 __all__ = ["app", "main"]
 
@@ -39,8 +42,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# What Typer raises for options and arguments that are off; it exports only this kind of it.
-_UsageError = typer.BadParameter.__base__
 _out = Console()
 _err = Console(stderr=True)
 
@@ -60,24 +61,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 RTL and model differ, 2 wrong request, 3 a tool failed."""
-    try:
-        code = app(standalone_mode=False)
-    except MismatchError as error:
-        code = _fail(1, f"RTL and model differ: {error}")
-    except _UsageError as error:
-        code = _fail(2, error.format_message())
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        code = _fail(2, str(error))
-    except (ToolError, SimulationError) as error:
-        code = _fail(3, str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        code = _fail(130, "interrupted")
-    sys.exit(code or 0)
+    """Run the command line and exit with one of the codes of `macforge.exits`."""
+    sys.exit(exit_code(partial(app, standalone_mode=False)))
+
+
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        for name, version in installed_versions().items():
+            print(name, version)
+        raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
-def _help(context: typer.Context) -> None:
+def _help(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_versions, is_eager=True, help="Show the versions of all tools."),
+    ] = False,
+) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
 
@@ -115,6 +117,7 @@ def verilog(
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
     chosen = _chosen(designs, all_, settings)
+    check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
         for path in generate_verilog(design).write(output):
             _out.print(str(path), highlight=False, soft_wrap=True)
@@ -142,6 +145,8 @@ def sim(
     kind = "" if waves is None else waves.suffix.removeprefix(".")
     if waves and kind not in ("fst", "vcd"):
         raise ValueError(f"Waves must go to a file that ends in .fst or .vcd, not to {waves}")
+    if waves:
+        check_output_file(waves, "Waves")
     run = partial(simulate, m=m, n=n, k=k, seed=seed, stalls=stalls, waves=kind)
     rows = []
     for report in at_once(run, chosen, "simulating", jobs):
@@ -175,7 +180,8 @@ def matmul(
 ) -> None:
     """Multiply two matrices of yours as a design does."""
     chosen = load_design(design, settings or ())
-    operands = [_read_matrix(path, name) for path, name in ((act, "act"), (weight, "weight"))]
+    check_output_file(output, "Product")
+    operands = [read_npy(path, name) for path, name in ((act, "act"), (weight, "weight"))]
     (result,) = (multiply(one, *operands, engine=engine) for one in tracked([chosen], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     row = {
@@ -233,6 +239,9 @@ def sweep(
         raise ValueError(f"Table must be exported to a file that ends in .csv, not to {export}")
     asked = load_sweep(spec)
     path = output or Path(f"{asked.name}.sqlite")
+    for file, what in ((path, "Results"), (export, "Table")):
+        if file is not None:
+            check_output_file(file, what)
     with Store(path) as store:
         with progress_bar() as bar:
             task = bar.add_task("measuring", total=None)
@@ -278,7 +287,9 @@ def report(
     The report of headline designs, or of all, also finds the smallest ways to multiply: tables or adders, integers or
     floats. Beside it stands what other people's units cost.
     """
-    # the workload's packages are an extra, which other commands do without
+    require_extras("model", "report")
+    check_output_folder(output, "Report")
+    # these take the extras, which other commands do without
     from macforge.finding import CANDIDATES
     from macforge.page import write_report
     from macforge.report import make_report
@@ -348,16 +359,6 @@ def _formats() -> list[dict[str, object]]:
     ]
 
 
-def _read_matrix(path: Path, name: str) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{name} must be a .npy file that exists, not {path}") from None
-    except ValueError as error:
-        raise ValueError(f"{name} must be a .npy file of numbers, which {path} is not: {error}") from None
-
-
 def _npy(array: np.ndarray) -> bytes:
     if array.dtype == object:
         raise ValueError(
@@ -366,8 +367,3 @@ def _npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _fail(code: int, message: str) -> int:
-    _err.print(f"macforge: {message.splitlines()[0]}", markup=False, highlight=False, soft_wrap=True)
-    return code

@@ -1,30 +1,45 @@
 """A design: everything that decides what is generated, as one small value; TOML in, TOML out."""
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 from dataflow import ENGINES
 from dataflow.engine import Engine
 from dataflow.mesh import Shape
 from dataflow.tiling import Tiling
 from macforge.choices import AccumulatorChoice, DrainChoice, QuantizerChoices
-from macforge.plain import build, one_of, set_key
+from macforge.plain import build, parse_toml, read_toml, set_key
 from pe import FAMILIES
 from pe.base import PE
 from sw_ref.accumulate import MAX_BITS, Accumulator, bits_for, capacity
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.fields import FieldError, OneOf, Only, Range, check_fields, one_of, shown
 from sw_ref.float_sum import FloatSum
 from sw_ref.quantize import Quantizer
 
 __all__ = ["Design", "design_names", "load_design"]
 
 _NAMED = resources.files("macforge") / "designs"
+# Longest name: files are called by it, with something behind it.
+_NAME_LENGTH = 100
+
+
+def _has_steps(design: "Design") -> bool:
+    return design.drain.has_steps
+
+
+def _adds_integers(design: "Design") -> bool:
+    return design.accumulator.kind == "exact" and not design.drain.adds_floats
+
+
+def _has_floats(design: "Design") -> bool:
+    return design.accumulator.kind != "exact" or design.drain.has_floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +52,7 @@ class Design:
     Parameters
     ----------
     name : str
-        Name of the files that come of it.
+        Name of the files that come of it, of at most 100 characters. That of a design in a file is the file's.
     family : str
         A key of `pe.FAMILIES`.
     act, weight : str
@@ -68,25 +83,37 @@ class Design:
     """
 
     name: str
-    family: str
+    family: Annotated[str, OneOf(tuple(FAMILIES))]
     act: str
     weight: str
     array: Shape
-    lanes: int = 1
-    dataflow: str = "output_stationary"
+    lanes: Annotated[int, Range(1, 64)] = 1
+    dataflow: Annotated[str, OneOf(tuple(ENGINES))] = "output_stationary"
     options: Mapping[str, object] = field(default_factory=dict)
     accumulator: AccumulatorChoice = field(default_factory=AccumulatorChoice)
-    tiling: Tiling = field(default_factory=Tiling)
-    quantizer: QuantizerChoices = field(default_factory=QuantizerChoices)
-    drain: DrainChoice = field(default_factory=DrainChoice)
+    tiling: Annotated[Tiling, Only(_has_steps, " unless the drain edge has a step", ("drain_lanes",))] = field(
+        default_factory=Tiling
+    )
+    quantizer: Annotated[
+        QuantizerChoices,
+        Only(_has_steps, " unless the drain edge has a step", ("act.method", "act.format", "weight.method")),
+    ] = field(default_factory=QuantizerChoices)
+    drain: Annotated[
+        DrainChoice,
+        Only(_adds_integers, " where sums or scaled sums are floats", ("accumulator.bits", "accumulator.overflow")),
+        Only(_has_floats, " unless scales or sums are floats", ("arithmetic",)),
+    ] = field(default_factory=DrainChoice)
     headline: bool = False
-    report_tokens: int = 0
+    report_tokens: Annotated[int, Range(0, 65535)] = 0
     summary: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        one_of("Family", self.family, FAMILIES)
-        one_of("Dataflow", self.dataflow, ENGINES)
+        check_fields(self, "Design key")
+        if not self.name.isprintable() or set("/\\") & set(self.name) or not 1 <= len(self.name) <= _NAME_LENGTH:
+            raise ValueError(
+                f"Design name must be 1 to {_NAME_LENGTH} printable characters without / and \\, not {shown(self.name)}"
+            )
         known = FAMILIES[self.family].options()
         for option in self.options:
             one_of(f"Option of family {self.family}", option, known)
@@ -226,16 +253,10 @@ def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
     """
     path = Path(design)
     if path.suffix == ".toml":
-        if not path.is_file():
-            raise ValueError(f"Design must be a file that exists, not {design}")
-        name, text = path.stem, path.read_text(encoding="utf-8")
+        name, table = path.stem, read_toml(path, "Design")
     else:
         name = one_of("Design", str(design), design_names(), "; or a path that ends in .toml")
-        text = (_NAMED / f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"Design {design} is not TOML: {error}") from error
+        table = parse_toml((_NAMED / f"{name}.toml").read_text(encoding="utf-8"), f"Design {name}")
     table.pop("derived", None)
     for setting in settings:
         set_key(table, setting)
@@ -243,4 +264,8 @@ def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
 
 
 def _from_table(name: str, table: Mapping[str, object]) -> Design:
-    return build(Design, {**table, "name": name})
+    if "name" in table:
+        raise FieldError(
+            "Design key", "name", f"left out, as a design has the name of its file ({name})", table["name"]
+        )
+    return build(Design, table, name=name)

@@ -1,14 +1,16 @@
-"""Plain nested data: as TOML, as dataclasses, and with single keys replaced."""
+"""Plain nested data: out of TOML and as TOML, as dataclasses, and with single keys replaced."""
 
 import dataclasses
-import difflib
+import functools
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_type_hints
 
-__all__ = ["build", "one_of", "set_key", "to_toml"]
+from sw_ref.fields import FieldError, one_of, shown
 
-_KINDS = {str: "text", bool: "true or false"}
+__all__ = ["build", "parse_toml", "read_toml", "set_key", "to_toml"]
 
 
 def to_toml(table: Mapping[str, object]) -> str:
@@ -28,52 +30,84 @@ def _toml_lines(table: Mapping[str, object], section: str) -> Iterator[str]:
             yield from _toml_lines(value, f"{section}.{key}" if section else key)
 
 
-def build(kind: type, table: object, where: str = "") -> object:
-    """A dataclass out of plain nested data, with unknown and missing keys refused by their full names."""
+def read_toml(path: Path, what: str) -> dict[str, object]:
+    """The data of a TOML file in UTF-8; ``what`` is what the file is, as messages have it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it cannot be read, or is not TOML.
+    """
+    if not path.is_file():
+        raise ValueError(f"{what} must be a file that exists, not {path}")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{what} {path} cannot be read: {error.strerror}") from error
+    try:
+        # some editors put a mark in front, which is no part of the text
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        marked = "; it begins as UTF-16 does" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise ValueError(
+            f"{what} {path} must be text in UTF-8, not have a byte {data[error.start]:#x} at {error.start}{marked}"
+        ) from error
+    return parse_toml(text, f"{what} {path}")
+
+
+def parse_toml(text: str, what: str) -> dict[str, object]:
+    """The data of a TOML text; ValueError if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{what} is not TOML: {error}") from error
+    except RecursionError:
+        raise ValueError(f"{what} must not be nested so deeply") from None
+
+
+def build(kind: type, table: object, where: str = "", **values: object) -> object:
+    """A dataclass out of plain nested data, with wrong, unknown and missing keys refused by their full names.
+
+    ``values`` are fields that are no keys of the data.
+    """
     if not isinstance(table, Mapping):
-        raise ValueError(f"Design key {where.removesuffix('.')} must be a table, not {table!r}")
-    members = {member.name: member for member in dataclasses.fields(kind)}
-    values = {}
+        raise ValueError(f"Design key {where.removesuffix('.')} must be a table, not {shown(table)}")
+    hints = _types(kind)
+    members = {member.name: member for member in dataclasses.fields(kind) if member.name not in values}
     for key, value in table.items():
         one_of("Design key", f"{where}{key}", [f"{where}{member}" for member in members])
-        member = members[key].type
-        if dataclasses.is_dataclass(member):
-            value = build(member, value, f"{where}{key}.")
-        elif member in _KINDS and not isinstance(value, member):
-            raise ValueError(f"Design key {where}{key} must be {_KINDS[member]}, not {value!r}")
-        elif key == "options" and not isinstance(value, Mapping):
-            raise ValueError(f"Design key {where}{key} must be a table, not {value!r}")
-        values[key] = value
+        values[key] = build(hints[key], value, f"{where}{key}.") if dataclasses.is_dataclass(hints[key]) else value
     for member in members.values():
         optional = member.default is not dataclasses.MISSING or member.default_factory is not dataclasses.MISSING
         if member.name not in values and not optional:
             raise ValueError(f"Design must have the key {where}{member.name}")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except FieldError as error:
+        raise ValueError(error.text("Design key", where)) from error
+
+
+@functools.cache
+def _types(kind: type) -> dict[str, object]:
+    """The types of a dataclass's fields, without what `sw_ref.fields` reads beside them."""
+    return get_type_hints(kind)
 
 
 def set_key(table: dict[str, object], setting: str) -> None:
-    """Replace one field of a design's plain data."""
+    """Replace one field of a design's plain data; what is not TOML is text."""
     key, equals, text = setting.partition("=")
+    key = key.strip()
     if not equals or not key:
-        raise ValueError(f"Setting must be key=value, such as array.rows=4, not {setting!r}")
+        raise ValueError(f"Setting must be key=value, such as array.rows=4, not {shown(setting)}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+        found = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        found = {}
+    # a line end may begin another key
+    value = found["value"] if found.keys() == {"value"} else text
     *path, last = key.split(".")
     for part in path:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ValueError(f"Setting {setting!r} goes below {part}, which is a single value")
+            raise ValueError(f"Setting {shown(setting)} goes below {part}, which is a single value")
     table[last] = value
-
-
-def one_of(what: str, given: object, accepted: Iterable[str], more: str = "") -> str:
-    """``given``, if it is among what is accepted; ValueError, with the closest one, if not."""
-    accepted = list(accepted)
-    if given not in accepted:
-        close = difflib.get_close_matches(str(given), accepted, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        listing = ", ".join(accepted) or "none at all"
-        raise ValueError(f"{what} must be one of {listing}{more}, not {given!r}{hint}")
-    return given

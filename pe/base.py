@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib.wiring import In, Out
@@ -10,12 +10,16 @@ from amaranth.lib.wiring import In, Out
 from hw.unit import Unit
 from pe.block import Block
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import FieldError, Range, check_fields
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
 from sw_ref.rules import EXACT, Rule
 
-__all__ = ["PE", "Codes", "Core", "Encoder", "Mode", "PEError"]
+__all__ = ["PE", "Codes", "Core", "Encoder", "Lanes", "Mode", "PEError"]
+
+Lanes = Annotated[int, Range(1, 64)]
+"""How many products a cell forms in a step."""
 
 
 class PEError(ValueError):
@@ -134,7 +138,8 @@ class PE(ABC):
     """One processing element: a family with its formats.
 
     A family is one subclass in one module, and one entry in `pe.FAMILIES`. Arrays know nothing but this class.
-    What the family needs beyond formats and lanes are further dataclass fields, its options.
+    What the family needs beyond formats and lanes are further dataclass fields, its options, whose annotations say what
+    they take, see `sw_ref.fields`.
 
     Parameters
     ----------
@@ -146,7 +151,7 @@ class PE(ABC):
 
     act: Format
     weight: Format
-    lanes: int = 1
+    lanes: Lanes = 1
 
     family: ClassVar[str]
     summary: ClassVar[str]
@@ -156,8 +161,10 @@ class PE(ABC):
         for side in ("act", "weight"):
             if not isinstance(getattr(self, side), Format):
                 raise TypeError(f"{side} must be a Format, such as Int(8), not {getattr(self, side)!r}")
-        if isinstance(self.lanes, bool) or not isinstance(self.lanes, int) or not 1 <= self.lanes <= 64:
-            raise PEError(f"Lanes must be an integer from 1 to 64, not {self.lanes!r}")
+        try:
+            check_fields(self, "Option")
+        except FieldError as error:
+            raise PEError(str(error).replace("Option lanes", "Lanes", 1)) from error
         self.check()
 
     @classmethod

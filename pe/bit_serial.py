@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import In, Out
@@ -40,7 +40,7 @@ class BitSerial(Pipelined):
         See `pe.pipelined.Pipelined`.
     """
 
-    lut: int = 6
+    lut: Literal[4, 6] = 6
 
     family: ClassVar[str] = "bit_serial"
     summary: ClassVar[str] = "one-bit operands: AND or XNOR, and a count of lanes"
@@ -52,8 +52,6 @@ class BitSerial(Pipelined):
                 "Family bit_serial takes uint1 x uint1 or bipolar1 x bipolar1, "
                 f"not {self.act.name} x {self.weight.name}"
             )
-        if isinstance(self.lut, bool) or self.lut not in (4, 6):
-            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
 
     @property
     def name(self) -> str:

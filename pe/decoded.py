@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from amaranth.hdl import Cat, Module
 
@@ -17,6 +17,7 @@ from pe.shift_add import ShiftAdd
 from pe.table import Table
 from pe.ternary_table import TernaryTable
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import Range, only_with
 from sw_ref.fixed import Fixed
 from sw_ref.formats import INT_BITS, Format, Int
 from sw_ref.interval import Interval
@@ -45,16 +46,14 @@ class Decoded(Pipelined):
         See `pe.pipelined.Pipelined`; of the cells.
     """
 
-    cell: str = "shift_add"
-    k: int = 2
+    cell: Literal["shift_add", "mac", "table", "ternary_table"] = "shift_add"
+    k: Annotated[int, Range(2, 6), only_with(cell=("table", "ternary_table"))] = 2
 
     family: ClassVar[str] = "decoded"
     summary: ClassVar[str] = "codebooks, floats, posits: decoded to integers once a row or column, then an integer cell"
     source: ClassVar[str] = "FLUTE (arXiv 2407.10960); NF4: QLoRA (arXiv 2305.14314)"
 
     def check(self) -> None:
-        if self.cell not in _CELLS:
-            raise PEError(f"Option cell must be one of {', '.join(_CELLS)}, not {self.cell!r}")
         for side in ("act", "weight"):
             if self._decodes(side):
                 _check_decoded(getattr(self, side))
@@ -62,8 +61,6 @@ class Decoded(Pipelined):
             raise PEError(
                 f"Family decoded takes a format that {self.cell} does not, not {self.act.name} x {self.weight.name}"
             )
-        if not self._has_tables and self.k != Decoded.k:
-            raise PEError(f"Option k must be {Decoded.k} without tables, not {self.k!r}")
         # making the cells' family checks what it is given
         _ = self.inner
 

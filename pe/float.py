@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Value
 
@@ -21,6 +21,7 @@ from pe.float_product import product_parts
 from pe.float_round import lowest_exponents, round_core
 from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import Range
 from sw_ref.fixed import Fixed
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Int
@@ -52,7 +53,7 @@ class FloatProduct(Pipelined):
         the next, and each belongs to another one.
     """
 
-    interleave: int = 1
+    interleave: Annotated[int, Range(1, 32)] = 1
 
     family: ClassVar[str] = "float"
     summary: ClassVar[str] = "floats, posits and integers in any mix: significands multiplied, shifted, summed exactly"
@@ -66,8 +67,6 @@ class FloatProduct(Pipelined):
                 raise PEError(
                     f"Family float takes integers, floats and posits of more than {TABLE_BITS} bits, not {form.name}"
                 )
-        if isinstance(self.interleave, bool) or not isinstance(self.interleave, int) or not 1 <= self.interleave <= 32:
-            raise PEError(f"Option interleave must be an integer from 1 to 32, not {self.interleave!r}")
 
     @cached_property
     def row(self) -> FloatOperand:

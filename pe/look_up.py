@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import SimpleNamespace
+from typing import Annotated, Literal
 
 from amaranth.hdl import Cat, Const, Module, Mux, signed
 
@@ -18,6 +19,7 @@ from pe.base import Core, Encoder, PEError
 from pe.pipelined import Pipelined
 from pe.row_tables import Signs, Tables
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import Range
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
 
@@ -45,8 +47,8 @@ class LookUpPE(Pipelined):
         See `pe.pipelined.Pipelined`.
     """
 
-    k: int = 2
-    lut: int = 6
+    k: Annotated[int, Range(2, 6)] = 2
+    lut: Literal[4, 6] = 6
 
     @property
     @abstractmethod
@@ -111,10 +113,8 @@ class LookUpPE(Pipelined):
         """Raise `PEError` if the activations, `k` or the lanes do not fit; ``k`` is ``largest`` at most."""
         if not isinstance(self.act, Int):
             raise PEError(f"Family {self.family} takes integer activations, not {self.act.name}")
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or not 2 <= self.k <= largest:
-            raise PEError(f"Option k must be an integer from 2 to {largest}, not {self.k!r}")
-        if isinstance(self.lut, bool) or self.lut not in (4, 6):
-            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
+        if self.k > largest:
+            raise PEError(f"Option k must be an integer from 2 to {largest}, not {self.k}")
         if self.lanes % self.k:
             raise PEError(f"Lanes must be a multiple of option k, {self.k}, not {self.lanes}")
 

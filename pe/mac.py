@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from amaranth.hdl import Module
 
@@ -16,6 +16,7 @@ from pe.integer import IntegerPE, integer_lane
 from pe.packed import MULTIPLIERS, PackedProducts, packed_products
 from pe.pipelined import Pipelined
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import OneOf, only_with
 from sw_ref.interval import Interval
 
 __all__ = ["IntegerMac"]
@@ -47,10 +48,10 @@ class IntegerMac(IntegerPE, Pipelined):
         are those of the DSP block.
     """
 
-    dsp: str = "none"
-    lut: int = 6
-    multiplier: str = "25x18"
-    structure: str = "rows"
+    dsp: Literal["none", "auto", "packed"] = "none"
+    lut: Annotated[Literal[4, 6], only_with(dsp="none")] = 6
+    multiplier: Annotated[str, OneOf(tuple(MULTIPLIERS)), only_with(dsp="packed")] = "25x18"
+    structure: Annotated[str, OneOf((*STRUCTURES, "auto")), only_with(dsp="none")] = "rows"
 
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
@@ -58,16 +59,6 @@ class IntegerMac(IntegerPE, Pipelined):
 
     def check(self) -> None:
         super().check()
-        if self.dsp not in ("none", "auto", "packed"):
-            raise PEError(f"Option dsp must be none, auto or packed, not {self.dsp!r}")
-        if isinstance(self.lut, bool) or self.lut not in (4, 6):
-            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
-        if self.multiplier not in tuple(MULTIPLIERS):
-            raise PEError(f"Option multiplier must be one of {', '.join(MULTIPLIERS)}, not {self.multiplier!r}")
-        if self.structure not in (*STRUCTURES, "auto"):
-            raise PEError(f"Option structure must be one of {', '.join(STRUCTURES)}, auto, not {self.structure!r}")
-        if self.structure != "rows" and self.dsp != "none":
-            raise PEError(f"Option structure must be rows with option dsp {self.dsp}, not {self.structure!r}")
         if self.dsp == "packed":
             self._check_packed()
 

@@ -1,13 +1,13 @@
 """Cores with register stages in front of the addition to the running sum."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from hw.stages import stages_name
-from pe.base import PE, PEError
+from pe.base import PE
+from sw_ref.fields import Range
 
 __all__ = ["Pipelined"]
-
-_MOST = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +23,7 @@ class Pipelined(PE):
         lies in front of the addition to the running sum.
     """
 
-    pipeline: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if isinstance(self.pipeline, bool) or not isinstance(self.pipeline, int) or not 0 <= self.pipeline <= _MOST:
-            raise PEError(f"Option pipeline must be an integer from 0 to {_MOST}, not {self.pipeline!r}")
+    pipeline: Annotated[int, Range(0, 16)] = 0
 
     @property
     def latency(self) -> int:

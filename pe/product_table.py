@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from amaranth.hdl import Array, Cat, Module, Value
@@ -53,7 +53,7 @@ class ProductTable(Pipelined):
         See `pe.pipelined.Pipelined`.
     """
 
-    lut: int = 6
+    lut: Literal[4, 6] = 6
 
     family: ClassVar[str] = "product_table"
     summary: ClassVar[str] = (
@@ -71,8 +71,6 @@ class ProductTable(Pipelined):
                 f"Family product_table takes formats of at most {_MOST_BITS + 2} bits together, not "
                 f"{self.act.name} x {self.weight.name}"
             )
-        if isinstance(self.lut, bool) or self.lut not in (4, 6):
-            raise PEError(f"Option lut must be 4 or 6, not {self.lut!r}")
         if self.lut == 4 and self.weight.fraction > 1:
             raise PEError(
                 f"Option lut must be 6 for weights of more than one bit of fraction, as of {self.weight.name}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Module
 
@@ -17,6 +17,7 @@ from pe.integer import IntegerPE, integer_lane
 from pe.pipelined import Pipelined
 from pe.recoding import RECODINGS, Digits, digits_of
 from sw_ref.accumulate import Accumulator
+from sw_ref.fields import OneOf
 from sw_ref.formats import Format, Int
 from sw_ref.interval import Interval
 
@@ -39,7 +40,7 @@ class ShiftAdd(IntegerPE, Pipelined):
         See `pe.pipelined.Pipelined`; the steps are rows.
     """
 
-    recoding: str = "booth4"
+    recoding: Annotated[str, OneOf(tuple(RECODINGS))] = "booth4"
 
     family: ClassVar[str] = "shift_add"
     summary: ClassVar[str] = "shift-add, signed digits of the weight recoded once a column"
@@ -48,8 +49,6 @@ class ShiftAdd(IntegerPE, Pipelined):
     def check(self) -> None:
         if not isinstance(self.act, Int):
             raise PEError(f"Family shift_add takes integer activations, not {self.act.name}")
-        if self.recoding not in RECODINGS:
-            raise PEError(f"Option recoding must be one of {', '.join(RECODINGS)}, not {self.recoding!r}")
         if isinstance(self.weight, Int):
             if self.weight.bits < 2:
                 raise PEError(f"Family shift_add takes weights of 2 bits or more, not {self.weight.name}")

@@ -10,7 +10,7 @@ from hw.digits import Digit, digit_steps
 from hw.number import Number, assign
 from hw.rows import add_kept
 from hw.stages import run_steps
-from pe.base import Core, Encoder, Mode, PEError
+from pe.base import Core, Encoder, Lanes, Mode, PEError
 from pe.pipelined import Pipelined
 from pe.recoding import booth4
 from sw_ref.accumulate import Accumulator
@@ -52,7 +52,7 @@ class SubWord(Pipelined):
         See `pe.pipelined.Pipelined`.
     """
 
-    lanes: int = _SLOTS
+    lanes: Lanes = _SLOTS
 
     family: ClassVar[str] = "sub_word"
     summary: ClassVar[str] = "1 product of int8 x int8, 2 of int8 x int4 or 4 of int4 x int4, chosen at run time"

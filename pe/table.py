@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Module
 
 from pe.base import Encoder, PEError
 from pe.look_up import LookUpPE, Signs
+from sw_ref.fields import Range
 from sw_ref.interval import Interval
 from sw_ref.rules import EXACT, Rule
 from sw_ref.signs import Bipolar
@@ -38,7 +39,7 @@ class Table(LookUpPE):
         Where T-MAC scales each table by what its activations are, this scale is always the same.
     """
 
-    table_bits: int = 0
+    table_bits: Annotated[int, Range(0, 64)] = 0
 
     family: ClassVar[str] = "table"
     summary: ClassVar[str] = "table look-up of sums of k activations, for weights of signs; lossy if table_bits is set"
@@ -50,7 +51,7 @@ class Table(LookUpPE):
             raise PEError(f"Family table takes bipolar weights, such as bipolar2, not {self.weight.name}")
         self.check_table(6)
         bits, most = self.table_bits, self.exact_entry.signed_bits - 1
-        if isinstance(bits, bool) or not isinstance(bits, int) or (bits and not 2 <= bits <= most):
+        if bits and not 2 <= bits <= most:
             raise PEError(f"Option table_bits must be 0 for exact tables, or from 2 to {most}, not {bits!r}")
 
     @property

@@ -16,7 +16,7 @@ from hw.number import Number, assign, wire
 from hw.packed_add import FarAdd, PlacedAdd, multiples_steps
 from hw.stages import Step, run_steps
 from hw.unit import place
-from pe.base import Core, Encoder, Mode, PEError
+from pe.base import Core, Encoder, Lanes, Mode, PEError
 from pe.pipelined import Pipelined
 from pe.xr_npe_operand import (
     MODES,
@@ -62,7 +62,7 @@ class XRNPE(Pipelined):
         See `pe.pipelined.Pipelined`.
     """
 
-    lanes: int = SLOTS
+    lanes: Lanes = SLOTS
 
     family: ClassVar[str] = "xr_npe"
     summary: ClassVar[str] = "1 product of posit16, 2 of posit8 or 4 of posit4 or FP4, chosen at run time"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sw_ref.codebook import NF4, Codebook
+from sw_ref.fields import close_to, shown
 from sw_ref.fixed import Fixed
 from sw_ref.formats import Format, Int
 from sw_ref.minifloat import FLOAT_PATTERN, FLOATS, named_float, parse_float
@@ -165,6 +165,5 @@ def parse_format(text: str) -> Format:
         if match := re.fullmatch(family.pattern, text):
             return family.build(*match.groups())
     examples = [example for family in FAMILIES for example in family.examples]
-    close = difflib.get_close_matches(text.lower(), examples, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"Format must be {' or '.join(f.spelling for f in FAMILIES)}, not {text!r}{hint}")
+    hint = close_to(text.lower(), examples)
+    raise ValueError(f"Format must be {' or '.join(f.spelling for f in FAMILIES)}, not {shown(text)}{hint}")

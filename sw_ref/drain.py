@@ -131,6 +131,8 @@ class Drain:
             raise ValueError(f"Drain clamp must be two numbers, the lower first, not {self.clamp}")
         if self.clamp and not self.floating and not all(isinstance(bound, int) for bound in self.clamp):
             raise ValueError(f"Drain clamp must be two integers where y is an integer, not {self.clamp}")
+        if self.clamp and not self.floating and not all(-(1 << 63) <= bound < 1 << 63 for bound in self.clamp):
+            raise ValueError(f"Drain clamp must be two integers of 64 bits where y is an integer, not {self.clamp}")
 
     def _check_float_sums(self) -> None:
         if not self.sums:

@@ -16,6 +16,7 @@ from sw_ref.nonfinite import nonfinite_results, zeroed
 from sw_ref.wide import integer_array, wrapped
 from tb.model import model_sums
 from tb.runner import Bench, Outcome, run_bench
+from tb.simulator import require_simulator
 from tb.streams import packed
 
 __all__ = ["Product", "Simulation", "expected_invalid", "expected_results", "simulate_engine"]
@@ -110,6 +111,7 @@ def simulate_engine(
     list of Simulation
         One for each product that was not abandoned; empty if the bench ended early.
     """
+    require_simulator()
     random = np.random.default_rng(seed)
     stimuli = [_stimulus(engine, product, random) for product in products]
     arrays = {

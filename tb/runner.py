@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from cocotb_tools.runner import get_runner
 
+from hw.tools import ToolError, failure
 from tb.request import load_arrays, save_arrays
-from tb.simulator import SimulationError, built_simulator, last_line, simulator_environment
+from tb.simulator import SimulationError, built_simulator, read_log, simulator_environment
 
 __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 
@@ -109,8 +110,12 @@ def run_bench(bench: Bench) -> Outcome:
                 log_file=folder / "log.txt",
             )
         if not results.exists():
-            raise SimulationError(f"Simulation of {bench.top} broke off: {last_line(folder / 'log.txt')}")
+            raise _broken(f"Simulation of {bench.top} broke off", folder)
         return _outcome(folder, results, bench, time.monotonic() - started)
+
+
+def _broken(what: str, folder: Path) -> ToolError:
+    return failure(what, read_log(folder / "log.txt"), "ended", SimulationError)
 
 
 def _outcome(folder: Path, results: Path, bench: Bench, seconds: float) -> Outcome:
@@ -122,7 +127,7 @@ def _outcome(folder: Path, results: Path, bench: Bench, seconds: float) -> Outco
     figures = folder / "figures.json"
     arrays = folder / "outcome.npz"
     if failure is None and not figures.exists():
-        raise SimulationError(f"Bench {bench.module} left no figures: {last_line(folder / 'log.txt')}")
+        raise _broken(f"Bench {bench.module} left no figures", folder)
     stored = load_arrays(arrays) if arrays.exists() else {}
     waves = folder / f"dump.{bench.waves}"
     return Outcome(

@@ -14,10 +14,17 @@ from pathlib import Path
 from cocotb_tools import config
 from cocotb_tools.runner import Verilator, VerilatorControlFile
 
-from hw import tools
-from hw.cache import cached_dir, digest
+from hw.cache import cached_dir, digest, root
+from hw.tools import ToolError, banner, failure
 
-__all__ = ["SimulationError", "built_simulator", "compiled_headers", "last_line", "simulator_environment"]
+__all__ = [
+    "SimulationError",
+    "built_simulator",
+    "compiled_headers",
+    "read_log",
+    "require_simulator",
+    "simulator_environment",
+]
 
 # Registers without a reset start from random values, so that nothing leans on how they start.
 # Modules are not inlined, because an array is many of a few kinds: that is several times less C++ to compile.
@@ -38,10 +45,40 @@ _HEEDED = (
 )
 # What would have cocotb or Verilator do something else than what is asked of them here, or benches assert nothing.
 _MEDDLING = re.compile(r"(?:COCOTB|PYGPI|GPI|VERILATOR)_.*|SIM_CMD_.*|WAVES|GUI|PYTEST_CURRENT_TEST|PYTHONOPTIMIZE")
+# Of names of files: make and the shell take anything else as more than that.
+_PLAIN = re.compile(r"[\w.,:@+=/-]*")
+_NEEDED = {"make": "make", "c++": "g++", "perl": "perl"}
+"""Commands that Verilator takes, and the packages that have them."""
 
 
-class SimulationError(RuntimeError):
-    """The simulator could not be built, or ended without an outcome."""
+class SimulationError(ToolError):
+    """The simulator could not be built, or ended without an outcome; the message names its log."""
+
+
+def require_simulator() -> None:
+    """Check what can be checked before anything is built.
+
+    Raises
+    ------
+    ValueError
+        If the cache, or Verilator itself, is in a folder that make cannot take.
+    SimulationError
+        If a command is missing.
+    """
+    places = {"Cache": (root(), "; the variable MACFORGE_CACHE chooses another"), "Verilator": (_package(), "")}
+    for what, (folder, more) in places.items():
+        if not _PLAIN.fullmatch(str(folder)):
+            raise ValueError(
+                f"{what} must be in a folder whose path make can take, of letters, digits and -_.,:@+=, not in "
+                f"{str(folder)!r}{more}"
+            )
+    missing = [command for command in _NEEDED if shutil.which(command) is None]
+    if missing:
+        packages = " ".join(_NEEDED[command] for command in missing)
+        raise SimulationError(
+            f"Simulators are built with {', '.join(_NEEDED)}, of which {', '.join(missing)} must be on PATH: "
+            f"sudo apt-get install {packages}"
+        )
 
 
 def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
@@ -58,9 +95,10 @@ def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
 
     Raises
     ------
-    SimulationError
-        If Verilator or the compiler fails.
+    ValueError, SimulationError
+        As `require_simulator`, or if Verilator or the compiler fails.
     """
+    require_simulator()
     optimization = "-Os" if cycles > _LONG else "-O0"
 
     def build(folder: Path) -> None:
@@ -105,7 +143,8 @@ def compiled_headers(optimization: str) -> Path:
         surroundings = {**os.environ, "MAKEFLAGS": ""}
         made = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
         if made.returncode:
-            raise SimulationError(f"The C++ compiler could not take Verilator's headers: {made.stderr.strip()}")
+            told = "The C++ compiler could not take Verilator's headers"
+            raise failure(told, made.stdout + made.stderr, f"ended with status {made.returncode}", SimulationError)
 
     return cached_dir("verilator-headers", digest(_tool_key(""), optimization), compile_headers)
 
@@ -121,7 +160,7 @@ def _tool_key(waves: str) -> dict[str, object]:
         "recipe": _RECIPE,
         "waves": waves,
         "versions": [metadata.version(name) for name in ("verilator", "cocotb")],
-        "compiler": tools.banner("c++"),
+        "compiler": banner("c++"),
         # simulators load libraries from there
         "places": [str(resources.files("verilator")), str(config.libs_dir)],
         "environment": {name: os.environ[name] for name in _HEEDED if name in os.environ},
@@ -130,9 +169,10 @@ def _tool_key(waves: str) -> dict[str, object]:
 
 def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: Sequence[str]) -> None:
     """Build the simulator of ``top`` in ``folder``, with ``options`` for make."""
-    source = folder / f"{top}.v"
+    # called alike whatever the design is called
+    source = folder / "design.v"
     source.write_text(verilog)
-    ports = folder / f"{top}.vlt"
+    ports = folder / "design.vlt"
     public = (f'public_flat_rw -module "{top}" -var "{port}"\n' for port in _ports(verilog, top))
     ports.write_text("`verilator_config\n" + "".join(public))
     log = folder / "build.log"
@@ -150,7 +190,8 @@ def _verilate(verilog: str, top: str, folder: Path, *, waves: str, options: Sequ
                 timescale=("1ns", "1ps"),
             )
         except RuntimeError as stop:
-            raise SimulationError(f"Verilator could not build {top}: {last_line(log)}") from stop
+            told = f"Verilator could not build {top}"
+            raise failure(told, read_log(log), str(stop), SimulationError) from stop
 
 
 def _ports(verilog: str, top: str) -> list[str]:
@@ -182,7 +223,7 @@ def _require_lz4() -> None:
 @contextlib.contextmanager
 def simulator_environment(*options: str) -> Iterator[None]:
     """The surroundings that cocotb's runner looks for, for as long as it runs, and ``options`` for make."""
-    package = resources.files("verilator")
+    package = _package()
     changed = {
         # under pytest, for one, the runner judges the results by itself
         **dict.fromkeys(filter(_MEDDLING.fullmatch, os.environ)),
@@ -208,7 +249,10 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def last_line(log: Path) -> str:
-    """Of a log, which says what stopped a tool."""
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "no output"
+def _package() -> Path:
+    return Path(str(resources.files("verilator")))
+
+
+def read_log(log: Path) -> str:
+    """What a tool has said; nothing if it has not come so far."""
+    return log.read_text(errors="replace") if log.exists() else ""

@@ -8,6 +8,7 @@ from dataflow.schedule import schedule_of
 from fpga.families import find
 from macforge.area import area, fmax_mhz
 from macforge.design import Design
+from macforge.extras import require_extras
 from macforge.product import MismatchError
 from macforge.simulation import simulate
 
@@ -80,7 +81,8 @@ def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stall
 
 
 def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, object]:
-    # the model's packages are an extra, which other measurements do without
+    require_extras("model")
+    # which takes the extra's packages; other measurements do without
     from macforge.accuracy import accuracy
 
     table = accuracy(design, sentences=sentences).to_table()

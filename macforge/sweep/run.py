@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from macforge.extras import require_extras
 from macforge.sweep import worker
 from macforge.sweep.measures import MEASUREMENTS
 from macforge.sweep.points import Point, Sweep
@@ -79,12 +80,10 @@ def run_sweep(
 @contextmanager
 def _connected(scheduler: str, jobs: int) -> Iterator["Client"]:
     """A client of that scheduler, or of one with so many processes here, which are gone afterwards."""
-    try:
-        # only sweeps need it, and it takes a second to import
-        from distributed import Client
-        from distributed.comm import get_address_host_port
-    except ModuleNotFoundError as error:
-        raise WorkerError(f"Sweeps need the package distributed (pip install 'macforge[sweep]'): {error}") from error
+    require_extras("sweep")
+    # only sweeps need it, and it takes a second to import
+    from distributed import Client
+    from distributed.comm import get_address_host_port
 
     if not scheduler:
         with _processes(jobs) as cluster, Client(cluster, set_as_default=False) as client:

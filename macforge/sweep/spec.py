@@ -2,15 +2,15 @@
 
 import dataclasses
 import itertools
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fpga.families import FAMILIES
 from macforge.design import Design, design_names, load_design
-from macforge.plain import one_of
+from macforge.plain import read_toml
 from macforge.sweep.measures import MEASUREMENTS
 from macforge.sweep.points import Sweep
+from sw_ref.fields import one_of
 
 __all__ = ["load_sweep"]
 
@@ -26,12 +26,7 @@ def load_sweep(path: str | Path) -> Sweep:
         If there is no such file, or something in it is not to be had; says what was given and what would do.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"Sweep must be a TOML file that exists, not {path}")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"Sweep {path} is not TOML: {error}") from error
+    table = read_toml(path, "Sweep")
     for key in table:
         one_of("Sweep key", key, _KEYS)
     families = _list(table, "families", "names", list(FAMILIES), str)

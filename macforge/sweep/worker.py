@@ -56,7 +56,7 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
 
 
 def _figures(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, object]) -> str:
-    design = build(Design, {**inputs["design"], "name": "design"})
+    design = build(Design, inputs["design"], name="design")
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])
     axes = {axis: inputs[axis] for axis in ("family", "seed") if inputs[axis] is not None}

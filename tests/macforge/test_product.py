@@ -52,7 +52,10 @@ def test_floats_of_a_wide_accumulator_are_those_of_a_narrow_one():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["accumulator.bits=257"], "Accumulator bits must be from 1 to 256, or 0 to derive them, not 257"),
+        (
+            ["accumulator.bits=257"],
+            "Design key accumulator.bits must be an integer from 0 to 256 (0: as many as it takes), not 257",
+        ),
         (
             ["accumulator.bits=250", "drain.scale=pot5"],
             "Drain accumulator must have at most 256 bits, not the 265 of 1 exact sums",

@@ -130,7 +130,7 @@ def test_wide_integers_are_multiplied():
         ),
         ("posit12_0", "nf4", {}, "Family decoded takes codes of at most 8 bits unless they are floats, not posit12_0"),
         ("int8", "nf4", {"cell": "lut"}, "Option cell must be one of shift_add, mac, table, ternary_table, not 'lut'"),
-        ("int8", "nf4", {"k": 4}, "Option k must be 2 without tables, not 4"),
+        ("int8", "nf4", {"k": 4}, "Option k must be 2 unless cell is table or ternary_table, not 4"),
         ("fp16", "int4", {"cell": "table"}, "Family table takes bipolar weights, such as bipolar2, not int4"),
     ],
 )

@@ -46,13 +46,16 @@ def test_formats_other_than_integers_are_refused(act, weight, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        *(({"dsp": dsp}, f"Option dsp must be none, auto or packed, not {dsp!r}") for dsp in ("yes", "", True, None)),
+        *(
+            ({"dsp": dsp}, f"Option dsp must be one of none, auto, packed, not {dsp!r}")
+            for dsp in ("yes", "", True, None)
+        ),
         *(({"lut": lut}, f"Option lut must be 4 or 6, not {lut!r}") for lut in (0, 5, True, "6", None)),
         *(
             ({"structure": each}, f"Option structure must be one of rows, triples, merged, tree, auto, not {each!r}")
-            for each in ("", "trees", None)
+            for each in ("", "chains", None)
         ),
-        ({"structure": "auto", "dsp": "auto"}, "Option structure must be rows with option dsp auto, not 'auto'"),
+        ({"structure": "auto", "dsp": "auto"}, "Option structure must be 'rows' unless dsp is none, not 'auto'"),
         *(
             ({"pipeline": stages}, f"Option pipeline must be an integer from 0 to 16, not {stages!r}")
             for stages in (-1, 17, 1.0, True, None)

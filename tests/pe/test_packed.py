@@ -129,7 +129,7 @@ def test_words_have_the_bits_that_sums_take():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"dsp": "all"}, "Option dsp must be none, auto or packed, not 'all'"),
+        ({"dsp": "all"}, "Option dsp must be one of none, auto, packed, not 'all'"),
         ({"multiplier": "9x9"}, "Option multiplier must be one of 25x18, 27x18, 18x18, not '9x9'"),
         ({"lanes": 2}, "Lanes must be 1 with option dsp packed, where each product has a sum, not 2"),
         ({"pipeline": 3}, "Option pipeline must be from 0 to 2 with option dsp packed, not 3"),

@@ -95,7 +95,7 @@ def test_width_of_a_weight(weight, recoding, digits):
             "Family shift_add takes integers, ternary, pot or apot as weights, not bipolar2",
         ),
         ("pot4", {"recoding": "csd"}, "Option recoding is for integer weights, not for pot4"),
-        ("int4", {"recoding": "booth8"}, "Option recoding must be one of booth4, csd, not 'booth8'"),
+        ("int4", {"recoding": "booth8"}, "Option recoding must be booth4 or csd, not 'booth8'; did you mean booth4?"),
         ("int4", {"pipeline": -1}, "Option pipeline must be an integer from 0 to 16, not -1"),
         ("pot4", {"pipeline": True}, "Option pipeline must be an integer from 0 to 16, not True"),
     ],

@@ -225,7 +225,11 @@ def test_names_tell_everything():
         (Table, {"lanes": 3}, "Lanes must be a multiple of option k, 2, not 3"),
         *(
             (Table, {"table_bits": bits}, f"Option table_bits must be 0 for exact tables, or from 2 to 8, not {bits!r}")
-            for bits in (1, 9, -1, True, None)
+            for bits in (1, 9)
+        ),
+        *(
+            (Table, {"table_bits": bits}, f"Option table_bits must be an integer from 0 to 64, not {bits!r}")
+            for bits in (-1, True, None)
         ),
         (TernaryTable, {"weight": "bipolar1"}, "Family ternary_table takes ternary weights, not bipolar1"),
         (TernaryTable, {"act": "nf4"}, "Family ternary_table takes integer activations, not nf4"),

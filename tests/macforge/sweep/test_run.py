@@ -119,7 +119,7 @@ def test_figures_are_those_of_the_tools(macforge, tmp_path, monkeypatch):
     code, out, error = macforge("sweep", spec, "-o", results, "--export", table, "--json", "-j", 1)
     assert code == 3
     assert "6 of 6 points computed" in error
-    reason = "area, schedule: PEError: Lanes must be an integer from 1 to 64, not 65"
+    reason = "area, schedule: ValueError: Design key lanes must be an integer from 1 to 64, not 65"
     assert f"macforge: 2 of 4 rows failed (--retry tries again): w2a8_os lanes=65 xc7: {reason}\n" in error
     good, bad = json.loads(out)[:2], json.loads(out)[2:]
     assert [row["family"] for row in good] == [row["family"] for row in bad] == ["xc7", "ecp5"]
