@@ -139,8 +139,9 @@ class WeightStationaryEngine(Engine):
         depth = PassWalk(span=self.span, layout=self.job, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
-        # this row, and all behind it: those that the block has no weights for hold known ones too
-        rows = Signal(self.shape.rows, name="load_rows", init=-1)
+        # this row and all behind it: rows that a block has no weights for hold some, never what they held at power-up
+        every = (1 << self.shape.rows) - 1
+        rows = Signal(self.shape.rows, name="load_rows", init=every)
         k = Signal(range(self.span + 1), name="load_k")
         accepted = Signal(name="weight_accepted")
         block, job = loader.block, parts.job
@@ -162,7 +163,7 @@ class WeightStationaryEngine(Engine):
         with m.If(accepted):
             m.d.sync += [rows.eq(rows << 1), k.eq(k + lanes)]
             with m.If(k + lanes >= depth.used):
-                m.d.sync += [rows.eq(-1), k.eq(0), loader.loaded.eq(1)]
+                m.d.sync += [rows.eq(every), k.eq(0), loader.loaded.eq(1)]
         if self.invalid_bits:
             used = low_ones(col_blocks.used, self.shape.cols)
             rest = low_ones(depth.used - k, lanes)
