@@ -7,17 +7,21 @@ MAKEFLAGS += --no-print-directory
 
 # Verilator's makefile calls `python`, which a system need not have outside .venv.
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
+pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test sim verilog area lint clean tools
+.PHONY: help report test test-all sim verilog area lint clean tools icarus
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 report: .venv/.stamp ## compare the headline designs in build/report (DESIGNS=all, or DESIGNS=a,b)
 	$(run) macforge report -o build/report $(if $(DESIGNS),--designs "$(DESIGNS)")
 
-test: .venv/.stamp ## run the tests
-	$(run) pytest -n auto --maxprocesses 8 --dist worksteal
+test: tools icarus .venv/.stamp ## run the tests
+	$(run) $(pytest)
+
+test-all: tools icarus .venv/.stamp ## run what takes minutes: every design from unknown registers, every key with odd values
+	$(run) $(pytest) -m long
 
 sim: .venv/.stamp ## simulate a small array of every named design against the model, with stalls
 	$(run) macforge sim --all --cells 4
@@ -59,6 +63,10 @@ tools:
 	$(call need,command -v perl,perl is missing,perl)
 	$(call need,perl -MFindBin -MPod::Usage -e 1,The modules of perl are missing,perl)
 	$(call need,test -e .venv/.stamp || command -v $(PYTHON),Python ($(PYTHON)) is missing,$(python_packages))
+
+# Only tests simulate with it.
+icarus:
+	$(call need,command -v iverilog,Icarus Verilog (iverilog) is missing,iverilog)
 
 compile_cpp14 = echo 'static_assert(__cplusplus >= 201402L, "");' | c++ -x c++ -fsyntax-only -
 python_packages = python3 python3-venv python3-dev

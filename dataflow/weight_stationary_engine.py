@@ -139,7 +139,9 @@ class WeightStationaryEngine(Engine):
         depth = PassWalk(span=self.span, layout=self.job, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
-        row = Signal(self.shape.rows, name="load_row", init=1)
+        # this row and all behind it: rows that a block has no weights for hold some, never what they held at power-up
+        every = (1 << self.shape.rows) - 1
+        rows = Signal(self.shape.rows, name="load_rows", init=every)
         k = Signal(range(self.span + 1), name="load_k")
         accepted = Signal(name="weight_accepted")
         block, job = loader.block, parts.job
@@ -156,12 +158,12 @@ class WeightStationaryEngine(Engine):
             block.ends_panel.eq(ends_panel),
             *(block[flag].eq(flags[flag]) for flag in parts.leaving.flags),
             parts.array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight")),
-            parts.array.load.eq(delayed(m, Mux(accepted, row, 0), 1, name="issued_load", init=0)),
+            parts.array.load.eq(delayed(m, Mux(accepted, rows, 0), 1, name="issued_load", init=0)),
         ]
         with m.If(accepted):
-            m.d.sync += [row.eq(row.rotate_left(1)), k.eq(k + lanes)]
+            m.d.sync += [rows.eq(rows << 1), k.eq(k + lanes)]
             with m.If(k + lanes >= depth.used):
-                m.d.sync += [row.eq(1), k.eq(0), loader.loaded.eq(1)]
+                m.d.sync += [rows.eq(every), k.eq(0), loader.loaded.eq(1)]
         if self.invalid_bits:
             used = low_ones(col_blocks.used, self.shape.cols)
             rest = low_ones(depth.used - k, lanes)

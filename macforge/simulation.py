@@ -122,11 +122,13 @@ def simulate(
     )
 
 
-def random_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:
+def random_products(
+    design: Design, random: np.random.Generator, *, m: int, n: int, k: int, finite: bool = False
+) -> tuple[Product, ...]:
     """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does.
 
-    Where there are codes that are not finite, a row and a column get one each. The sizes, at least 1, are those of
-    activations (m, k) and weights (k, n).
+    Where there are codes that are not finite, a row and a column get one each, unless all are to be ``finite``. The
+    sizes, at least 1, are those of activations (m, k) and weights (k, n).
     """
     for name, size in (("M", m), ("N", n), ("K", k)):
         if size < 1:
@@ -140,6 +142,8 @@ def random_products(design: Design, random: np.random.Generator, *, m: int, n: i
             Product(act=_codes(random, mode.act, (m, k)), weight=_codes(random, mode.weight, (k, n)), mode=index)
             for index, mode in enumerate(modes)
         ]
+    if finite:
+        return tuple(products)
     return tuple(_with_nonfinite(product, modes[product.mode], random) for product in products)
 
 

@@ -34,7 +34,8 @@ class Encoder(Unit):
     codes : In(lanes * format.bits)
         One code a lane, lane 0 in the low bits.
     mask : In(lanes), only if ``masked``
-        A lane whose bit is 0 contributes exactly nothing to any sum, whatever its code and its weight.
+        A lane whose bit is 0 contributes exactly nothing to any sum, whatever its code and its weight. An operand does
+        not depend on the codes of masked lanes, and is 0 in all bits if all lanes are masked.
     mode : In(mode_bits), only if that is not 0
         Which of `PE.modes` the codes are of. A product of a mode with fewer lanes takes several neighbouring ones, all
         masked alike; its codes are packed from the low bits on.

@@ -30,8 +30,8 @@ TABLE_BITS = 8
 class Lane:
     """What one lane of an operand holds: ``(-1)**negative * significand * 2**exponent``, see `sw_ref.parts.Parts`.
 
-    Where the significand is 0, as that of all codes that are not finite and of all masked lanes, the others may be
-    anything that their widths hold.
+    Where the significand is 0, as that of all codes that are not finite, the others may be anything that their widths
+    hold. A masked lane is 0 in all three.
     """
 
     significand: Number
@@ -124,7 +124,8 @@ class FloatEncoder(Encoder):
                 exponent.eq(found.exponent),
                 negative.eq(found.negative),
             ]
-            lanes += [Mux(at.counts[lane], significand, 0) if self.masked else significand, exponent, negative]
+            word = Cat(significand, exponent, negative)
+            lanes.append(Mux(at.counts[lane], word, 0) if self.masked else word)
         m.d.comb += self.operand.eq(Cat(lanes))
         return m
 

@@ -68,7 +68,7 @@ class XRNPEEncoder(Encoder):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        mask = self.mask if self.masked else Const(-1, SLOTS)
+        mask = self.mask if self.masked else Const(0, 0)
         beside = delayed(m, Cat(self.mode, mask), self._decoded, name="beside")
         at = SimpleNamespace(mode=beside[: self.mode_bits], mask=beside[self.mode_bits :])
         at.modes = [self._parts(m, mode) for mode in MODES]
@@ -131,14 +131,22 @@ class XRNPEEncoder(Encoder):
 
     def _choose(self, m: Module, at: SimpleNamespace) -> None:
         """What the mode says, and of that what counts."""
-        found = Signal(len(at.words[0]), name="found")
-        m.d.comb += found.eq(_of_mode(at.mode, at.words))
-        at.significand = Signal(SIGNIFICAND_BITS, name="significand")
-        mask = Cat(bit.replicate(STEP) for bit in at.mask)
-        m.d.comb += at.significand.eq(found[:SIGNIFICAND_BITS] & mask)
-        at.rest = found[SIGNIFICAND_BITS:]
-        at.operand = Cat(at.significand, at.rest)
+        found, at.operand = Signal(len(at.words[0]), name="found"), Signal(len(at.words[0]), name="chosen")
+        m.d.comb += [
+            found.eq(_of_mode(at.mode, at.words)),
+            at.operand.eq(found & self._counting(at.mask) if self.masked else found),
+        ]
         del at.words, at.mask
+
+    def _counting(self, mask: Value) -> Value:
+        """Ones in those fields of an operand that belong to slots that count."""
+        layout = layout_of(self.side)
+        # only the one lane of a mode has an exponent, and all of its slots are masked alike
+        of_slots = {"significand": mask, "negative": mask, "exponent": mask[0]}
+        of_slots |= {f"place_{slot}": bit for slot, bit in enumerate(mask)}
+        return Cat(
+            bit.replicate(field.width // len(of_slots[name])) for name, field in layout for bit in of_slots[name]
+        )
 
     def _multiples(self, m: Module, at: SimpleNamespace) -> None:
         """Significands as each slot of a column sees them."""
@@ -146,9 +154,9 @@ class XRNPEEncoder(Encoder):
         for slot in range(SLOTS):
             once = Signal(SIGNIFICAND_BITS, name=f"once_{slot}")
             seen = _of_mode(at.mode, [Const(_seen(mode, slot), SIGNIFICAND_BITS) for mode in MODES])
-            m.d.comb += once.eq(at.significand & seen)
+            m.d.comb += once.eq(at.operand[:SIGNIFICAND_BITS] & seen)
             multiples.append(Cat(once, (once + (once << 1))[: SIGNIFICAND_BITS + 2]))
-        at.operand = Cat(multiples, at.rest)
+        at.operand = Cat(multiples, at.operand[SIGNIFICAND_BITS:])
 
 
 def _decoder(mode: Mode) -> FloatEncoder:
@@ -160,7 +168,8 @@ def layout_of(side: str) -> data.StructLayout:
 
     ``significand``, a digit for each slot; ``negative``, a bit for each slot; ``exponent``, by how many digits a sum of
     products is to be shifted; and ``place_<slot>``, by how many digits a slot's part of the product is to be shifted
-    within that sum. Exponents and places of both sides add up. With the significand 0, the exponent may be anything.
+    within that sum. Exponents and places of both sides add up. With the significand 0, the exponent may be anything;
+    slots that are masked are 0 in all fields.
     """
     places = [max(largest_place(side, mode, slot) for mode in MODES).bit_length() for slot in range(SLOTS)]
     return data.StructLayout(

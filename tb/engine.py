@@ -91,8 +91,9 @@ def simulate_engine(
     *,
     seed: int = 0,
     waves: str = "",
+    simulator: str = "verilator",
 ) -> tuple[Outcome, list[Simulation]]:
-    """Run products through an engine in Verilator and hold the results against `expected_results`.
+    """Run products through an engine in a simulator and hold the results against `expected_results`.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def simulate_engine(
         Of the stalls and of the padding.
     waves : {"", "vcd", "fst"}
         Format of the waves to record, if any.
+    simulator : {"verilator", "icarus"}
+        See `tb.runner.Bench`; in Icarus Verilog a result that counts must not be X either.
 
     Returns
     -------
@@ -127,11 +130,13 @@ def simulate_engine(
             "invalid_bits": engine.invalid_bits,
             "cols": engine.shape.cols,
             "seed": seed,
+            "four_state": simulator == "icarus",
             "products": [stimulus.description for stimulus in stimuli],
         },
         arrays=arrays,
         cycles=sum(stimulus.schedule.cycles for stimulus in stimuli),
         waves=waves,
+        simulator=simulator,
     )
     outcome = run_bench(bench)
     kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]

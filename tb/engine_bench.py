@@ -6,13 +6,15 @@ which are, ``invalid_i``; its settings are the names of these streams, the width
 stalls, and the cycles that it must take without any.
 """
 
+import functools
+
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 
 from tb.request import Request
-from tb.streams import Sink, Source, payloads, reset, unpack
+from tb.streams import Sink, Source, level, payloads, reset, unpack
 
 __all__ = ["products"]
 
@@ -33,20 +35,26 @@ async def products(dut) -> None:
     dut.result__ready.value = 0
     await reset(dut)
 
-    figures, arrays = {"cycles": []}, {}
+    figures, arrays, how = {"cycles": []}, {}, {"four_state": settings["four_state"]}
     for index, product in enumerate(settings["products"]):
         inputs = {name: payloads(request.arrays[f"{name}_{index}"]) for name in settings["streams"]}
         if "abandon_after" in product:
-            await _run(dut, product, inputs, random, most=product["abandon_after"])
+            await _run(dut, product, inputs, random, **how, most=product["abandon_after"])
             await reset(dut)
             continue
-        cycles, beats = await _run(dut, product, inputs, random)
+        cycles, sink = await _run(dut, product, inputs, random, **how)
         slots, bits, flags = (settings[name] for name in ("cols", "result_bits", "invalid_bits"))
-        values, *flagged, last = unpack(beats, (slots, bits), *([(flags, 1)] if flags else []), (1, 1))
+        fields = (slots, bits), *([(flags, 1)] if flags else []), (1, 1)
+        values, *flagged, last = unpack(sink.payloads, *fields)
         arrays[f"result_{index}"], arrays[f"last_{index}"] = values, last[:, 0] != 0
         if flags:
             arrays[f"flagged_{index}"] = flagged[0] != 0
-            arrays[f"sticky_{index}"] = np.array(int(dut.nonfinite.value))
+            arrays[f"sticky_{index}"] = np.array(level(dut.nonfinite, "nonfinite"))
+        if any(sink.unknown):
+            # of a result, or its mark, or the beat's `last`
+            arrays[f"unknown_{index}"] = functools.reduce(
+                np.logical_or, (field != 0 for field in unpack(sink.unknown, *fields))
+            )
         figures["cycles"].append(cycles)
     request.report(figures=figures, arrays=arrays)
     _judge(request, figures, arrays)
@@ -60,6 +68,8 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
         result, expected = arrays[f"result_{index}"], request.arrays[f"expected_{index}"]
         assert result.shape == expected.shape, f"{name}: {len(result)} rows of results, not {len(expected)}"
         counted = request.arrays[f"counted_{index}"]
+        if f"unknown_{index}" in arrays:
+            _judge_unknown(name, arrays[f"unknown_{index}"], counted)
         wrong = np.argwhere((result != expected) & counted)
         if len(wrong):
             row, col = wrong[0]
@@ -78,15 +88,25 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
             assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
 
 
-async def _run(dut, product, inputs, random, most=None) -> tuple[int, list[int]]:
-    """One product: cycles from the command to the last result, and the payloads of the results.
+def _judge_unknown(name: str, unknown: np.ndarray, counted: np.ndarray) -> None:
+    """Assert that no result that counts is ``unknown``."""
+    wrong = np.argwhere(unknown & counted)
+    if len(wrong):
+        row, col = wrong[0]
+        raise AssertionError(
+            f"{name}: {len(wrong)} of {counted.sum()} results hold X or Z, the first in row {row}, column {col}"
+        )
+
+
+async def _run(dut, product, inputs, random, *, four_state, most=None) -> tuple[int, Sink]:
+    """One product: cycles from the command to the last result, and what took the results.
 
     With ``most``, give up after that many cycles.
     """
     command, stalls = product["command"], product["stalls"]
     assert command >> len(dut.command__payload) == 0, f"sizes of {product} do not fit the command"
-    control = Source(dut, "command", [command], stalls=stalls, random=random)
-    operands = [Source(dut, name, beats, stalls=stalls, random=random) for name, beats in inputs.items()]
+    how = {"stalls": stalls, "random": random, "four_state": four_state}
+    control, *operands = (Source(dut, name, beats, **how) for name, beats in {"command": [command], **inputs}.items())
     sources = [control, *operands]
     sink = Sink(dut, "result", stalls=stalls, random=random)
     started = ended = None
@@ -114,4 +134,4 @@ async def _run(dut, product, inputs, random, most=None) -> tuple[int, list[int]]
     dut.result__ready.value = 0
     if most is None:
         assert all(source.done for source in sources), "operands are left over"
-    return ended - (started or 0) + 1, sink.payloads
+    return ended - (started or 0) + 1, sink

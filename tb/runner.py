@@ -15,6 +15,7 @@ import numpy as np
 from cocotb_tools.runner import get_runner
 
 from hw.tools import ToolError, failure
+from tb.icarus import built_icarus
 from tb.request import load_arrays, save_arrays
 from tb.simulator import SimulationError, built_simulator, read_log, simulator_environment
 
@@ -24,6 +25,8 @@ __all__ = ["Bench", "Outcome", "SimulationError", "run_bench"]
 # cocotb would have pytest rewrite every assertion, of which ours tell all they have to, and load all of its plugins:
 # two thirds of what it takes to start a simulation.
 _QUICK_START = {"COCOTB_REWRITE_ASSERTION_FILES": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+# Each with its arguments: Verilator's registers start from random values.
+_SIMULATORS = {"verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"], "icarus": []}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,9 @@ class Bench:
     cycles : int
         How many are to be simulated, about: a simulator that runs for long is compiled for longer.
     waves : {"", "vcd", "fst"}
-        Format of the waves to record, if any.
+        Format of the waves to record, if any; Verilator's alone.
+    simulator : {"verilator", "icarus"}
+        Verilator is fast and knows only 0 and 1. Icarus Verilog starts registers and memories as X, and carries X on.
     """
 
     verilog: str
@@ -53,6 +58,19 @@ class Bench:
     arrays: Mapping[str, np.ndarray]
     cycles: int
     waves: str = ""
+    simulator: str = "verilator"
+
+    def __post_init__(self) -> None:
+        if self.simulator not in _SIMULATORS:
+            raise ValueError(f"Simulator must be {' or '.join(_SIMULATORS)}, not {self.simulator!r}")
+        if self.waves and self.simulator != "verilator":
+            raise ValueError(f"Waves must be left out with {self.simulator}, not {self.waves!r}")
+
+    def build(self) -> Path:
+        """Folder with the simulator."""
+        if self.simulator == "icarus":
+            return built_icarus(self.verilog, self.top)
+        return built_simulator(self.verilog, self.top, cycles=self.cycles, waves=self.waves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +106,7 @@ def run_bench(bench: Bench) -> Outcome:
     SimulationError
         With the path of the log.
     """
-    build = built_simulator(bench.verilog, bench.top, cycles=bench.cycles, waves=bench.waves)
+    build = bench.build()
     with tempfile.TemporaryDirectory(prefix="macforge-sim-") as name:
         folder = Path(name)
         save_arrays(folder / "stimulus.npz", bench.arrays)
@@ -97,14 +115,14 @@ def run_bench(bench: Bench) -> Outcome:
         started = time.monotonic()
         # the outcome tells more than the runner's exit does
         with simulator_environment(), contextlib.suppress(SystemExit):
-            get_runner("verilator").test(
+            get_runner(bench.simulator).test(
                 test_module=bench.module,
                 hdl_toplevel=bench.top,
                 hdl_toplevel_lang="verilog",
                 build_dir=build,
                 test_dir=folder,
                 results_xml=str(results),
-                test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
+                test_args=_SIMULATORS[bench.simulator],
                 extra_env={**_QUICK_START, "MACFORGE_BENCH": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
                 waves=bool(bench.waves),
                 log_file=folder / "log.txt",

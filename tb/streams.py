@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge
+from cocotb.types import LogicArray
 
 from sw_ref.wide import from_limbs, integer_type, limbs
 
-__all__ = ["Sink", "Source", "pack", "packed", "payloads", "reset", "unpack"]
+__all__ = ["Sink", "Source", "level", "pack", "packed", "payloads", "reset", "unpack", "word"]
 
 
 def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
@@ -69,6 +70,26 @@ def _signed(planes: np.ndarray) -> np.ndarray:
     return from_limbs(words) if kind is object else words[:, :, 0].astype(kind)
 
 
+def level(handle: SimHandleBase, name: str) -> bool:
+    """Value of a signal of one bit; an assertion fails if it is neither 0 nor 1."""
+    value = handle.value
+    try:
+        return bool(value)
+    except ValueError:
+        raise AssertionError(f"{name} is {value}, neither 0 nor 1") from None
+
+
+def word(handle: SimHandleBase) -> tuple[int, int]:
+    """Value of a vector, and which of its bits are neither 0 nor 1: those are 0 in the value."""
+    value = handle.value
+    try:
+        return int(value), 0
+    except ValueError:
+        bits = str(value)
+    known = "".join(bit if bit in "01" else "0" for bit in bits)
+    return int(known, 2), int("".join("01"[bit not in "01"] for bit in bits), 2)
+
+
 class Source:
     """Drives one input stream with payloads, each held until it is taken.
 
@@ -81,6 +102,8 @@ class Source:
     stalls : float
         Probability that a new payload is held back, drawn anew in every cycle.
     random : numpy.random.Generator
+    four_state : bool
+        Drive a payload of X while none is offered, which the simulator must know.
     """
 
     def __init__(
@@ -91,6 +114,7 @@ class Source:
         *,
         stalls: float,
         random: np.random.Generator,
+        four_state: bool,
     ) -> None:
         self.name = name
         self.taken = 0
@@ -100,6 +124,7 @@ class Source:
         self._payloads = payloads
         self._stalls = stalls
         self._random = random
+        self._nothing = LogicArray("X" * len(self._payload)) if four_state else None
         self._offered = self._taking = False
 
     @property
@@ -110,8 +135,8 @@ class Source:
     def withdraw(self) -> None:
         """After the last edge: count what it took, and offer nothing more."""
         self.taken += self._taking
-        self._offered = self._taking = False
-        self._valid.value = 0
+        self._taking = False
+        self._withhold()
 
     def step(self) -> bool:
         """Before a rising edge: drive the stream, and tell whether a payload is taken at that edge."""
@@ -119,22 +144,34 @@ class Source:
             self.taken += 1
             self._offered = False
         if not self._offered:
-            self._offered = not self.done and not (self._stalls and self._random.random() < self._stalls)
-            self._valid.value = int(self._offered)
-            if self._offered:
+            if self.done or (self._stalls and self._random.random() < self._stalls):
+                self._withhold()
+            else:
+                self._offered = True
+                self._valid.value = 1
                 self._payload.value = self._payloads[self.taken]
-        self._taking = self._offered and bool(self._ready.value)
+        self._taking = self._offered and self._is_ready
         return self._taking
 
     def check(self) -> None:
         """Before the same edge, when all has settled: `step` must not have been deceived."""
-        assert self._taking == (self._offered and bool(self._ready.value)), (
+        assert self._taking == (self._offered and self._is_ready), (
             f"{self.name}.ready changed in the cycle in which an input did"
         )
 
+    def _withhold(self) -> None:
+        self._offered = False
+        self._valid.value = 0
+        if self._nothing is not None:
+            self._payload.value = self._nothing
+
+    @property
+    def _is_ready(self) -> bool:
+        return level(self._ready, f"{self.name}.ready")
+
 
 class Sink:
-    """Takes what one output stream gives.
+    """Takes what one output stream gives: ``payloads``, and of each which bits are ``unknown``, see `word`.
 
     Parameters as those of `Source`; ``stalls`` is the probability of not being ready.
     """
@@ -142,6 +179,7 @@ class Sink:
     def __init__(self, dut: SimHandleBase, name: str, *, stalls: float, random: np.random.Generator) -> None:
         self.name = name
         self.payloads: list[int] = []
+        self.unknown: list[int] = []
         self._payload = getattr(dut, f"{name}__payload")
         self._valid = getattr(dut, f"{name}__valid")
         self._ready = getattr(dut, f"{name}__ready")
@@ -156,15 +194,18 @@ class Sink:
         if ready != self._ready_now:
             self._ready.value = int(ready)
             self._ready_now = ready
-        self._seen = bool(self._valid.value)
+        self._seen = level(self._valid, f"{self.name}.valid")
         taking = ready and self._seen
         if taking:
-            self.payloads.append(self._payload.value.to_unsigned())
+            payload, unknown = word(self._payload)
+            self.payloads.append(payload)
+            self.unknown.append(unknown)
         return taking
 
     def check(self) -> None:
         """Before the same edge, when all has settled: `step` must not have been deceived."""
-        assert self._seen == bool(self._valid.value), f"{self.name}.valid changed in the cycle in which an input did"
+        seen = level(self._valid, f"{self.name}.valid")
+        assert self._seen == seen, f"{self.name}.valid changed in the cycle in which an input did"
 
 
 async def reset(dut: SimHandleBase) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ["help", "report", "test", "sim", "verilog", "area", "lint", "clean"]
-TOOLS = {name: shutil.which(name) for name in ("awk", "c++", "make", "perl")} | {"python3": sys.executable}
+TARGETS = ["help", "report", "test", "test-all", "sim", "verilog", "area", "lint", "clean"]
+TOOLS = {name: shutil.which(name) for name in ("awk", "c++", "iverilog", "make", "perl")}
+TOOLS["python3"] = sys.executable
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_help_has_one_line_for_each_target(clone, tools):
     done = make("help", cwd=clone, path=tools)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert [re.match(r"make (\w+) +\S", line)[1] for line in lines] == TARGETS
+    assert [re.match(r"make ([\w-]+) +\S", line)[1] for line in lines] == TARGETS
     assert make(cwd=clone, path=tools).stdout == done.stdout
 
 
@@ -88,6 +89,15 @@ def test_a_missing_tool_is_named_first(tool, message, clone, tools):
     (tools / tool).unlink()
     assert_refused(make("test", cwd=clone, path=tools), message)
     assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize("target", ["test", "test-all"])
+def test_only_tests_take_a_second_simulator(target, clone, tools):
+    (tools / "iverilog").unlink()
+    message = r"Icarus Verilog \(iverilog\) is missing: sudo apt-get install iverilog"
+    assert_refused(make(target, cwd=clone, path=tools), message)
+    assert not (clone / ".venv").exists()
+    assert make("tools", cwd=clone, path=tools).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.macforge.coarseness import coarseness, rounding
 
 DESIGNS = {name: load_design(name).resized(2) for name in design_names()}
 EXAMPLES = int(os.environ.get("MACFORGE_EXAMPLES", "60"))
-"""For each family of processing elements; `make test-all` takes 2,000."""
+"""For each family of processing elements; 2,000 take a quarter of an hour."""
 
 PROPERTY = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

@@ -1,0 +1,37 @@
+"""Builds simulators of Verilog with Icarus Verilog, which knows what is unknown: registers start as X."""
+
+import shutil
+from pathlib import Path
+
+from cocotb_tools.runner import get_runner
+
+from hw.cache import cached_dir, digest
+from hw.tools import run
+from tb.simulator import SimulationError, last_line
+
+__all__ = ["built_icarus"]
+
+
+def built_icarus(verilog: str, top: str) -> Path:
+    """Folder with the simulator of a design, built unless it has been built before.
+
+    Raises
+    ------
+    SimulationError
+        If Icarus Verilog is missing or refuses the design.
+    """
+    if shutil.which("iverilog") is None:
+        raise SimulationError("Icarus Verilog (iverilog) is missing: sudo apt-get install iverilog")
+    version = run(["iverilog", "-V"], cwd=".").partition("\n")[0]
+
+    def build(folder: Path) -> None:
+        source, log = folder / f"{top}.v", folder / "build.log"
+        source.write_text(verilog)
+        try:
+            get_runner("icarus").build(
+                sources=[source], hdl_toplevel=top, build_dir=folder, log_file=log, timescale=("1ns", "1ps")
+            )
+        except RuntimeError as stop:
+            raise SimulationError(f"Icarus Verilog could not build {top}: {last_line(log)}") from stop
+
+    return cached_dir("icarus", digest(verilog, top, version), build)
