@@ -6,10 +6,13 @@ from pathlib import Path
 from cocotb_tools.runner import get_runner
 
 from hw.cache import cached_dir, digest
-from hw.tools import run
-from tb.simulator import SimulationError, last_line
+from hw.tools import banner, failure
+from tb.simulator import SimulationError, read_log
 
 __all__ = ["built_icarus"]
+
+# How simulators are built is written in this file; the text is taken before it is run.
+_RECIPE = digest(Path(__file__).read_bytes())
 
 
 def built_icarus(verilog: str, top: str) -> Path:
@@ -22,7 +25,6 @@ def built_icarus(verilog: str, top: str) -> Path:
     """
     if shutil.which("iverilog") is None:
         raise SimulationError("Icarus Verilog (iverilog) is missing: sudo apt-get install iverilog")
-    version = run(["iverilog", "-V"], cwd=".").partition("\n")[0]
 
     def build(folder: Path) -> None:
         source, log = folder / f"{top}.v", folder / "build.log"
@@ -32,6 +34,7 @@ def built_icarus(verilog: str, top: str) -> Path:
                 sources=[source], hdl_toplevel=top, build_dir=folder, log_file=log, timescale=("1ns", "1ps")
             )
         except RuntimeError as stop:
-            raise SimulationError(f"Icarus Verilog could not build {top}: {last_line(log)}") from stop
+            told = f"Icarus Verilog could not build {top}"
+            raise failure(told, read_log(log), str(stop), SimulationError) from stop
 
-    return cached_dir("icarus", digest(verilog, top, version), build)
+    return cached_dir("icarus", digest(verilog, top, _RECIPE, banner("iverilog", "-V")), build)
