@@ -65,12 +65,12 @@ class Sources:
         package, _, rest = name.partition("/")
         return self._folders[package] / rest
 
-    def _stamped(self) -> dict[str, tuple[int, int, int]]:
+    def _stamped(self) -> dict[str, tuple[int, int]]:
         """What changes with a file, by its name."""
         found = {}
         for name in sorted(name for package, folder in self._folders.items() for name in _files(package, folder)):
             state = self._path(name).stat()
-            found[name] = state.st_mtime_ns, state.st_size, state.st_ino
+            found[name] = state.st_mtime_ns, state.st_size
         return found
 
 

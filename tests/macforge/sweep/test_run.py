@@ -99,7 +99,7 @@ def cluster(tmp_path, probe):
         for command in commands:
             argv = [sys.executable, "-m", "dask", *map(str, command)]
             processes.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-            wait_for(address.exists)
+            wait_for(lambda: address.exists() and address.read_text().endswith("}"))
         place = json.loads(address.read_text())["address"]
         with Client(place, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=DEADLINE)
