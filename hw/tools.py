@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hw.cache import digest, root, write_whole
+from hw.cache import digest, require_cache, root, write_whole
 
 __all__ = ["ToolError", "failure", "find", "keep_log", "run"]
 
@@ -99,6 +99,7 @@ def _surroundings() -> dict[str, str]:
         try:
             usual.mkdir(parents=True, exist_ok=True)
         except OSError:
+            require_cache()
             chosen = {"YOWASP_CACHE_DIR": str(root() / "yowasp")}
     return {**os.environ, **chosen}
 
