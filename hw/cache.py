@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-__all__ = ["CacheError", "cached_dir", "cached_json", "digest", "root", "write_whole"]
+__all__ = ["CacheError", "cached_dir", "cached_json", "digest", "require_cache", "root", "write_whole"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -42,6 +43,14 @@ def root() -> Path:
     """
     chosen = os.environ.get("MACFORGE_CACHE")
     return Path(chosen).absolute() if chosen else Path(platformdirs.user_cache_dir("macforge", appauthor=False))
+
+
+def require_cache() -> None:
+    """Make the folder that holds cached results; `CacheError` if it cannot be written."""
+    with _explained():
+        root().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root()):
+            pass
 
 
 def digest(*parts: Any) -> str:

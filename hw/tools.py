@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hw.cache import digest, root, write_whole
+from hw.cache import digest, require_cache, root, write_whole
 
 __all__ = ["ToolError", "banner", "failure", "find", "keep_log", "run"]
 
@@ -113,6 +113,7 @@ def _surroundings() -> dict[str, str]:
         try:
             usual.mkdir(parents=True, exist_ok=True)
         except OSError:
+            require_cache()
             chosen = {"YOWASP_CACHE_DIR": str(root() / "yowasp")}
     return {**os.environ, **chosen}
 

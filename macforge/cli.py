@@ -55,7 +55,7 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
 ]
 Cells = Annotated[
-    int | None, typer.Option(min=1, help="Resize arrays to so many cells each way; a flat array stays flat.")
+    int | None, typer.Option(min=1, max=256, help="Resize arrays to so many cells each way; a flat array stays flat.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -203,7 +203,7 @@ def area(
     family: Annotated[
         str, typer.Option(metavar="NAMES", help=f"{', '.join(FPGA_FAMILIES)}, a Liberty file (.lib), or all.")
     ] = ",".join(COMPARED),
-    seeds: Annotated[int, typer.Option(min=0, help="Place and route this often; 0: not at all.")] = 3,
+    seeds: Annotated[int, typer.Option(min=0, max=100, help="Place and route this often; 0: not at all.")] = 3,
     settings: Settings = None,
     cells: Cells = None,
     json_: Json = False,

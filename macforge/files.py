@@ -53,6 +53,8 @@ def read_npy(path: Path, what: str) -> np.ndarray:
     try:
         with path.open("rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
+    except MemoryError as error:
+        raise ValueError(f"{what} must fit into memory, which {path} does not: {error}") from None
     except _UNREADABLE as error:
         kind = kind_of(path)
         reason = f"it is {kind}" if kind and kind != _KINDS[b"\x93NUMPY"] else _first_line(error)

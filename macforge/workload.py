@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from macforge.files import kind_of, read_npy
 from macforge.minilm import Layer, MiniLM, float_result
+from sw_ref.locate import first_where
 
 __all__ = ["Layer", "load_layer", "load_tensor", "load_weight"]
 
@@ -89,18 +91,24 @@ def load_tensor(path: str | Path, tensor: str | None = None, *, layout: Layout =
     Raises
     ------
     ValueError
-        If the file is of another kind or broken, the tensor is not a matrix of floats, or ``tensor`` is none
+        If the file is of another kind or broken, the tensor is not a matrix of finite floats, or ``tensor`` is none
         of the file's matrices, which are then listed.
     """
     path = Path(path)
     if layout not in ("kn", "nk"):
         raise ValueError(f"Layout must be kn or nk, not {layout!r}")
+    if path.suffix in (".safetensors", ".npy") and not path.is_file():
+        raise FileNotFoundError(f"Tensor file must be one that exists, not {path}")
     if path.suffix == ".safetensors":
         matrix = _read_safetensors(path, tensor)
     elif path.suffix == ".npy":
         matrix = _read_npy(path, tensor)
     else:
         raise ValueError(f"Tensor file must be .safetensors or .npy, not {path.name!r}")
+    if not matrix.size:
+        raise ValueError(f"Tensor must have an element, which {tensor or path.name} of shape {matrix.shape} has not")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{first_where(~np.isfinite(matrix), matrix, what=tensor or path.name)}, no finite float32")
     return matrix if layout == "kn" else matrix.T
 
 
@@ -121,7 +129,9 @@ def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
                 raise ValueError(f"Tensor {tensor} must be F16, BF16, F32 or F64, not {dtype}")
             return file.get_tensor(tensor).astype(np.float32)
     except SafetensorError as error:
-        raise ValueError(f"{path.name} is not a safetensors file: {error}") from error
+        kind = kind_of(path)
+        reason = f"it is {kind}" if kind else error
+        raise ValueError(f"{path.name} is not a safetensors file: {reason}") from error
 
 
 def _read_bfloat16(path: Path, tensor: str) -> np.ndarray:
@@ -137,11 +147,7 @@ def _read_bfloat16(path: Path, tensor: str) -> np.ndarray:
 def _read_npy(path: Path, tensor: str | None) -> np.ndarray:
     if tensor is not None:
         raise ValueError(f"Tensor must not be named in a .npy file, which holds one, not {tensor!r}")
-    with path.open("rb") as file:
-        try:
-            matrix = np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{path.name} is not a NumPy file of numbers: {error}") from error
+    matrix = read_npy(path, "Tensor file")
     if matrix.ndim != 2 or matrix.dtype.kind != "f":
         raise ValueError(f"{path.name} must hold a float matrix, not {matrix.dtype} of shape {matrix.shape}")
     return matrix.astype(np.float32)

@@ -14,7 +14,7 @@ from pathlib import Path
 from cocotb_tools import config
 from cocotb_tools.runner import Verilator, VerilatorControlFile
 
-from hw.cache import cached_dir, digest, root
+from hw.cache import cached_dir, digest, require_cache, root
 from hw.tools import ToolError, banner, failure
 
 __all__ = [
@@ -62,6 +62,8 @@ def require_simulator() -> None:
     ------
     ValueError
         If the cache, or Verilator itself, is in a folder that make cannot take.
+    CacheError
+        If the cache cannot be written.
     SimulationError
         If a command is missing.
     """
@@ -72,6 +74,7 @@ def require_simulator() -> None:
                 f"{what} must be in a folder whose path make can take, of letters, digits and -_.,:@+=, not in "
                 f"{str(folder)!r}{more}"
             )
+    require_cache()
     missing = [command for command in _NEEDED if shutil.which(command) is None]
     if missing:
         packages = " ".join(_NEEDED[command] for command in missing)

@@ -33,13 +33,17 @@ def read_liberty(path: Path) -> Family:
     Raises
     ------
     ValueError
-        If there is no such file, or it holds no cell that has an area.
+        If there is no such file, it is not text, or it holds no cell that has an area.
     ToolError
         If Yosys cannot read it.
     """
     if not path.is_file():
         raise ValueError(f"Liberty file must be one that exists, not {str(path)!r}")
-    return _family(path.name.removesuffix(".lib"), path.read_text(encoding="utf-8"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"Liberty file must be text in UTF-8, which {str(path)!r} is not: {error.reason}") from error
+    return _family(path.name.removesuffix(".lib"), text)
 
 
 @functools.cache

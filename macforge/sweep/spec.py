@@ -10,9 +10,12 @@ from macforge.design import Design, design_names, load_design
 from macforge.plain import read_toml
 from macforge.sweep.measures import MEASUREMENTS
 from macforge.sweep.points import Sweep
-from sw_ref.fields import one_of
+from sw_ref.fields import one_of, shown
 
 __all__ = ["load_sweep"]
+
+_MOST = (1 << 20) - 1
+"""Largest size of a product, and largest seed."""
 
 _KEYS = ("designs", "families", "seeds", "cells", "set", "measure")
 
@@ -33,8 +36,8 @@ def load_sweep(path: str | Path) -> Sweep:
     for family in families:
         one_of("Sweep family", family, FAMILIES)
     seeds = _list(table, "seeds", "integers from 0", [1], int)
-    if min(seeds) < 0:
-        raise ValueError(f"Sweep seeds must be a list of integers from 0, not {seeds!r}")
+    if min(seeds) < 0 or max(seeds) > _MOST:
+        raise ValueError(f"Sweep seeds must be a list of integers from 0 to {_MOST}, not {shown(seeds)}")
     return Sweep(
         name=path.stem,
         designs=_designs(table, path.parent),
@@ -130,7 +133,8 @@ def _measurements(given: object, cells: object, families: Sequence[str]) -> dict
 
 def _number(what: str, given: object, *, like: float, least: int) -> float:
     """A number of the kind that ``like`` is."""
-    if type(given) not in {int, type(like)} or given < least:
+    # which is false of a NaN
+    if type(given) not in {int, type(like)} or not least <= given <= _MOST:
         kind = "an integer" if isinstance(like, int) else "a number"
-        raise ValueError(f"{what} must be {kind} from {least}, not {given!r}")
+        raise ValueError(f"{what} must be {kind} from {least} to {_MOST}, not {shown(given)}")
     return type(like)(given)

@@ -93,6 +93,11 @@ def folder(tmp_path_factory):
     np.save(path / "vector.npy", matrix[0])
     np.save(path / "whole.npy", matrix.astype(np.int32))
     np.save(path / "objects.npy", np.array([{}]))
+    np.save(path / "none.npy", matrix[:0])
+    np.save(path / "nan.npy", np.where(np.eye(2, 3), np.nan, matrix))
+    save_file({"w": matrix[:, :0]}, path / "none.safetensors")
+    (path / "pointer.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    (path / "archive.npy").write_bytes(b"PK\x03\x04")
     return path
 
 
@@ -107,8 +112,13 @@ def folder(tmp_path_factory):
         ),
         ("two.safetensors", {"tensor": "down"}, "Tensor down must be F16, BF16, F32 or F64, not I8"),
         ("broken.safetensors", {}, r"broken\.safetensors is not a safetensors file: .*"),
-        ("broken.npy", {}, r"broken\.npy is not a NumPy file of numbers: .*"),
-        ("objects.npy", {}, r"objects\.npy is not a NumPy file of numbers: .*"),
+        ("broken.npy", {}, r"Tensor file must be a \.npy file of numbers, which .*broken\.npy is not: .*"),
+        ("objects.npy", {}, r"Tensor file must be a \.npy file of numbers, which .*objects\.npy is not: .*"),
+        ("none.npy", {}, r"Tensor must have an element, which none\.npy of shape \(0, 3\) has not"),
+        ("none.safetensors", {}, r"Tensor must have an element, which none\.safetensors of shape \(2, 0\) has not"),
+        ("nan.npy", {}, r"nan\.npy\[0, 0\] is nan, no finite float32"),
+        ("pointer.safetensors", {}, r"pointer\.safetensors is not a safetensors file: it is a Git LFS pointer, .*"),
+        ("archive.npy", {}, r"Tensor file must be .*, which .*archive\.npy is not: it is a ZIP archive, .*"),
         ("vector.npy", {}, r"vector\.npy must hold a float matrix, not float32 of shape \(3,\)"),
         ("whole.npy", {}, r"whole\.npy must hold a float matrix, not int32 of shape \(2, 3\)"),
         (
@@ -125,7 +135,7 @@ def test_bad_files_are_refused(file, options, message, folder):
         load_tensor(folder / file, **options)
 
 
-@pytest.mark.parametrize("name", ["none.safetensors", "none.npy"])
+@pytest.mark.parametrize("name", ["missing.safetensors", "missing.npy"])
 def test_missing_files_are_reported_by_name(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=name):
         load_tensor(tmp_path / name)

@@ -95,10 +95,11 @@ def test_wrong_designs(load, tmp_path, text, message):
         ('families = "xc7"', "Sweep families must be a list of names, not 'xc7'$"),
         ("seeds = [1, 1]", r"Sweep seeds must be given once each, not \[1, 1\]$"),
         ("seeds = [1, true]", r"Sweep seeds must be a list of integers from 0, not \[1, True\]$"),
-        ("seeds = [-1]", r"Sweep seeds must be a list of integers from 0, not \[-1\]$"),
+        ("seeds = [-1]", r"Sweep seeds must be a list of integers from 0 to 1048575, not \[-1\]$"),
+        ("measure.sim.stalls = nan", "Sweep measure.sim.stalls must be a number from 0 to 1048575, not nan$"),
         ("seeds = 3", "Sweep seeds must be a list of integers from 0, not 3$"),
-        ("cells = 0", "Sweep cells must be an integer from 1, not 0$"),
-        ("cells = true", "Sweep cells must be an integer from 1, not True$"),
+        ("cells = 0", "Sweep cells must be an integer from 1 to 1048575, not 0$"),
+        ("cells = true", "Sweep cells must be an integer from 1 to 1048575, not True$"),
         ("set = 3", "Sweep set must be a table of design keys with their values, or several, not 3$"),
         ("set = []", r"Sweep set must be a table of design keys with their values, or several, not \[\]$"),
         ("set.lanse = 2", "Sweep set key must be one of .*, not 'lanse'; did you mean lanes"),
@@ -112,9 +113,9 @@ def test_wrong_designs(load, tmp_path, text, message):
         ("measure.arae = {}", "Sweep measure must be one of area, .*, not 'arae'; did you mean area"),
         ("measure.area = 1", "Sweep measure.area must be a table, not 1$"),
         ("measure.area.cell = 1", "Option of sweep measure.area must be one of cells, not 'cell'; did you mean cells"),
-        ("measure.area.cells = 0", "Sweep measure.area.cells must be an integer from 1, not 0$"),
-        ("measure.sim.m = 1.5", r"Sweep measure.sim.m must be an integer from 0, not 1\.5$"),
-        ("measure.sim.stalls = 'no'", "Sweep measure.sim.stalls must be a number from 0, not 'no'$"),
+        ("measure.area.cells = 0", "Sweep measure.area.cells must be an integer from 1 to 1048575, not 0$"),
+        ("measure.sim.m = 1.5", r"Sweep measure.sim.m must be an integer from 0 to 1048575, not 1\.5$"),
+        ("measure.sim.stalls = 'no'", "Sweep measure.sim.stalls must be a number from 0 to 1048575, not 'no'$"),
         (
             "families = ['xc7']\nmeasure.fmax = {}",
             r"Sweep measure.fmax needs one of the families .*ecp5.*, not \['xc7'\]$",
@@ -128,5 +129,5 @@ def test_wrong_request(load, text, message):
 
 def test_no_file(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(ValueError, match=rf"^Sweep must be a TOML file that exists, not {re.escape(str(path))}$"):
+        with pytest.raises(ValueError, match=rf"^Sweep must be a file that exists, not {re.escape(str(path))}$"):
             load_sweep(path)
