@@ -17,6 +17,7 @@ from dataflow.panel import PanelBuffer
 from dataflow.parameters import ParameterQueue
 from dataflow.tiling import Tiling
 from dataflow.walk import depth_steps
+from hw.naming import module_name
 from hw.unit import Unit, place
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
@@ -104,7 +105,12 @@ class Engine(Unit):
         group = f"_g{self.tiling.group_size}" if self.tiling.group_size else ""
         passes = f"_p{self.tiling.max_passes}" if self.tiling.max_passes > 1 else ""
         drain = "_drain" if self.drain else ""
-        return f"{self.array.name}{group}{passes}{drain}_engine"
+        # which is also that of the module: engines are tops, and lie side by side in one simulation or one project
+        return module_name(f"{self.array.name}{group}{passes}{drain}_engine", type(self), self.arguments)
+
+    @property
+    def module_name(self) -> str:
+        return self.name
 
     @property
     def result_bits(self) -> int:

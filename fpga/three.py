@@ -1,4 +1,4 @@
-"""Additions of three words in one carry chain of a Xilinx device."""
+"""Modules of a family's own in place of a design's, among them additions of three words in one carry chain."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 
 from fpga.families import Family
+from hw.naming import DIGEST
 
 __all__ = ["files_for"]
 
-_MODULE = re.compile(r"\bmodule (add_three((?:_[iu]\d+){4}))\b", re.ASCII)
+# Names without their digests say what such a module is.
+_ADD_THREE = re.compile(rf"\bmodule (add_three((?:_[iu]\d+){{4}})(?:{DIGEST})?)\b", re.ASCII)
+_MULTIPLY_ACCUMULATE = re.compile(rf"\bmodule ((multiply_accumulate_\w+){DIGEST})\b", re.ASCII)
 
 # O5 is the majority of I0 to I2, and O6 the parity of I0 to I3; I5 is 1.
 _INIT = "64'h69966996e8e8e8e8"
@@ -17,6 +20,9 @@ _INIT = "64'h69966996e8e8e8e8"
 
 def files_for(family: Family, verilog: str) -> Mapping[str, str]:
     """Texts that the flow of ``family`` reads for a design: its own, and its adders of three words.
+
+    A multiplier with its accumulator, see `hw.multiply_accumulate`, is one that the family has, under the name that the
+    design calls it by.
 
     A carry chain takes the place of each `hw.compress.AddThree` where the family has ``add_three``. A bit of it is one
     LUT6_2: O5 is the carry of its three bits into the next, and O6 their parity, with the carry of the bit below; a
@@ -29,10 +35,12 @@ def files_for(family: Family, verilog: str) -> Mapping[str, str]:
     verilog
         Text of the whole design.
     """
-    if not family.add_three:
-        return family.files
-    modules = [_module(name, formats[1:].split("_")) for name, formats in _MODULE.findall(verilog)]
-    return {**family.files, "add_three.v": "".join(modules)} if modules else family.files
+    own = dict(family.files)
+    for name, stem in _MULTIPLY_ACCUMULATE.findall(verilog):
+        own = {file: re.sub(rf"\b{stem}\b", name, text, flags=re.ASCII) for file, text in own.items()}
+    adders = _ADD_THREE.findall(verilog) if family.add_three else ()
+    modules = [_module(name, formats[1:].split("_")) for name, formats in adders]
+    return {**own, "add_three.v": "".join(modules)} if modules else own
 
 
 def _module(name: str, formats: list[str]) -> str:

@@ -103,7 +103,7 @@ class Ram(Unit):
 
     def rtlil(self) -> str:
         return _RTLIL.format(
-            name=self.name,
+            name=self.module_name,
             width=self.width,
             depth=self.depth,
             address=len(self.read_address),

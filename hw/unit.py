@@ -2,9 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from functools import cached_property
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Value
 from amaranth.lib import wiring
+
+from hw.naming import module_name
 
 __all__ = ["Sharing", "Unit", "place"]
 
@@ -16,8 +19,8 @@ class Unit(wiring.Component):
     for both (see `hw.verilog`). Everywhere else, in the simulator or inside somebody's own Amaranth design, a unit
     is an ordinary `amaranth.lib.wiring.Component`.
 
-    Subclasses take keyword-only hashable arguments without defaults, end their ``__init__`` with the signature, and
-    describe themselves in `circuit`, where other components have `elaborate`.
+    Subclasses take keyword-only hashable arguments without defaults, end their ``__init__`` with the signature, say
+    what they are in `name`, and describe themselves in `circuit`, where other components have `elaborate`.
     """
 
     def __new__(cls, **parameters: Hashable) -> "Unit":
@@ -33,9 +36,19 @@ class Unit(wiring.Component):
         return self._identity
 
     @property
+    def arguments(self) -> dict[str, Hashable]:
+        """What it was made with, by name."""
+        return dict(self._identity[1])
+
+    @property
     def name(self) -> str:
-        """Verilog name of the module; tells what it is."""
+        """What the module is, for readers of the Verilog; it need not tell everything."""
         raise NotImplementedError(f"{type(self).__qualname__} must say its module name")
+
+    @cached_property
+    def module_name(self) -> str:
+        """Verilog name of the module, which no other circuit has, see `hw.naming.module_name`."""
+        return module_name(self.name, type(self), self.arguments)
 
     def ports(self) -> dict[str, tuple[Value, wiring.Flow]]:
         """Port name -> (value, flow) of the flattened signature, in the order of the signature."""

@@ -14,6 +14,7 @@ from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSig
 from amaranth.lib.wiring import In
 
 from hw import yosys
+from hw.naming import DIGEST
 from hw.unit import Sharing, Unit
 
 __all__ = ["emit_rtlil", "emit_verilog"]
@@ -44,6 +45,7 @@ _UNUSED_RESET = re.compile(r"^  wire width 1 input \d+ +\\rst\n", re.MULTILINE)
 _ZERO_MEMORY = re.compile(
     r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*?  end\n", re.MULTILINE
 )
+_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\(\S+))$", re.MULTILINE)
 
 
@@ -57,18 +59,37 @@ _elaborated: dict[Hashable, "_Module"] = {}
 _T = TypeVar("_T")
 
 
-def emit_verilog(top: Unit) -> str:
+def emit_verilog(top: Unit, *, name: str = "") -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
 
     The text is the same on every run. The ports are those of the flattened signature, packed into vectors, and
     ``clk`` (rising edge) and ``rst`` (synchronous, high) where the unit has state.
 
+    Parameters
+    ----------
+    top : Unit
+    name : str
+        What its module is called, `Unit.name` if left out. All others have their `Unit.module_name`, so that modules of
+        one name are the same in all texts.
+
     Raises
     ------
+    ValueError
+        If a module below has that name.
     hw.yosys.ToolError
         If Yosys refuses the netlist.
     """
-    return _remembered(_emitted, _KEPT, top, _convert)
+    return _with_top(_remembered(_emitted, _KEPT, top, _convert), top.module_name, name or top.name)
+
+
+def _with_top(text: str, old: str, new: str) -> str:
+    """The text with another name for its top module, which nothing instantiates."""
+    if new == old:
+        return text
+    if re.search(rf"^module {re.escape(new)}\b", text, re.MULTILINE):
+        raise ValueError(f"Top must have a name that no other module has, not {new}")
+    body = text.removeprefix(_HEADER.format(top=old))
+    return _HEADER.format(top=new) + re.sub(rf"^module {old}\b", f"module {new}", body, flags=re.MULTILINE)
 
 
 def _remembered(kept: dict[Hashable, _T], most: int, unit: Unit, make: Callable[[Unit], _T]) -> _T:
@@ -83,10 +104,16 @@ def _remembered(kept: dict[Hashable, _T], most: int, unit: Unit, make: Callable[
 def _convert(top: Unit) -> str:
     with tempfile.TemporaryDirectory(prefix="macforge-") as folder:
         Path(folder, "design.il").write_text(emit_rtlil(top))
-        yosys.run(_WRITE.format(top=top.name), cwd=folder)
+        yosys.run(_WRITE.format(top=top.module_name), cwd=folder)
         text = Path(folder, "design.v").read_text()
-    body = text[text.index("module ") :]
-    return _HEADER.format(top=top.name) + body
+    modules = _MODULE.findall(text)
+    return _HEADER.format(top=top.module_name) + "\n".join(sorted(modules, key=_place))
+
+
+def _place(module: str) -> tuple[str, str]:
+    """What modules are sorted by: their names as readers see them, whatever their digests are."""
+    name = re.match(r"module \\?([^\s(]+)", module)[1]
+    return re.sub(rf"{DIGEST}\b", "", name), name
 
 
 def emit_rtlil(top: Unit) -> str:
@@ -147,14 +174,14 @@ def _module_of(unit: Unit) -> _Module:
 def _new_module(unit: Unit) -> _Module:
     parts = _Parts()
     text = unit.rtlil() or _elaborate(unit, parts)
-    own = text[text.index(f"module \\{unit.name}\n") :]
+    own = text[text.index(f"module \\{unit.module_name}\n") :]
     ports = {name for _declaration, _number, _spelling, name in _PORT.findall(own)}
-    return _Module(unit.name, text, frozenset(ports & {"clk", "rst"}), parts.modules)
+    return _Module(unit.module_name, text, frozenset(ports & {"clk", "rst"}), parts.modules)
 
 
 def _elaborate(unit: Unit, parts: Sharing) -> str:
     with _own_names(unit):
-        text = rtlil.convert(_Circuit(unit), name=unit.name, platform=parts, emit_src=False)
+        text = rtlil.convert(_Circuit(unit), name=unit.module_name, platform=parts, emit_src=False)
     text = _ZERO_MEMORY.sub("", text)
     if text.count("\\rst") == 1:
         text = _UNUSED_RESET.sub("", text)

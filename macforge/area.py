@@ -263,7 +263,7 @@ def plain_integer(form: Format) -> Int:
 
 def _cells(synthesis: Synthesis, array: Unit) -> Resources:
     """What all cells of an array occupy."""
-    names = {array.cells.cell(row).name for row in range(array.shape.tile_rows)}
+    names = {array.cells.cell(row).module_name for row in range(array.shape.tile_rows)}
     return sum((synthesis.inside(name) * synthesis.modules[name].instances for name in names), Resources())
 
 

@@ -1,6 +1,7 @@
 """What a design comes to: everything that follows from its fields."""
 
 from dataflow.schedule import schedule_of
+from hw.naming import identifier
 from hw.unit import Unit
 from macforge.design import Design
 from sw_ref.float_sum import FloatSum
@@ -15,7 +16,7 @@ def derived(design: Design) -> dict[str, object]:
     """
     engine, pe = design.engine, design.pe
     table = {
-        "module": engine.name,
+        "module": identifier(design.name),
         "act_bits": pe.act.bits,
         "weight_bits": pe.weight.bits,
         "row_operand_bits": pe.row_bits,

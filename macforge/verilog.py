@@ -9,6 +9,7 @@ from pathlib import Path
 from dataflow.engine import Engine
 from hw import tools, yosys
 from hw.cache import write_whole
+from hw.naming import identifier
 from hw.verilog import emit_verilog
 from macforge.describe import derived, ports
 from macforge.design import Design
@@ -23,9 +24,9 @@ class VerilogFiles:
     Parameters
     ----------
     name : str
-        Name of the files.
+        Name of the files: that of the design.
     top : str
-        Name of the top module.
+        Name of the top module: the same, as far as Verilog takes it, see `hw.naming.identifier`.
     verilog : str
     description : dict
         Ports, payloads of the streams, widths, latencies, the design itself, and the versions of the tools.
@@ -49,17 +50,17 @@ class VerilogFiles:
 
 def generate_verilog(design: Design) -> VerilogFiles:
     """Verilog of the design's engine; the same text on every run."""
-    engine = design.engine
+    engine, top = design.engine, identifier(design.name)
     description = {
         "design": {"name": design.name, **design.to_table()},
-        "top": engine.name,
+        "top": top,
         "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
         "ports": ports(engine),
         "payloads": _payloads(engine),
         "derived": derived(design),
         "tools": tool_versions(),
     }
-    return VerilogFiles(name=design.name, top=engine.name, verilog=emit_verilog(engine), description=description)
+    return VerilogFiles(name=design.name, top=top, verilog=emit_verilog(engine, name=top), description=description)
 
 
 def _payloads(engine: Engine) -> dict[str, object]:

@@ -111,5 +111,4 @@ class _Bed(Unit):
 
     def _another(self, unit: Unit) -> Unit:
         """One more that is equal, since a component has but one place."""
-        kind, arguments = unit.identity
-        return kind(**dict(arguments))
+        return type(unit)(**unit.arguments)

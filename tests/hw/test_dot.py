@@ -170,7 +170,7 @@ def test_estimates_are_confirmed_by_synthesis(family):
     synthesis = synthesize(emit_verilog(top), top=top.name, family=family)
     for (a, b, lanes), each in units.items():
         operands = [Interval.of_bits(bits, signed=True) for bits in (a, b)]
-        found = {structure: synthesis.inside(unit.name).lut for structure, unit in each.items()}
+        found = {structure: synthesis.inside(unit.module_name).lut for structure, unit in each.items()}
         estimates = {structure: estimate(structure, *operands, lanes=lanes, lut=lut) for structure in found}
         assert found[cheapest(*operands, lanes=lanes, lut=lut)] == min(found.values())
         assert sorted(found, key=found.get) == sorted(found, key=estimates.get)

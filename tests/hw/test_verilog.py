@@ -17,6 +17,7 @@ from dataflow.output_stationary_engine import OutputStationaryEngine
 from dataflow.tiling import Tiling
 from dataflow.weight_stationary import WeightStationaryArray
 from dataflow.weight_stationary_engine import WeightStationaryEngine
+from hw.naming import DIGEST
 from hw.unit import Unit, place
 from hw.verilog import emit_rtlil, emit_verilog
 from pe.mac import IntegerMac
@@ -77,15 +78,39 @@ class Chain(Unit):
 
 def test_equal_units_share_a_module():
     verilog = emit_verilog(Chain(registers=((4, True, "stage"),) * 5))
-    assert modules(verilog) == ["chain", "stage"]
-    assert len(re.findall(r"^  stage stage_[0-4] \($", verilog, re.MULTILINE)) == 5
+    stage = Register(width=4, reset=True, called="stage").module_name
+    assert modules(verilog) == ["chain", stage]
+    assert len(re.findall(rf"^  {stage} stage_[0-4] \($", verilog, re.MULTILINE)) == 5
 
 
-def test_different_units_of_one_name_are_refused():
+def test_different_units_of_one_name_have_modules_of_their_own():
+    verilog = emit_verilog(Chain(registers=((4, True, "chain"), (4, False, "chain"), (4, True, "chain"))))
+    names = modules(verilog)
+    assert len(set(names)) == len(names) == 3
+    assert sum(bool(re.fullmatch(rf"chain{DIGEST}", name)) for name in names) == 2
+    assert "chain" in names
+
+
+class Namesake(Register):
+    """Calls its module as others might be called too."""
+
+    @property
+    def module_name(self) -> str:
+        return self.called
+
+
+def test_different_units_of_one_module_name_are_refused(monkeypatch):
+    monkeypatch.setitem(Chain.circuit.__globals__, "Register", Namesake)
     with pytest.raises(ValueError, match=r"^Two different units are both called stage$"):
-        emit_verilog(Chain(registers=((4, True, "stage"), (3, True, "stage"))))
-    with pytest.raises(ValueError, match=r"^Two different units are both called chain$"):
-        emit_verilog(Chain(registers=((4, True, "chain"),)))
+        emit_verilog(Chain(registers=((4, True, "stage"), (4, False, "stage"))))
+
+
+def test_top_is_called_as_asked_for_and_nothing_else_changes():
+    unit = Chain(registers=((4, True, "stage"), (4, True, "chain")))
+    plain = emit_verilog(unit)
+    for name in ("mine", unit.module_name):
+        expected = plain.replace("module chain(", f"module {name}(").replace("// chain,", f"// {name},")
+        assert emit_verilog(unit, name=name) == expected != plain
 
 
 @pytest.mark.parametrize(
@@ -105,8 +130,8 @@ def test_ports_are_in_order_and_those_that_are_used(registers, ports):
 
 def test_ports_of_a_shared_module_are_those_of_its_own_registers():
     verilog = emit_verilog(Chain(registers=((4, False, "data"), (4, True, "control"))))
-    assert re.search(r"^module data\(clk, early, late\);$", verilog, re.MULTILINE)
-    assert re.search(r"^module control\(clk, rst, early, late\);$", verilog, re.MULTILINE)
+    assert re.search(rf"^module data{DIGEST}\(clk, early, late\);$", verilog, re.MULTILINE)
+    assert re.search(rf"^module control{DIGEST}\(clk, rst, early, late\);$", verilog, re.MULTILINE)
 
 
 EMIT = """
@@ -212,7 +237,7 @@ def test_large_array_is_a_few_small_modules(kind, most):
 
 def test_rtlil_for_others_is_that_of_a_plain_component():
     unit = Chain(registers=((4, True, "stage"),) * 3)
-    assert emit_rtlil(unit).count("module \\stage\n") == 1
+    assert len(re.findall(rf"^module \\stage{DIGEST}$", emit_rtlil(unit), re.MULTILINE)) == 1
     # a user's own conversion knows nothing of sharing
     plain = rtlil.convert(Chain(registers=((4, True, "stage"),) * 3), name="chain", emit_src=False)
     assert len(re.findall(r"^module \\chain\.stage_[0-2]$", plain, re.MULTILINE)) == 3

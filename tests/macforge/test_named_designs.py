@@ -63,7 +63,7 @@ def test_named_design_is_the_model_in_hardware(name):
 def test_named_design_says_what_follows_from_it(name):
     design = load_design(name)
     table = tomllib.loads(to_toml({"derived": derived(design)}))["derived"]
-    assert table["module"] == design.engine.name
+    assert table["module"] == name
     assert table["accumulator_bits"] == design.sums.bits
     assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
     # it takes the layer of the report, which is 384 deep
