@@ -24,8 +24,9 @@ from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.product import lowered
 from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
+from sw_ref.engine.product import expected_results
 from sw_ref.quantize import sqnr_db
-from tb.engine import expected_results, simulate_engine
+from tb.engine import simulate_engine
 
 __all__ = ["Report", "make_report", "operand_name"]
 
@@ -251,12 +252,12 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     ]
     key = digest(verilog, *operands, versions["verilator"], versions["cocotb"], _bench_sources())
     found = cached_json("layer", key, run)
-    schedules = [product.schedule(engine) for product in job.products]
+    schedules = [product.schedule(engine.spec) for product in job.products]
     exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
     if design.drain.relu:
         exact = np.maximum(exact, 0)
     # where the hardware is verified, its results are the model's
-    product = job.real([expected_results(engine, one) for one in job.products])
+    product = job.real([expected_results(engine.spec, one) for one in job.products])
     macs = act.shape[0] * act.shape[1] * layer.weight.shape[1]
     return {
         "tokens": len(act),

@@ -7,10 +7,11 @@ import numpy as np
 
 from macforge.design import Design
 from macforge.product import lowered
-from pe.base import Mode
+from sw_ref.engine.product import Product
+from sw_ref.engine.spec import Mode
 from sw_ref.formats import Format
 from sw_ref.nonfinite import nonfinite_pattern, zeroed
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 __all__ = ["SimulationReport", "random_products", "simulate"]
 
@@ -102,7 +103,7 @@ def simulate(
         group = design.tiling.group_size if design.edge else 0
         k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
     products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
-    schedules = [product.schedule(engine) for product in products]
+    schedules = [product.schedule(engine.spec) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
     cycles = sum(simulation.cycles for simulation in simulations) if outcome.failure is None else None
     macs = sum(schedule.macs for schedule in schedules)
