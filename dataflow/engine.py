@@ -1,7 +1,7 @@
 """The engine around an array: any M, N and K, valid/ready streams, and whatever stalls they bring."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Shape as HdlShape
@@ -15,6 +15,7 @@ from dataflow.mesh import Shape
 from dataflow.nonfinite import finds_nonfinite
 from dataflow.panel import PanelBuffer
 from dataflow.parameters import ParameterQueue
+from dataflow.parts import Leaving, Parts
 from dataflow.tiling import Tiling
 from dataflow.walk import depth_steps
 from hw.naming import module_name
@@ -22,16 +23,17 @@ from hw.unit import Unit, place
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
 from sw_ref.drain import Drain
+from sw_ref.engine.spec import EngineSpec, Field
 from sw_ref.float_sum import FloatSum
 from sw_ref.interval import Interval
 
-__all__ = ["Engine", "Parts"]
+__all__ = ["Engine"]
 
 
 class Engine(Unit):
     """Computes ``C = A @ W``, group by group along K, for matrices of any size.
 
-    One command starts one product. Operands and results then come in the order of `dataflow.schedule`; what a beat
+    One command starts one product. Operands and results then come in the order of `sw_ref.engine.schedule`; what a beat
     holds beyond the edges of a matrix is ignored. A new command may be given as soon as it is accepted.
 
     Without a drain edge, every sum of a group (and pass) is a result. With one, all sums of an element of C make one
@@ -113,6 +115,41 @@ class Engine(Unit):
         return self.name
 
     @property
+    def spec(self) -> EngineSpec:
+        """What whoever feeds it has to know."""
+        pe, tiling = self.pe, self.tiling
+        return EngineSpec(
+            dataflow=self.dataflow,
+            rows=self.shape.rows,
+            cols=self.shape.cols,
+            panel_rows=self.panel_rows,
+            lanes=pe.lanes,
+            span=self.span,
+            interleave=pe.interleave,
+            modes=pe.modes,
+            row_code_bits=pe.row_code_bits,
+            column_code_bits=pe.column_code_bits,
+            group_size=tiling.group_size,
+            max_k=tiling.max_k,
+            max_group=tiling.max_group,
+            max_passes=tiling.max_passes,
+            max_steps=self.steps,
+            sums=self.accumulator,
+            rule=pe.rule,
+            lowest=pe.lowest,
+            drain=self.drain,
+            accumulates=bool(self.edge) and self.edge.accumulates,
+            row_sums=bool(self.row_sum_bits),
+            invalid=bool(self.invalid_bits),
+            result_bits=self.result_bits,
+            parameters={kind: _fields(shapes) for kind, shapes in self.parameter_shapes.items()},
+            command=_fields({name: HdlShape.cast(field.shape) for name, field in self.job}),
+            latency=self.latency,
+            group_cycles=self.group_cycles,
+            turns=self.turns,
+        )
+
+    @property
     def result_bits(self) -> int:
         """Width of a result."""
         return self.edge.result_bits if self.edge else self.accumulator.result_bits
@@ -171,7 +208,7 @@ class Engine(Unit):
     def _make_array(self) -> Unit: ...
 
     @abstractmethod
-    def _elaborate_issue(self, m: Module, parts: "Parts") -> Value:
+    def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         """Describe what feeds the array; return whether the job is done being issued."""
 
     @property
@@ -230,7 +267,7 @@ class Engine(Unit):
             free=Signal(range(depth + 1), name="free_results", init=depth),
             reserve=Signal(range(depth + 1), name="reserved_results"),
             queues=self._place_queues(m),
-            leaving=Leaving(self),
+            leaving=self._make_leaving(),
             tick=self._tick(m),
         )
         idle = self._elaborate_issue(m, parts)
@@ -250,6 +287,15 @@ class Engine(Unit):
             m.d.sync += job.eq(self.command.payload)
         self._elaborate_results(m, parts, depth)
         return m
+
+    def _make_leaving(self) -> Leaving:
+        widths = {
+            "sums": self.shape.cols * self.accumulator.result_bits,
+            "row_sum": self.row_sum_bits,
+            "invalid": self.invalid_bits,
+        }
+        plain = ("sums", *(("invalid",) if self.invalid_bits else ()), "valid", "final")
+        return Leaving(widths=widths, panel_rows=self.panel_rows, taken=self.edge.taken if self.edge else plain)
 
     def _tick(self, m: Module) -> Value:
         """Whether a step can begin in the next cycle, and end in this one."""
@@ -276,7 +322,7 @@ class Engine(Unit):
             ]
         return queues
 
-    def _elaborate_results(self, m: Module, parts: "Parts", depth: int) -> None:
+    def _elaborate_results(self, m: Module, parts: Parts, depth: int) -> None:
         """From the array's sums to the stream of results."""
         leaving = parts.leaving.signals
         values, valid, final = (leaving[name] for name in ("sums", "valid", "final"))
@@ -307,65 +353,5 @@ class Engine(Unit):
             m.d.sync += self.nonfinite.eq(Mux(parts.start, 0, self.nonfinite | seen))
 
 
-class Leaving:
-    """A row of sums that leaves the array, and what it is.
-
-    ``valid``: there is one. ``row``: of its panel. ``ends_group``: it is the last row of its group. ``first``,
-    ``last``: it is the first, or the last, of the sums of its elements of C. ``final``: it is the last of the product.
-    ``invalid``, for each column: an operand of the sum is not finite.
-    There are only those of them that somebody takes; ``flags`` are those of the last three.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        shapes = {
-            "sums": engine.shape.cols * engine.accumulator.result_bits,
-            "row_sum": engine.row_sum_bits,
-            "invalid": engine.invalid_bits,
-            "row": range(max(engine.panel_rows, 2)),
-            **dict.fromkeys(("valid", "ends_group", "first", "last", "final"), 1),
-        }
-        plain = ("sums", *(("invalid",) if engine.invalid_bits else ()), "valid", "final")
-        taken = engine.edge.taken if engine.edge else plain
-        self.signals = {name: Signal(shapes[name], name=f"leaving_{name}") for name in taken}
-        self.flags = tuple(name for name in ("first", "last", "final") if name in taken)
-
-    def tell(self, m: Module, **values: Value) -> None:
-        """Give what is known of the row; what nobody takes is left out."""
-        m.d.comb += [self.signals[name].eq(value) for name, value in values.items() if name in self.signals]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What the two halves of an engine share.
-
-    ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards, and ``current`` is it in
-    both. Each result is reserved room for when its last products are issued (``reserve``, at most ``free``), and so are
-    the parameters that its sums need (``queues``); ``leaving`` is what comes out of the array. ``tick`` is high in each
-    cycle in which a step can end, see `PE.interleave`.
-    """
-
-    job: Value
-    current: Value
-    start: Signal
-    panel: PanelBuffer
-    array: Unit
-    free: Signal
-    reserve: Signal
-    queues: dict[str, ParameterQueue]
-    leaving: Leaving
-    tick: Value
-
-    def elaborate_reserve(self, m: Module, *, rows: Value, starts: Value, completes: Value, ends: Value) -> Value:
-        """Reserve what the last step of a group takes for so many rows, in a cycle in which it ``ends``.
-
-        Parameters are reserved where a group ``starts`` to end, room where it ``completes`` results. Returns whether
-        all of it is there.
-        """
-        amounts = {"row": rows, "column": starts, "output": starts & completes}
-        results = Mux(completes, rows, 0)
-        m.d.comb += self.reserve.eq(Mux(ends, results, 0))
-        ready = self.free >= results
-        for name, queue in self.queues.items():
-            m.d.comb += queue.reserve.eq(Mux(ends, amounts[name], 0))
-            ready &= queue.available >= amounts[name]
-        return ready
+def _fields(shapes: Mapping[str, HdlShape]) -> tuple[Field, ...]:
+    return tuple(Field(name=name, bits=shape.width, signed=shape.signed) for name, shape in shapes.items())

@@ -2,10 +2,11 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from dataflow.engine import Engine, Parts
+from dataflow.engine import Engine
 from dataflow.job import SIZE_BITS
 from dataflow.nonfinite import nonfinite
 from dataflow.output_stationary import OutputStationaryArray
+from dataflow.parts import Parts
 from dataflow.row_sums import OutputStationaryRowSums
 from dataflow.walk import BlockWalk, PassWalk, low_ones
 from hw.delay import delayed

@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
-from dataflow.engine import Engine, Parts
+from dataflow.engine import Engine
 from dataflow.job import SIZE_BITS
 from dataflow.nonfinite import nonfinite
+from dataflow.parts import Parts
 from dataflow.row_sums import WeightStationaryRowSum
 from dataflow.walk import BlockWalk, PassWalk, low_ones
 from dataflow.weight_stationary import WeightStationaryArray

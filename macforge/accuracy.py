@@ -19,9 +19,9 @@ from macforge.product import lowered
 from macforge.provenance import cached_figures, substance
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.product import expected_results
 from sw_ref.quantize import sqnr_db
 from sw_ref.rules import EXACT
-from tb.engine import expected_results
 
 __all__ = ["SENTENCES", "Accuracy", "accuracy", "quantized_result"]
 
@@ -119,7 +119,7 @@ def quantized_result(design: Design, layer: Layer, passes: list[Pass] | None = N
     inside = design.drain.bias
     job = lowered(design, layer.act, layer.weight, layer.bias if inside else None, passes)
     engine = design.engine
-    product = job.real([expected_results(engine, each) for each in job.products])
+    product = job.real([expected_results(engine.spec, each) for each in job.products])
     return product if inside or layer.bias is None else product + layer.bias
 
 

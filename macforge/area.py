@@ -12,7 +12,7 @@ from fpga.timing import Timing, measure_timing, place_and_route
 from hw.unit import Unit
 from hw.verilog import emit_verilog
 from macforge.design import Design
-from pe.base import Mode
+from sw_ref.engine.spec import Mode
 from sw_ref.formats import Format, Int
 
 __all__ = ["AreaReport", "ModeArea", "area", "fitted", "fmax_mhz", "plain_integer"]

@@ -1,9 +1,9 @@
 """What a design comes to: everything that follows from its fields."""
 
-from dataflow.schedule import schedule_of
 from hw.naming import identifier
 from hw.unit import Unit
 from macforge.design import Design
+from sw_ref.engine.schedule import schedule_of
 from sw_ref.float_sum import FloatSum
 
 __all__ = ["derived", "ports"]
@@ -39,7 +39,7 @@ def derived(design: Design) -> dict[str, object]:
             "drain_fields": {kind: list(fields) for kind, fields in engine.parameter_shapes.items()},
         }
     small = min(256, design.tiling.max_k)
-    schedule = schedule_of(engine, m=256, n=256, k=small)
+    schedule = schedule_of(engine.spec, m=256, n=256, k=small)
     return {
         **table,
         "cycles": schedule.formula,

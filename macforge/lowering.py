@@ -14,6 +14,7 @@ from sw_ref.binary_float import FloatShape
 from sw_ref.block import BLOCKS, BlockQuantizer
 from sw_ref.dequantize import dequantize_gemm
 from sw_ref.digits import plane_weights, planes, split
+from sw_ref.engine.product import Product
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.groups import group_slices
@@ -22,7 +23,6 @@ from sw_ref.progressive import ProgressiveQuantizer
 from sw_ref.quantize import Quantized, Quantizer
 from sw_ref.salience import blocks_with, by_magnitude, outlier_channels, salient_columns
 from sw_ref.special import BitMoDQuantizer, SelectedBitMoD
-from tb.engine import Product
 
 __all__ = ["Lowered", "lower", "lower_sums", "lower_weight"]
 

@@ -10,9 +10,10 @@ from macforge.drain_parameters import Pass
 from macforge.lowering import Lowered, lower, lower_sums
 from macforge.operands import Operand, read_operand, read_vector
 from macforge.scaling import product_exponent
+from sw_ref.engine.product import expected_results
 from sw_ref.float_sum import FloatSum
 from sw_ref.wide import integer_array
-from tb.engine import expected_results, simulate_engine
+from tb.engine import simulate_engine
 
 __all__ = ["MatmulResult", "MismatchError", "lowered", "matmul"]
 
@@ -68,10 +69,10 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
         raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
     job = lowered(design, act, weight)
     hardware = design.engine
-    schedules = [product.schedule(hardware) for product in job.products]
+    schedules = [product.schedule(hardware.spec) for product in job.products]
     cycles = None
     if engine == "ref":
-        results = [expected_results(hardware, product) for product in job.products]
+        results = [expected_results(hardware.spec, product) for product in job.products]
     else:
         outcome, done = simulate_engine(hardware, job.products)
         if outcome.failure is not None:

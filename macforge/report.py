@@ -22,8 +22,8 @@ from macforge.product import lowered
 from macforge.verdict import verdict
 from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
+from sw_ref.engine.product import expected_results
 from sw_ref.quantize import sqnr_db
-from tb.engine import expected_results
 
 __all__ = ["Report", "make_report", "operand_name"]
 
@@ -236,12 +236,12 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     bias = layer.bias if design.drain.bias else None
     job = lowered(design, act, layer.weight, bias)
     found = verdict(design, (act, layer.weight, bias), job.products)
-    schedules = [product.schedule(engine) for product in job.products]
+    schedules = [product.schedule(engine.spec) for product in job.products]
     exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
     if design.drain.relu:
         exact = np.maximum(exact, 0)
     # where the hardware is verified, its results are the model's
-    product = job.real([expected_results(engine, one) for one in job.products])
+    product = job.real([expected_results(engine.spec, one) for one in job.products])
     macs = act.shape[0] * act.shape[1] * layer.weight.shape[1]
     return {
         "tokens": len(act),

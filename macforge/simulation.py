@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.schedule import schedule_of
 from macforge.design import Design
 from macforge.product import lowered
-from pe.base import Mode
+from sw_ref.engine.product import Product
+from sw_ref.engine.schedule import schedule_of
+from sw_ref.engine.spec import Mode
 from sw_ref.formats import Format
 from sw_ref.nonfinite import nonfinite_pattern, zeroed
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 __all__ = ["SimulationReport", "random_products", "simulate"]
 
@@ -105,14 +106,14 @@ def simulate(
     if k is None:
         group = design.tiling.group_size if design.edge else 0
         k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    schedule_of(engine, m=m, n=n, k=k)
+    schedule_of(engine.spec, m=m, n=n, k=k)
     if (elements := m * k + k * n + m * n) > _MOST_ELEMENTS:
         raise ValueError(
             f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
             f"{elements:,}"
         )
     products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
-    schedules = [product.schedule(engine) for product in products]
+    schedules = [product.schedule(engine.spec) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
     cycles = sum(simulation.cycles for simulation in simulations) if outcome.failure is None else None
     macs = sum(schedule.macs for schedule in schedules)

@@ -6,7 +6,8 @@ import numpy as np
 
 from macforge.design import Design
 from macforge.provenance import cached_figures, substance
-from tb.engine import Product, simulate_engine
+from sw_ref.engine.product import Product
+from tb.engine import simulate_engine
 
 __all__ = ["verdict"]
 

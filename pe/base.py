@@ -10,13 +10,14 @@ from amaranth.lib.wiring import In, Out
 from hw.unit import Unit
 from pe.block import Block
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.spec import Mode
 from sw_ref.fields import FieldError, Range, check_fields
 from sw_ref.float_sum import FloatSum
 from sw_ref.formats import Format
 from sw_ref.interval import Interval
 from sw_ref.rules import EXACT, Rule
 
-__all__ = ["PE", "Codes", "Core", "Encoder", "Lanes", "Mode", "PEError"]
+__all__ = ["PE", "Codes", "Core", "Encoder", "Lanes", "PEError"]
 
 Lanes = Annotated[int, Range(1, 64)]
 """How many products a cell forms in a step."""
@@ -118,20 +119,6 @@ class Core(Unit):
     @property
     def name(self) -> str:
         return self.pe.name_with(self.accumulator)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mode:
-    """What the operands of one product are: ``lanes`` products a step, of codes of these formats."""
-
-    act: Format
-    weight: Format
-    lanes: int
-
-    @property
-    def name(self) -> str:
-        """``int8_int4_x2``."""
-        return f"{self.act.name}_{self.weight.name}" + (f"_x{self.lanes}" if self.lanes > 1 else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from hw.digits import Digit, digit_steps
 from hw.number import Number, assign
 from hw.rows import add_kept
 from hw.stages import run_steps
-from pe.base import Core, Encoder, Lanes, Mode, PEError
+from pe.base import Core, Encoder, Lanes, PEError
 from pe.pipelined import Pipelined
 from pe.recoding import booth4
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.spec import Mode
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
 

@@ -16,7 +16,7 @@ from hw.number import Number, assign, wire
 from hw.packed_add import FarAdd, PlacedAdd, multiples_steps
 from hw.stages import Step, run_steps
 from hw.unit import place
-from pe.base import Core, Encoder, Lanes, Mode, PEError
+from pe.base import Core, Encoder, Lanes, PEError
 from pe.pipelined import Pipelined
 from pe.xr_npe_operand import (
     MODES,
@@ -30,6 +30,7 @@ from pe.xr_npe_operand import (
     row_layout,
 )
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.spec import Mode
 from sw_ref.interval import Interval
 
 __all__ = ["XRNPE"]

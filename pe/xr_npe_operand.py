@@ -11,8 +11,9 @@ from hw.number import Number, wire
 from hw.rows import above
 from hw.stages import Step, run_steps, stages_for
 from hw.unit import place
-from pe.base import Encoder, Mode
+from pe.base import Encoder
 from pe.float_operand import FloatEncoder, FloatOperand
+from sw_ref.engine.spec import Mode
 from sw_ref.minifloat import Float
 from sw_ref.posit import Posit
 

@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In
 
 from dataflow.output_stationary import OutputStationaryArray
 from dataflow.weight_stationary import WeightStationaryArray
+from sw_ref.engine.sums import model_sums
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly, integer_type, wrapped
 from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw
-from tb.model import model_sums
 from tb.runner import Outcome
 
 __all__ = ["Tile", "simulate_array", "timetable_of"]
@@ -210,7 +210,8 @@ class _OutputStationaryWriter(_Writer):
         if array.masked:
             used = np.arange(len(act) * pe.lanes) < tile.act.shape[1] * (pe.lanes // mode.lanes)
             self.note("mask", cycles, used.reshape(-1, pe.lanes).repeat(turns, axis=0))
-        (sums,) = model_sums(pe, array.accumulator, tile.act, tile.weight, mode=tile.mode, step=mode.lanes)
+        how = {"rule": pe.rule, "lowest": pe.lowest, "step": mode.lanes}
+        (sums,) = model_sums(mode, array.accumulator, tile.act, tile.weight, **how)
         sums = wrapped(sums, array.accumulator.result_bits)
         self.note("result", last + array.latency + np.arange(len(sums)), sums)
         return int(cycles[0])

@@ -1,68 +1,20 @@
 """Simulates an engine: products in, what the hardware made of them out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dataflow.engine import Engine
-from dataflow.schedule import Schedule, schedule_of
 from hw.verilog import emit_verilog
-from sw_ref.drain import drain
-from sw_ref.formats import Format
-from sw_ref.groups import group_slices
-from sw_ref.matmul import exact_matmul
-from sw_ref.nonfinite import nonfinite_results, zeroed
-from sw_ref.wide import integer_array, wrapped
-from tb.model import model_sums
+from sw_ref.engine.beats import act_payloads, parameter_payloads, weight_payloads
+from sw_ref.engine.product import Product, expected_invalid, expected_results
+from sw_ref.engine.schedule import Schedule
+from sw_ref.engine.spec import EngineSpec
 from tb.runner import Bench, Outcome, run_bench
 from tb.simulator import require_simulator
-from tb.streams import packed
 
-__all__ = ["Product", "Simulation", "expected_invalid", "expected_results", "simulate_engine"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Product:
-    """One product to simulate.
-
-    Parameters
-    ----------
-    act, weight : ndarray
-        Codes (M, K), and (K, N) or (passes, K, N).
-    group : int
-        Products along K that make a sum; 0 for what the engine's tiling says.
-    mode : int
-        Which of the processing element's modes.
-    parameters : mapping
-        What the drain edge takes, see `sw_ref.drain.drain`.
-    stalls : float
-        Probability, in each cycle and on each stream, of nobody being ready there.
-    abandon_after : int, optional
-        Reset the engine this many cycles into the product, and go on with the next.
-    """
-
-    act: np.ndarray
-    weight: np.ndarray
-    group: int = 0
-    mode: int = 0
-    parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
-    stalls: float = 0.0
-    abandon_after: int | None = None
-
-    @property
-    def planes(self) -> np.ndarray:
-        """Weights (passes, K, N)."""
-        return self.weight if self.weight.ndim == 3 else self.weight[None]
-
-    def under(self, stalls: float) -> "Product":
-        """The same product under so many stalls."""
-        return replace(self, stalls=stalls)
-
-    def schedule(self, engine: Engine) -> Schedule:
-        """What an engine does for it."""
-        passes, k, n = self.planes.shape
-        return schedule_of(engine, m=len(self.act), n=n, k=k, group=self.group, passes=passes, mode=self.mode)
+__all__ = ["Simulation", "simulate_engine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +68,8 @@ def simulate_engine(
     """
     require_simulator()
     random = np.random.default_rng(seed)
-    stimuli = [_stimulus(engine, product, random) for product in products]
+    spec = engine.spec
+    stimuli = [_stimulus(spec, product, random) for product in products]
     arrays = {
         f"{name}_{index}": array for index, stimulus in enumerate(stimuli) for name, array in stimulus.arrays.items()
     }
@@ -156,7 +109,7 @@ class _Stimulus:
     description: dict[str, int | float | str]
 
 
-def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> _Stimulus:
+def _stimulus(engine: EngineSpec, product: Product, random: np.random.Generator) -> _Stimulus:
     schedule = product.schedule(engine)
     expected, counted = schedule.result_beats(expected_results(engine, product))
     description = {
@@ -168,67 +121,13 @@ def _stimulus(engine: Engine, product: Product, random: np.random.Generator) -> 
     }
     if product.abandon_after is not None:
         description["abandon_after"] = product.abandon_after
-    pe, mode = engine.pe, engine.pe.modes[product.mode]
-    act = schedule.act_beats(integer_array(product.act), random=random)
-    weight = schedule.weight_beats(integer_array(product.planes), random=random)
     arrays = {
-        "act": packed((act, mode.act.bits), lanes=mode.lanes, word=pe.row_code_bits),
-        "weight": packed((weight, mode.weight.bits), lanes=mode.lanes, word=pe.column_code_bits),
-        **_parameter_beats(engine, schedule, product.parameters),
+        "act": act_payloads(engine, product, random),
+        "weight": weight_payloads(engine, product, random),
+        **parameter_payloads(engine, schedule, product.parameters),
         "expected": expected,
         "counted": counted,
     }
-    if engine.invalid_bits:
+    if engine.invalid:
         arrays["invalid"], _counted = schedule.result_beats(expected_invalid(engine, product))
     return _Stimulus(schedule=schedule, arrays=arrays, description=description)
-
-
-def _parameter_beats(engine: Engine, schedule: Schedule, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Payloads of the streams of parameters."""
-    beats = {"column": schedule.column_beats, "row": schedule.row_beats, "output": schedule.output_beats}
-    payloads = {}
-    for kind, shapes in engine.parameter_shapes.items():
-        fields = []
-        for name, shape in shapes.items():
-            codes = integer_array(parameters[name])
-            if name == "scale" and codes.ndim == 3:
-                # the terms of a scale lie side by side
-                terms = codes << (np.arange(len(codes)) * (shape.width // len(codes)))[:, None, None]
-                codes = np.bitwise_or.reduce(terms, axis=0)
-            fields.append((beats[kind](codes), shape.width))
-        payloads[kind] = packed(*fields)
-    return payloads
-
-
-def expected_results(engine: Engine, product: Product) -> np.ndarray:
-    """What the model says of one product of codes: integers (results, M, N), as `Simulation` has them."""
-    mode = engine.pe.modes[product.mode]
-    group = product.schedule(engine).group
-    slots = engine.pe.lanes // mode.lanes
-    how = {"mode": product.mode, "group_size": group, "step": engine.span // slots}
-    sums = [model_sums(engine.pe, engine.accumulator, product.act, plane, **how) for plane in product.planes]
-    sums = np.concatenate(sums)
-    if not engine.drain:
-        return wrapped(sums, engine.result_bits)
-    row_sums = _row_sums(mode.act, zeroed(mode.act, product.act), group) if engine.row_sum_bits else []
-    results = drain(sums, np.array(row_sums * len(product.planes)), product.parameters, engine.drain)[None]
-    if engine.invalid_bits and engine.drain.floating:
-        results = np.where(expected_invalid(engine, product), engine.drain.arithmetic.nan, results)
-    # codes of floats are read as two's complement, as all results are
-    return wrapped(results, engine.result_bits)
-
-
-def _row_sums(act: Format, codes: np.ndarray, group: int) -> list[np.ndarray]:
-    """Of each group, the sum of each row's activations."""
-    integers = act.to_fixed(codes)
-    groups = group_slices(codes.shape[1], group)
-    return [exact_matmul(integers[:, k], np.ones((k.stop - k.start, 1), int))[:, 0] for k in groups]
-
-
-def expected_invalid(engine: Engine, product: Product) -> np.ndarray:
-    """Which results have an operand that is infinite or NaN: bool (results, M, N)."""
-    mode = engine.pe.modes[product.mode]
-    act, planes = mode.act.finite(product.act), mode.weight.finite(product.planes)
-    groups = group_slices(act.shape[1], product.schedule(engine).group)
-    sums = np.stack([nonfinite_results(act[:, k], plane[k]) for plane in planes for k in groups])
-    return sums.any(axis=0, keepdims=True) if engine.drain else sums

@@ -7,30 +7,10 @@ from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
-from sw_ref.wide import from_limbs, integer_type, limbs
+from sw_ref.engine.beats import packed
+from sw_ref.wide import from_limbs, integer_type
 
-__all__ = ["Sink", "Source", "level", "pack", "packed", "payloads", "reset", "unpack", "word"]
-
-
-def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
-    """Payloads as bytes, low ones first: uint8 ``(beats, bytes)``.
-
-    Parameters
-    ----------
-    fields : (array (beats, slots), int)
-        Codes, and the bits of each. A slot of the payload holds one code of each field, the first field's in the low
-        bits; slot 0 is in the low bits of the payload.
-    lanes, word : int
-        With ``word``, each ``lanes`` slots are put into a word of so many bits, which may be more than they take.
-    """
-    planes = [
-        np.unpackbits(limbs(codes, bits).astype("<u8").view(np.uint8), axis=2, bitorder="little", count=bits)
-        for codes, bits in fields
-    ]
-    slots = np.concatenate(planes, axis=2)
-    words = slots.reshape(len(slots), -1, lanes * slots.shape[2])
-    words = np.pad(words, ((0, 0), (0, 0), (0, max(0, word - words.shape[2]))))
-    return np.packbits(words.reshape(len(words), -1), axis=1, bitorder="little")
+__all__ = ["Sink", "Source", "level", "pack", "payloads", "reset", "unpack", "word"]
 
 
 def payloads(rows: np.ndarray) -> list[int]:

@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from dataflow.schedule import schedule_of
 from fpga.families import find
 from macforge.area import area, fmax_mhz
 from macforge.design import Design
 from macforge.extras import require_extras
 from macforge.product import MismatchError
 from macforge.simulation import simulate
+from sw_ref.engine.schedule import schedule_of
 
 __all__ = ["MEASUREMENTS", "Measurement"]
 
@@ -68,7 +68,7 @@ def _fmax(design: Design, *, family: str, seed: int) -> dict[str, object]:
 
 
 def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, object]:
-    schedule = schedule_of(design.engine, m=m, n=n, k=k)
+    schedule = schedule_of(design.engine.spec, m=m, n=n, k=k)
     return {"cycles": schedule.cycles, "utilization": schedule.utilization, "macs": schedule.macs}
 
 

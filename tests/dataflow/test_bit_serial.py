@@ -13,9 +13,10 @@ from sw_ref.accumulate import Accumulator
 from sw_ref.catalog import parse_format
 from sw_ref.digits import plane_weights, planes
 from sw_ref.drain import Drain
+from sw_ref.engine.product import Product
 from sw_ref.formats import Int
 from sw_ref.signs import Bipolar, PowerOfTwo
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 LANES, STEPS, SCALE = 8, 5, PowerOfTwo(5)
 K = LANES * STEPS

@@ -13,9 +13,10 @@ from sw_ref.accumulate import Accumulator
 from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.engine.product import Product
 from sw_ref.formats import Int
 from sw_ref.signs import PowerOfTwo
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 GROUPS = Tiling(group_size=5, max_k=24, panel_rows=4)
 PLANES = Tiling(max_k=24, panel_rows=3, max_passes=3)

@@ -7,12 +7,13 @@ import pytest
 
 from dataflow import ENGINES
 from dataflow.mesh import Shape
-from dataflow.schedule import schedule_of
 from dataflow.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.accumulate import Accumulator
 from sw_ref.catalog import parse_format
-from tb.engine import Product, simulate_engine
+from sw_ref.engine.product import Product, expected_results
+from sw_ref.engine.schedule import schedule_of
+from tb.engine import simulate_engine
 
 CASES = {
     "plain": {},
@@ -125,14 +126,14 @@ def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
 def test_wrong_expectation_is_noticed(dataflow, monkeypatch):
     """The bench compares: one bit off in one sum of the model is a failure that names the place."""
     engine = make_engine(dataflow)
-    right = simulate_engine.__globals__["expected_results"]
+    right = expected_results
 
     def wrong(*arguments):
         sums = right(*arguments)
         sums[0, 2, 1] ^= 1
         return sums
 
-    monkeypatch.setitem(simulate_engine.__globals__, "expected_results", wrong)
+    monkeypatch.setattr("tb.engine.expected_results", wrong)
     one = product(engine, np.random.default_rng(3), 4, 3, 9)
     outcome, _ = simulate_engine(engine, [one])
     assert "1 of 12 results differ, the first in row 2, column 1" in outcome.failure
@@ -142,7 +143,7 @@ def test_wrong_expectation_is_noticed(dataflow, monkeypatch):
 def test_utilization_of_256_cubed(dataflow, least):
     """By the schedule, which the simulations above meet exactly."""
     engine = make_engine(dataflow, shape=Shape(rows=16, cols=16), tiling=Tiling(max_k=256))
-    schedule = schedule_of(engine, m=256, n=256, k=256)
+    schedule = schedule_of(engine.spec, m=256, n=256, k=256)
     assert schedule.utilization >= least
     assert len(engine.act.payload) == 16 * 8
     assert len(engine.weight.payload) == 16 * 4
@@ -152,7 +153,7 @@ def test_utilization_of_256_cubed(dataflow, least):
 def test_operand_traffic(dataflow):
     """Activations enter once, weights once for each panel."""
     engine = make_engine(dataflow)
-    schedule = schedule_of(engine, m=13, n=7, k=20)
+    schedule = schedule_of(engine.spec, m=13, n=7, k=20)
     panels = -(-13 // engine.panel_rows)
     assert schedule.operands == {"act": 13 * 20, "weight": panels * 20 * 7}
     act, weight = np.ones((13, 20), np.uint32), np.ones((20, 7), np.uint32)
@@ -172,7 +173,7 @@ def test_operand_traffic(dataflow):
 def test_wrong_size_is_refused(dataflow, size, message):
     m, n, k = size
     with pytest.raises(ValueError, match=message):
-        schedule_of(make_engine(dataflow), m=m, n=n, k=k)
+        schedule_of(make_engine(dataflow).spec, m=m, n=n, k=k)
 
 
 @pytest.mark.parametrize(

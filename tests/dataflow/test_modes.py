@@ -6,14 +6,15 @@ import pytest
 from dataflow import ENGINES
 from dataflow.mesh import Shape
 from dataflow.output_stationary import OutputStationaryArray
-from dataflow.schedule import schedule_of
 from dataflow.tiling import Tiling
 from dataflow.weight_stationary import WeightStationaryArray
 from pe.sub_word import SubWord
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.product import Product
+from sw_ref.engine.schedule import schedule_of
 from sw_ref.formats import Int
 from tb.array import Tile, simulate_array
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 PE = SubWord(act=Int(8), weight=Int(8))
 MODES = [1, 0, 2, 2, 0, 1, 0, 2, 1]
@@ -72,7 +73,7 @@ def test_narrow_modes_are_as_much_faster():
     engine = ENGINES["output_stationary"](
         pe=PE, shape=Shape(rows=4, cols=4), accumulator=Accumulator(32), tiling=Tiling(max_k=4096), drain=None
     )
-    cycles = [schedule_of(engine, m=64, n=64, k=1024, mode=mode).cycles for mode in range(3)]
+    cycles = [schedule_of(engine.spec, m=64, n=64, k=1024, mode=mode).cycles for mode in range(3)]
     assert cycles[0] / cycles[1] == pytest.approx(2, rel=0.01)
     assert cycles[0] / cycles[2] == pytest.approx(4, rel=0.01)
 
@@ -82,6 +83,6 @@ def test_mode_that_is_not_there_is_refused():
         pe=PE, shape=Shape(rows=1, cols=1), accumulator=Accumulator(24), tiling=Tiling(max_k=64), drain=None
     )
     with pytest.raises(ValueError, match=r"^Mode must be from 0 to 2, not 3$"):
-        schedule_of(engine, m=1, n=1, k=1, mode=3)
+        schedule_of(engine.spec, m=1, n=1, k=1, mode=3)
     with pytest.raises(ValueError, match=r"^K must be from 1 to 16 for this engine, not 17$"):
-        schedule_of(engine, m=1, n=1, k=17)
+        schedule_of(engine.spec, m=1, n=1, k=17)

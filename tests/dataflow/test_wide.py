@@ -15,12 +15,13 @@ from sw_ref.accumulate import OVERFLOWS, Accumulator
 from sw_ref.binary_float import FP32
 from sw_ref.catalog import parse_format
 from sw_ref.drain import Drain
+from sw_ref.engine.product import Product, expected_results
 from sw_ref.formats import Int
 from sw_ref.interval import Interval
 from tb.array import Tile, simulate_array
 from tb.core import simulate_cores, trial_of
 from tb.draw import draw
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 from tb.units import UnitTrial, simulate_units
 
 MAX_K = 24
@@ -145,8 +146,8 @@ def test_columns_start_from_sums_beyond_int64(bits, overflow):
 
 def test_a_difference_beyond_int64_is_noticed(monkeypatch):
     engine = make_engine("output_stationary", 32, Accumulator(70), None)
-    right = simulate_engine.__globals__["expected_results"]
-    monkeypatch.setitem(simulate_engine.__globals__, "expected_results", lambda *given: right(*given) ^ (1 << 67))
+    right = expected_results
+    monkeypatch.setattr("tb.engine.expected_results", lambda *given: right(*given) ^ (1 << 67))
     act, weight = operands(32, 2, 10, 2, np.random.default_rng(4))
     codes = engine.pe.act.from_values(act), engine.pe.weight.from_values(weight)
     outcome, (one,) = simulate_engine(engine, [Product(act=codes[0], weight=codes[1])])

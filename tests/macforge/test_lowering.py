@@ -7,11 +7,11 @@ from macforge.design import design_names, load_design
 from macforge.product import lowered, matmul
 from sw_ref.bcq import BinaryCoder
 from sw_ref.block import BLOCKS
+from sw_ref.engine.product import expected_results
 from sw_ref.progressive import ProgressiveQuantizer
 from sw_ref.quantize import sqnr_db
 from sw_ref.salience import salient_columns
 from sw_ref.special import BitMoDQuantizer
-from tb.engine import expected_results
 
 DRAINED = [name for name in design_names() if load_design(name).edge]
 # activations of two precisions have a test of their own
@@ -62,7 +62,7 @@ def test_result_is_the_product_of_quantized_operands(name):
     design = load_design(name)
     act, weight, bias = operands()
     job = lowered(design, act, weight, bias if design.drain.bias else None)
-    result = job.real([expected_results(design.engine, product) for product in job.products])
+    result = job.real([expected_results(design.engine.spec, product) for product in job.products])
     reference = quantized_act(design, act)
     reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
     if design.edge.requantize:
@@ -96,7 +96,7 @@ def test_outliers_of_activations_get_more_bits():
         (product,) = job.products
         # the outliers' block comes in two digits
         assert product.act.shape[1] == {"mixed": K + 128, "narrow": K}[name]
-        results[name] = sqnr_db(exact, job.real([expected_results(each.engine, product)]))
+        results[name] = sqnr_db(exact, job.real([expected_results(each.engine.spec, product)]))
     assert results["mixed"] > results["narrow"] + 3
 
 
@@ -112,7 +112,7 @@ def test_more_bits_for_columns_help():
             0.25: [(1, N - 6), (2, 6)],
             1.0: [(2, N)],
         }[fraction]
-        found.append(sqnr_db(exact, job.real([expected_results(design.engine, one) for one in job.products])))
+        found.append(sqnr_db(exact, job.real([expected_results(design.engine.spec, one) for one in job.products])))
     assert found[0] < found[1] < found[2]
 
 

@@ -9,7 +9,6 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from dataflow.schedule import schedule_of
 from fpga.families import FAMILIES
 from fpga.synth import synthesize
 from hw.verilog import emit_verilog
@@ -20,6 +19,7 @@ from macforge.plain import to_toml
 from macforge.product import lowered, matmul
 from macforge.simulation import random_products
 from macforge.workload import load_layer
+from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize import sqnr_db
 from tb.engine import simulate_engine
 
@@ -67,7 +67,7 @@ def test_named_design_says_what_follows_from_it(name):
     assert table["accumulator_bits"] == design.sums.bits
     assert 0 < table[f"utilization_256x256x{min(256, design.tiling.max_k)}"] <= 1
     # it takes the layer of the report, which is 384 deep
-    assert schedule_of(design.engine, m=1, n=1, k=384).cycles > 0
+    assert schedule_of(design.engine.spec, m=1, n=1, k=384).cycles > 0
 
 
 @pytest.mark.parametrize("name", design_names())

@@ -7,7 +7,7 @@ import pytest
 
 from macforge.design import design_names, load_design
 from macforge.product import lowered, matmul
-from tb.engine import expected_results
+from sw_ref.engine.product import expected_results
 
 SMALL = ["array.rows=2", "array.cols=2"]
 
@@ -179,7 +179,7 @@ def test_bias_of_a_column_of_zeros_is_what_is_left(name):
     for operands in ((act, weight), (act * 0, weight)):
         bias = np.array([0.25, -3.0, 1.5])
         job = lowered(design, *operands, bias)
-        result = job.real([expected_results(design.engine, one) for one in job.products])
+        result = job.real([expected_results(design.engine.spec, one) for one in job.products])
         exact = operands[0] @ operands[1] + bias
         np.testing.assert_allclose(result, exact, atol=np.abs(exact).max() / 127)
 
@@ -191,7 +191,7 @@ def test_bias_in_floats_is_in_the_unit_of_the_result():
     random = np.random.default_rng(0)
     act, weight, bias = random.normal(size=(4, 60)), random.normal(size=(60, 3)), np.array([0.0, 100.0, -1e-3])
     job = lowered(design, act, weight, bias)
-    result = job.real([expected_results(design.engine, one) for one in job.products])
+    result = job.real([expected_results(design.engine.spec, one) for one in job.products])
     np.testing.assert_allclose(result - bias, matmul(design, act, weight, engine="ref").product, atol=1e-5)
     with pytest.raises(ValueError, match=r"^bias must be a vector of 3 numbers, not of shape \(2,\)$"):
         lowered(design, act, weight, bias[:2])

@@ -14,8 +14,9 @@ from dataflow.tiling import Tiling
 from pe.base import Core
 from pe.mac import IntegerMac
 from sw_ref.accumulate import Accumulator
+from sw_ref.engine.product import Product
 from sw_ref.formats import Int
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 from tb.runner import Bench, SimulationError, run_bench
 
 TOGGLE = """

@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 
-from dataflow.schedule import schedule_of
 from fpga.families import FAMILIES
 from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
@@ -13,6 +12,7 @@ from macforge.product import MismatchError
 from macforge.simulation import simulate
 from macforge.sweep import measures
 from macforge.sweep.measures import MEASUREMENTS
+from sw_ref.engine.schedule import schedule_of
 
 SMALL = load_design("w2a8_os").resized(2)
 
@@ -51,7 +51,7 @@ def test_fmax():
 
 
 def test_schedule():
-    expected = schedule_of(SMALL.engine, m=5, n=6, k=7)
+    expected = schedule_of(SMALL.engine.spec, m=5, n=6, k=7)
     assert measure("schedule", m=5, n=6, k=7) == {
         "cycles": expected.cycles,
         "utilization": expected.utilization,
@@ -62,7 +62,7 @@ def test_schedule():
 def test_sim():
     figures = measure("sim", seed=3, m=5, k=9)
     assert (figures["m"], figures["n"], figures["k"]) == (5, 5, 9)
-    assert figures["cycles"] == figures["predicted_cycles"] == schedule_of(SMALL.engine, m=5, n=5, k=9).cycles
+    assert figures["cycles"] == figures["predicted_cycles"] == schedule_of(SMALL.engine.spec, m=5, n=5, k=9).cycles
 
 
 def test_accuracy():

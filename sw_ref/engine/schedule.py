@@ -7,11 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dataflow.engine import Engine
-from dataflow.job import SIZE_BITS
-from dataflow.output_stationary_engine import OutputStationaryEngine
-from dataflow.weight_stationary_engine import WeightStationaryEngine
-from pe.base import Mode
+from sw_ref.engine.spec import EngineSpec, Mode
 from sw_ref.groups import group_slices
 
 __all__ = ["Schedule", "schedule_of"]
@@ -28,7 +24,7 @@ class Schedule(ABC):
 
     Parameters
     ----------
-    engine : Engine
+    engine : EngineSpec
     m, n, k : int
     group : int
         Products along K that make one sum.
@@ -41,7 +37,7 @@ class Schedule(ABC):
     formula: ClassVar[str]
     """How `cycles` comes about, for people."""
 
-    engine: Engine
+    engine: EngineSpec
     m: int
     n: int
     k: int
@@ -50,26 +46,27 @@ class Schedule(ABC):
     mode: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mode < len(self.engine.pe.modes):
-            raise ValueError(f"Mode must be from 0 to {len(self.engine.pe.modes) - 1}, not {self.mode}")
-        tiling = self.engine.tiling
+        engine = self.engine
+        if not 0 <= self.mode < len(engine.modes):
+            raise ValueError(f"Mode must be from 0 to {len(engine.modes) - 1}, not {self.mode}")
         slots = self._slots
+        sizes = {field.name: (1 << field.bits) - 1 for field in engine.command}
         limits = {
-            "M": (self.m, (1 << SIZE_BITS) - 1),
-            "N": (self.n, (1 << SIZE_BITS) - 1),
-            "K": (self.k, tiling.max_k // slots),
-            "Group": (self.group, tiling.max_group // slots),
-            "Passes": (self.passes, tiling.max_passes),
+            "M": (self.m, sizes["m"]),
+            "N": (self.n, sizes["n"]),
+            "K": (self.k, engine.max_k // slots),
+            "Group": (self.group, engine.max_group // slots),
+            "Passes": (self.passes, engine.max_passes),
         }
         for name, (value, most) in limits.items():
             if not 1 <= value <= most:
                 raise ValueError(f"{name} must be from 1 to {most} for this engine, not {value}")
-        if (steps := len(self._steps)) > self.engine.steps:
+        if (steps := len(self._steps)) > engine.max_steps:
             raise ValueError(
-                f"K in groups must take at most {self.engine.steps} steps of {self._span}, not {steps} as {self.k} in "
+                f"K in groups must take at most {engine.max_steps} steps of {self._span}, not {steps} as {self.k} in "
                 f"groups of {self.group} does"
             )
-        if self.engine.edge and not self.engine.edge.accumulates and self.sums > 1:
+        if engine.drain and not engine.accumulates and self.sums > 1:
             raise ValueError(
                 f"Group must be all of K ({self.k}) for a drain edge that adds nothing up, not {self.group}"
             )
@@ -78,9 +75,8 @@ class Schedule(ABC):
     def command(self) -> int:
         """Payload of the command."""
         slots = self._slots
-        fields = {"m": self.m, "n": self.n, "k": slots * self.k, "group": slots * self.group, "passes": self.passes}
-        fields |= {"mode": self.mode} if self.engine.pe.mode_bits else {}
-        return self.engine.job.const(fields).as_value().value
+        sizes = {"m": self.m, "n": self.n, "k": slots * self.k, "group": slots * self.group, "passes": self.passes}
+        return self.engine.command_payload(**sizes, mode=self.mode)
 
     @property
     def groups(self) -> tuple[slice, ...]:
@@ -95,7 +91,7 @@ class Schedule(ABC):
     @property
     def results(self) -> int:
         """Results of each element of C: every sum, or what the drain edge makes of them all."""
-        return 1 if self.engine.edge else self.sums
+        return 1 if self.engine.drain else self.sums
 
     @property
     def macs(self) -> int:
@@ -105,8 +101,7 @@ class Schedule(ABC):
     @property
     def peak_macs(self) -> int:
         """Multiply-accumulates that the array does in a cycle when nothing is missing."""
-        shape = self.engine.shape
-        return shape.rows * shape.cols * self._mode.lanes
+        return self.engine.rows * self.engine.cols * self._mode.lanes
 
     @property
     def utilization(self) -> float:
@@ -134,7 +129,7 @@ class Schedule(ABC):
     def column_beats(self, parameters: np.ndarray) -> np.ndarray:
         """Beats of a parameter of columns (sums, N), ``(beats, cols)``; what lies beyond their edges is 0."""
         beats = _pick(parameters, np.arange(self.sums)[None, :, None], self._cols[:, None, :])
-        return np.tile(beats.reshape(-1, self.engine.shape.cols), (len(self._rows), 1))
+        return np.tile(beats.reshape(-1, self.engine.cols), (len(self._rows), 1))
 
     def row_beats(self, parameters: np.ndarray) -> np.ndarray:
         """Beats of a parameter of rows (sums, M), ``(beats, 1)``."""
@@ -150,7 +145,7 @@ class Schedule(ABC):
     def result_beats(self, results: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Beats of `results` (results, M, N), ``(beats, cols)``; and which of their slots count."""
         index, row, col = (
-            places.reshape(-1, self.engine.shape.cols)
+            places.reshape(-1, self.engine.cols)
             for places in np.broadcast_arrays(
                 np.arange(self.results)[None, None, :, None, None],
                 self._rows[:, None, None, :, None],
@@ -170,12 +165,12 @@ class Schedule(ABC):
 
     @property
     def _mode(self) -> Mode:
-        return self.engine.pe.modes[self.mode]
+        return self.engine.modes[self.mode]
 
     @property
     def _slots(self) -> int:
         """Slots of a step that a product of this mode takes."""
-        return self.engine.pe.lanes // self._mode.lanes
+        return self.engine.lanes // self._mode.lanes
 
     @property
     def _span(self) -> int:
@@ -190,7 +185,7 @@ class Schedule(ABC):
     @property
     def _cols(self) -> np.ndarray:
         """Column of W for each block of columns and column of the array; -1 beyond N."""
-        return _padded([slice(0, self.n)], self.engine.shape.cols)
+        return _padded([slice(0, self.n)], self.engine.cols)
 
     @property
     def _steps(self) -> np.ndarray:
@@ -209,7 +204,7 @@ class OutputStationarySchedule(Schedule):
     )
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        rows, turns = self.engine.shape.rows, self.engine.pe.interleave
+        rows, turns = self.engine.rows, self.engine.interleave
         row = self._rows.reshape(-1, rows, turns).swapaxes(1, 2)[:, None, :, :, None]
         k = self._steps[None, :, None, None, :]
         beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
@@ -219,16 +214,16 @@ class OutputStationarySchedule(Schedule):
         k, col = self._steps[None, None, :, None, :], self._cols[:, None, None, :, None]
         planes = np.arange(self.passes)[None, :, None, None, None]
         beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
-        return np.tile(beats.reshape(-1, self.engine.shape.cols * self._mode.lanes), (len(self._rows), 1))
+        return np.tile(beats.reshape(-1, self.engine.cols * self._mode.lanes), (len(self._rows), 1))
 
     @property
     def cycles(self) -> int:
-        turns = self.engine.pe.interleave
+        turns = self.engine.interleave
         apart = -(-self.engine.group_cycles // turns)
         steps = [-(-(group.stop - group.start) // self._span) for group in self.groups]
         # the first step begins when all its activations are there
         start, first = 1 + turns, steps[0] - 1
-        if "row" in self.engine.parameter_bits:
+        if "row" in self.engine.parameters:
             # they come in one by one, and the first sums wait for those of all their rows
             first = max(first, -(-(min(self.m, self.engine.panel_rows) - start) // turns))
         # sums end one after the other, no two less than `apart` steps apart
@@ -254,8 +249,8 @@ class WeightStationarySchedule(Schedule):
         return beats[np.broadcast_to(row >= 0, beats.shape)[..., 0]]
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        cols, lanes = self.engine.shape.cols, self._mode.lanes
-        steps = self._steps.reshape(-1, self.engine.shape.rows, lanes)
+        cols, lanes = self.engine.cols, self._mode.lanes
+        steps = self._steps.reshape(-1, self.engine.rows, lanes)
         k, col = steps[None, None, :, :, None, :], self._cols[:, None, None, None, :, None]
         planes = np.arange(self.passes)[None, :, None, None, None, None]
         beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
@@ -265,7 +260,7 @@ class WeightStationarySchedule(Schedule):
 
     @property
     def cycles(self) -> int:
-        loads = (self._steps.reshape(-1, self.engine.shape.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
+        loads = (self._steps.reshape(-1, self.engine.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
         last_k = [group.stop - 1 for group in self.groups]
         blocks = list(zip(loads, np.isin(self._steps, last_k).any(1), strict=True)) * (len(self._cols) * self.passes)
         turns = self.engine.turns
@@ -283,7 +278,9 @@ class WeightStationarySchedule(Schedule):
         return int(last_row + waiting + 1 + self.engine.latency + _FIFO_LATENCY + 1)
 
 
-def schedule_of(engine: Engine, *, m: int, n: int, k: int, group: int = 0, passes: int = 1, mode: int = 0) -> Schedule:
+def schedule_of(
+    engine: EngineSpec, *, m: int, n: int, k: int, group: int = 0, passes: int = 1, mode: int = 0
+) -> Schedule:
     """The schedule of ``engine`` for one product; ``group`` 0 stands for that of its tiling, or all of K.
 
     Raises
@@ -291,12 +288,9 @@ def schedule_of(engine: Engine, *, m: int, n: int, k: int, group: int = 0, passe
     ValueError
         If a size is below 1, or above what the engine has room for.
     """
-    kinds = {
-        OutputStationaryEngine.dataflow: OutputStationarySchedule,
-        WeightStationaryEngine.dataflow: WeightStationarySchedule,
-    }
-    slots = engine.pe.lanes // engine.pe.modes[mode].lanes if 0 <= mode < len(engine.pe.modes) else 1
-    group = group or min(engine.tiling.group_size // slots or k, max(k, 1))
+    kinds = {"output_stationary": OutputStationarySchedule, "weight_stationary": WeightStationarySchedule}
+    slots = engine.lanes // engine.modes[mode].lanes if 0 <= mode < len(engine.modes) else 1
+    group = group or min(engine.group_size // slots or k, max(k, 1))
     return kinds[engine.dataflow](engine=engine, m=m, n=n, k=k, group=group, passes=passes, mode=mode)
 
 
