@@ -11,19 +11,19 @@ from statistics import fmean
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from macforge.compile.compiler import compile_layer
+from macforge.compile.program import Program
 from macforge.design import Design
-from macforge.drain_parameters import Pass
-from macforge.lowering import lower_weight
 from macforge.minilm import Layer, MiniLM, float_result
-from macforge.product import lowered
 from macforge.provenance import cached_figures, substance
+from macforge.run.job import job_of
 from pe.base import PE
 from sw_ref.accumulate import Accumulator
 from sw_ref.engine.product import expected_results
 from sw_ref.quantize import sqnr_db
 from sw_ref.rules import EXACT
 
-__all__ = ["SENTENCES", "Accuracy", "accuracy", "quantized_result"]
+__all__ = ["SENTENCES", "Accuracy", "accuracy", "compiled", "quantized_result"]
 
 SENTENCES: tuple[str, ...] = tuple(
     tomllib.loads((resources.files("macforge") / "sentences.toml").read_text(encoding="utf-8"))["sentences"]
@@ -72,8 +72,9 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     and rounded as the design says, and nothing is left out or replaced. What adds no bias has it added in float32.
 
     A layer is computed once for all sentences: what shares a scale within a tensor of activations shares it among all
-    tokens, as if it had been calibrated on them; scales of rows are those of single tokens. Attention's products of
-    two activations, normalization and GELU stay float32. Weights are quantized as they are, without training.
+    tokens; scales of rows are those of single tokens. Scales that have to be known beforehand, as those of requantized
+    results, are calibrated with the activations that the float model has in the first sentences. Attention's products
+    of two activations, normalization and GELU stay float32. Weights are quantized as they are, without training.
 
     Accumulators and buffers for too short a ``tiling.max_k`` are made larger, which changes no sum.
 
@@ -105,22 +106,26 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     return Accuracy(design=design.name, sentences=len(read), **found)
 
 
-def quantized_result(design: Design, layer: Layer, passes: list[Pass] | None = None) -> np.ndarray:
+def compiled(design: Design, layer: Layer) -> Program:
+    """A layer for a design, calibrated with its own activations; with its bias, if the drain edge takes one."""
+    bias = layer.bias if design.drain.bias else None
+    return compile_layer(design, layer.weight, bias, calibration=layer.act)
+
+
+def quantized_result(program: Program, layer: Layer) -> np.ndarray:
     """``act @ weight + bias`` (M, N) in float32, as the model of a design's hardware has it.
 
-    The drain edge adds the bias if it takes one; else it is added in float32. ``passes`` may be what
-    `macforge.lowering.lower_weight` gave of the weights.
+    The drain edge adds the bias if it takes one; else it is added in float32.
 
     Raises
     ------
     ValueError
-        If the operands cannot be brought into the form that the design's engine takes.
+        If the activations cannot be brought into the form that the design's engine takes.
     """
-    inside = design.drain.bias
-    job = lowered(design, layer.act, layer.weight, layer.bias if inside else None, passes)
-    engine = design.engine
-    product = job.real([expected_results(engine.spec, each) for each in job.products])
-    return product if inside or layer.bias is None else product + layer.bias
+    design, job = program.design, job_of(program, layer.act)
+    spec = design.engine.spec
+    product = job.real([expected_results(spec, each) for each in job.products])
+    return product if design.drain.bias or layer.bias is None else product + layer.bias
 
 
 def _blas() -> list[str]:
@@ -143,12 +148,12 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, o
         return float_result(layer)
 
     def quantized(layer: Layer) -> np.ndarray:
-        passes = lower_weight(design, layer.weight)
         # encoder.layer.0.attention.self.query and the like
         kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
         by_itself = dataclasses.replace(layer, act=acts[layer.name])
-        found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, quantized_result(design, by_itself, passes)))
-        return quantized_result(design, layer, passes)
+        program = compiled(design, by_itself)
+        found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, quantized_result(program, by_itself)))
+        return quantized_result(program, layer)
 
     reference = model.embeddings(read, exact).astype(np.float64)
     embeddings = model.embeddings(read, quantized).astype(np.float64)

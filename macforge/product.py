@@ -5,17 +5,14 @@ from typing import Literal
 
 import numpy as np
 
+from macforge.compile.compiler import compile_layer
 from macforge.design import Design
-from macforge.drain_parameters import Pass
-from macforge.lowering import Lowered, lower, lower_sums
-from macforge.operands import Operand, read_operand, read_vector
-from macforge.scaling import product_exponent
+from macforge.run.job import job_of
 from sw_ref.engine.product import expected_results
-from sw_ref.float_sum import FloatSum
 from sw_ref.wide import integer_array
 from tb.engine import simulate_engine
 
-__all__ = ["MatmulResult", "MismatchError", "lowered", "matmul"]
+__all__ = ["MatmulResult", "MismatchError", "matmul"]
 
 Engine = Literal["rtl", "ref"]
 
@@ -67,7 +64,8 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
     """
     if engine not in ("rtl", "ref"):
         raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
-    job = lowered(design, act, weight)
+    # where scales have to be known beforehand, these activations are what they are calibrated with
+    job = job_of(compile_layer(design, weight, calibration=act), act)
     hardware = design.engine
     schedules = [product.schedule(hardware.spec) for product in job.products]
     cycles = None
@@ -84,38 +82,3 @@ def matmul(design: Design, act: np.ndarray, weight: np.ndarray, *, engine: Engin
         cycles=cycles,
         predicted_cycles=sum(schedule.cycles for schedule in schedules),
     )
-
-
-def lowered(
-    design: Design,
-    act: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray | None = None,
-    passes: list[Pass] | None = None,
-) -> Lowered:
-    """Two matrices as the design's engine takes them, see `matmul`.
-
-    ``bias`` (N,) is only taken by a drain edge that adds one; ``passes`` may be what `macforge.lowering.lower_weight`
-    gave of the weights.
-    """
-    act, weight = read_operand(act, what="act", k_axis=1), read_operand(weight, what="weight", k_axis=0)
-    shapes = act.values.shape, weight.values.shape
-    if shapes[0][1] != shapes[1][0]:
-        raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {shapes[0]} and {shapes[1]}")
-    act = _within_sums(design, act, weight)
-    if not design.edge:
-        return lower_sums(design, act, weight)
-    bias = None if bias is None else read_vector(bias, what="bias", size=shapes[1][1])
-    return lower(design, act, weight, bias, passes)
-
-
-def _within_sums(design: Design, act: Operand, weight: Operand) -> Operand:
-    """Activations over a power of two, if sums that are floats would overflow, or be flushed, without one."""
-    schemes = {design.act_quantizer.scheme, design.weight_quantizer.scheme}
-    if not isinstance(design.sums, FloatSum) or schemes != {"cast"} or act.integral:
-        # what has a scale is of about the largest of its format's values
-        return act
-    sizes = np.abs(act.values.astype(np.float64)) @ np.abs(weight.values.astype(np.float64))
-    exponent = product_exponent(design.sums.shape, sizes)
-    values = np.ldexp(act.values, -exponent)
-    return Operand(values=values, exponent=act.exponent + exponent) if exponent else act

@@ -16,9 +16,10 @@ from macforge import peers, sizes
 from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
 from macforge.comparison import COMPARED
+from macforge.compile.compiler import compile_layer
 from macforge.design import Design
 from macforge.finding import Candidate, Finding, answer, entries, measure
-from macforge.product import lowered
+from macforge.run.job import job_of
 from macforge.verdict import verdict
 from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
@@ -234,7 +235,7 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     engine = design.engine
     act = layer.act[: design.report_tokens or None]
     bias = layer.bias if design.drain.bias else None
-    job = lowered(design, act, layer.weight, bias)
+    job = job_of(compile_layer(design, layer.weight, bias, calibration=act), act)
     found = verdict(design, (act, layer.weight, bias), job.products)
     schedules = [product.schedule(engine.spec) for product in job.products]
     exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)

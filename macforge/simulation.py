@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from macforge.compile.compiler import compile_layer
 from macforge.design import Design
-from macforge.product import lowered
+from macforge.run.job import job_of
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.engine.spec import Mode
@@ -146,8 +147,8 @@ def random_products(
             raise ValueError(f"{name} must be at least 1, not {size}")
     modes = design.pe.modes
     if design.edge:
-        drawn = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
-        products = lowered(design, *drawn).products
+        act, weight, bias = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
+        products = job_of(compile_layer(design, weight, bias, calibration=act), act).products
     else:
         products = [
             Product(act=_codes(random, mode.act, (m, k)), weight=_codes(random, mode.weight, (k, n)), mode=index)

@@ -21,7 +21,7 @@ def verdict(design: Design, operands: Sequence[np.ndarray | None], products: Seq
     operands : sequence of ndarray
         Real activations (M, K) and weights (K, N), and the bias (N,) or None.
     products : sequence of Product
-        What `macforge.product.lowered` makes of these.
+        What `macforge.run.job.job_of` makes of these.
 
     Returns
     -------

@@ -173,6 +173,23 @@ class Quantizer:
             tries = (self._asymmetric(x, ratio * low, ratio * high, k_axis) for ratio in ratios)
         return self._best(x, tries)
 
+    def quantize_as(self, x: ArrayLike, like: Quantized, *, k_axis: int, what: str = "x") -> Quantized:
+        """Quantize ``x`` with the one scale and zero point that ``like`` has, as calibration left them.
+
+        Raises
+        ------
+        ValueError
+            As `quantize`; or if ``like`` has several scales.
+        """
+        if like.scale.size != 1:
+            raise ValueError(f"Calibration must leave one scale for all, not {like.scale.size}")
+        x = finite_matrix(x, what)
+        if self.scheme != "asymmetric":
+            return self._symmetric(x, like.scale, k_axis)
+        steps, step = self._steps()
+        zero_point = (like.zero_point - self.format.bounds[0]) / step + steps.bounds[0]
+        return self._from_steps(x, like.scale, zero_point, k_axis)
+
     @property
     def _symmetric_bound(self) -> float:
         lo, hi = self.format.bounds
@@ -219,12 +236,20 @@ class Quantizer:
         return self._quantized(self.format.encode(values), scale, zero_point, k_axis)
 
     def _asymmetric(self, x: np.ndarray, low: np.ndarray, high: np.ndarray, k_axis: int) -> Quantized:
-        # a bipolar format's step is 2, and its codes are the integers that count steps
         lo, hi = self.format.bounds
-        steps, step = (Int(self.format.bits, signed=False), 2) if isinstance(self.format, Bipolar) else (self.format, 1)
+        steps, step = self._steps()
         scale = _positive((high - low) / np.float32(hi - lo), high - low)
+        zero_point = np.rint(np.float32(steps.interval.lo) - low / (step * _nonzero(scale)))
+        return self._from_steps(x, scale, np.clip(zero_point, *steps.bounds), k_axis)
+
+    def _steps(self) -> tuple[Int, int]:
+        """The integers that count an asymmetric format's steps, and its step: 2 of a bipolar one."""
+        bipolar = isinstance(self.format, Bipolar)
+        return (Int(self.format.bits, signed=False), 2) if bipolar else (self.format, 1)
+
+    def _from_steps(self, x: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, k_axis: int) -> Quantized:
+        steps, step = self._steps()
         step_scale = step * _nonzero(scale)
-        zero_point = np.clip(np.rint(np.float32(steps.interval.lo) - low / step_scale), *steps.bounds)
         values = np.rint(x / _along_k(step_scale, x.shape, k_axis, self.group_size)).astype(np.float64)
         values += _along_k(zero_point, x.shape, k_axis, self.group_size)
         return self._quantized(steps.encode(values), scale, self.format.to_fixed(steps.encode(zero_point)), k_axis)

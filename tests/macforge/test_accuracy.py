@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from macforge import accuracy as module
-from macforge.accuracy import SENTENCES, Accuracy, accuracy, quantized_result
+from macforge.accuracy import SENTENCES, Accuracy, accuracy, compiled, quantized_result
 from macforge.design import load_design
 from macforge.minilm import Layer, MiniLM, float_result
 from macforge.product import matmul
@@ -77,7 +77,7 @@ def test_result_of_a_layer_is_what_the_hardware_puts_out():
     layer = recorded("encoder.layer.2.intermediate.dense")
     part = Layer(name=layer.name, act=layer.act[:3, :96], weight=layer.weight[:96, :3], bias=np.zeros(3, np.float32))
     hardware = matmul(design, part.act, part.weight, engine="rtl").product
-    np.testing.assert_array_equal(quantized_result(design, part), hardware)
+    np.testing.assert_array_equal(quantized_result(compiled(design, part), part), hardware)
     assert sqnr_db(float_result(part), hardware) > 20
 
 
@@ -85,7 +85,7 @@ def test_result_of_a_layer_is_what_the_hardware_puts_out():
 def test_bias_is_added_once(name):
     design, layer = load_design(name), recorded("encoder.layer.0.attention.self.query")
     large = dataclasses.replace(layer, bias=np.linspace(-10, 10, 384, dtype=np.float32))
-    difference = quantized_result(design, large) - float_result(large)
+    difference = quantized_result(compiled(design, large), large) - float_result(large)
     assert np.abs(difference).max() < 0.5
 
 
@@ -104,7 +104,7 @@ def test_room_is_made_for_the_longest_sums():
     # of which a product takes 4
     design = load_design("subword_int8_int4", ["tiling.max_k=1024"])
     with pytest.raises(ValueError, match=r"^K must be from 1 to 256 for this engine, not 384$"):
-        quantized_result(design, recorded("encoder.layer.0.attention.self.query"))
+        compiled(design, recorded("encoder.layer.0.attention.self.query"))
     assert accuracy(design, sentences=1).cosine_min > 0.98
 
 

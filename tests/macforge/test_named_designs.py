@@ -14,9 +14,11 @@ from fpga.synth import synthesize
 from hw.verilog import emit_verilog
 from macforge import area, design_names, load_design
 from macforge.area import fitted
+from macforge.compile.compiler import compile_layer
 from macforge.describe import derived
 from macforge.plain import to_toml
-from macforge.product import lowered, matmul
+from macforge.product import matmul
+from macforge.run.job import job_of
 from macforge.simulation import random_products
 from macforge.workload import load_layer
 from sw_ref.engine.schedule import schedule_of
@@ -41,7 +43,7 @@ def extreme_products(design, random, *, m, n, k):
     act[0], weight[:, 1] = 0, 0
     act[:, : k // 2] *= act[:, : k // 2] > 0
     weight[: k // 2, 2] = 0
-    return lowered(design, act, weight).products
+    return job_of(compile_layer(design, weight, calibration=act), act).products
 
 
 @pytest.mark.parametrize("name", design_names(), scope="module")

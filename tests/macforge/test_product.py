@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 
+from macforge.compile.compiler import compile_layer
 from macforge.design import design_names, load_design
-from macforge.product import lowered, matmul
+from macforge.product import matmul
+from macforge.run.job import job_of
 from sw_ref.engine.product import expected_results
 
 SMALL = ["array.rows=2", "array.cols=2"]
@@ -178,7 +180,7 @@ def test_bias_of_a_column_of_zeros_is_what_is_left(name):
     weight[:, 1] = 0
     for operands in ((act, weight), (act * 0, weight)):
         bias = np.array([0.25, -3.0, 1.5])
-        job = lowered(design, *operands, bias)
+        job = job_of(compile_layer(design, operands[1], bias, calibration=operands[0]), operands[0])
         result = job.real([expected_results(design.engine.spec, one) for one in job.products])
         exact = operands[0] @ operands[1] + bias
         np.testing.assert_allclose(result, exact, atol=np.abs(exact).max() / 127)
@@ -190,11 +192,11 @@ def test_bias_in_floats_is_in_the_unit_of_the_result():
     )
     random = np.random.default_rng(0)
     act, weight, bias = random.normal(size=(4, 60)), random.normal(size=(60, 3)), np.array([0.0, 100.0, -1e-3])
-    job = lowered(design, act, weight, bias)
+    job = job_of(compile_layer(design, weight, bias, calibration=act), act)
     result = job.real([expected_results(design.engine.spec, one) for one in job.products])
     np.testing.assert_allclose(result - bias, matmul(design, act, weight, engine="ref").product, atol=1e-5)
     with pytest.raises(ValueError, match=r"^bias must be a vector of 3 numbers, not of shape \(2,\)$"):
-        lowered(design, act, weight, bias[:2])
+        job_of(compile_layer(design, weight, bias[:2], calibration=act), act)
 
 
 @pytest.mark.parametrize("name", ["bf16_fp32", "bf16_approx_norm"])

@@ -207,14 +207,16 @@ def test_kinds_and_inputs_count():
 VERDICT = """
 import numpy as np
 from macforge.design import load_design
-from macforge.product import lowered
+from macforge.compile.compiler import compile_layer
+from macforge.run.job import job_of
 from macforge.verdict import verdict
 
 settings = ["tiling.group_size=4", "tiling.max_k=16", "tiling.panel_rows=4"]
 design = load_design("mixpe_w4a8", settings).resized(2)
 random = np.random.default_rng(0)
 act, weight = (random.standard_normal(shape).astype(np.float32) for shape in ((2, 8), (8, 3)))
-print(verdict(design, (act, weight, None), lowered(design, act, weight).products)["failure"])
+job = job_of(compile_layer(design, weight, calibration=act), act)
+print(verdict(design, (act, weight, None), job.products)["failure"])
 """
 WRONG = """
 

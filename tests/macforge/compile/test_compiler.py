@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from macforge.compile.compiler import compile_layer
 from macforge.design import design_names, load_design
-from macforge.product import lowered, matmul
+from macforge.product import matmul
+from macforge.run.job import job_of
 from sw_ref.bcq import BinaryCoder
 from sw_ref.block import BLOCKS
 from sw_ref.engine.product import expected_results
@@ -61,7 +63,7 @@ def test_result_is_the_product_of_quantized_operands(name):
     """But for the rounding of the floats on the way: 2**-24 of each term, or 2**-11 of scales, 2**-13 of sums."""
     design = load_design(name)
     act, weight, bias = operands()
-    job = lowered(design, act, weight, bias if design.drain.bias else None)
+    job = job_of(compile_layer(design, weight, bias if design.drain.bias else None, calibration=act), act)
     result = job.real([expected_results(design.engine.spec, product) for product in job.products])
     reference = quantized_act(design, act)
     reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
@@ -92,7 +94,7 @@ def test_outliers_of_activations_get_more_bits():
     exact = act.astype(np.float64) @ weight
     results = {}
     for name, each in (("mixed", design), ("narrow", narrow)):
-        job = lowered(each, act, weight)
+        job = job_of(compile_layer(each, weight, calibration=act), act)
         (product,) = job.products
         # the outliers' block comes in two digits
         assert product.act.shape[1] == {"mixed": K + 128, "narrow": K}[name]
@@ -106,7 +108,7 @@ def test_more_bits_for_columns_help():
     found = []
     for fraction in (0.0, 0.25, 1.0):
         design = load_design("mixllm_w4_8a8", [f"quantizer.weight.fraction={fraction}"])
-        job = lowered(design, act, weight)
+        job = job_of(compile_layer(design, weight, calibration=act), act)
         assert [product.planes.shape[::2] for product in job.products] == {
             0.0: [(1, N)],
             0.25: [(1, N - 6), (2, 6)],
@@ -164,7 +166,7 @@ def test_what_the_drain_edge_lacks_is_named(name, setting, message):
     act, weight, bias = operands()
     design = load_design(name, [setting])
     if message is None:
-        assert lowered(design, act, weight).products
+        assert job_of(compile_layer(design, weight, calibration=act), act).products
         return
     with pytest.raises(ValueError, match=message):
-        lowered(design, act, weight, bias if design.drain.bias else None)
+        job_of(compile_layer(design, weight, bias if design.drain.bias else None, calibration=act), act)

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from macforge.operands import read_operand, read_vector, rounded_product
+from macforge.compile.operands import read_operand, read_vector, rounded_product
 
 VALUES = [[1, 2, 3], [0, 4, 5]]
 

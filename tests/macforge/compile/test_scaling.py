@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from macforge.scaling import Scaling
+from macforge.compile.scaling import Scaling
 from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
 
 

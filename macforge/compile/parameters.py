@@ -1,0 +1,199 @@
+"""What a drain edge takes of weights: scales, zero points and sums, in its own formats."""
+
+import numpy as np
+
+from macforge.compile.layout import Segment
+from macforge.compile.program import ActPlan, Part
+from macforge.compile.scaling import Scaling
+from macforge.compile.weights import Pass
+from macforge.design import Design
+from sw_ref.bcq import power_terms
+from sw_ref.binary_float import FloatShape
+from sw_ref.drain import Drain
+from sw_ref.formats import Format
+from sw_ref.nonfinite import zeroed
+from sw_ref.requantize import INTEGERS, MOST_SHIFT, dyadic
+from sw_ref.signs import PowerOfTwo
+
+__all__ = ["check_zeros", "magnitudes", "part_of"]
+
+
+def part_of(
+    design: Design,
+    acts: ActPlan,
+    passes: list[Pass],
+    columns: np.ndarray,
+    bias: np.ndarray,
+    reference: np.ndarray | None,
+) -> Part:
+    """Some columns of weights, with what the drain edge takes of them.
+
+    Parameters
+    ----------
+    design : Design
+    acts : ActPlan
+    passes : list of Pass
+    columns : int64 array (N,)
+        Which they are.
+    bias : float64 array (N,)
+    reference : float64 array (M, N) or None
+        About what will come out, to calibrate the scale of requantized results.
+
+    Raises
+    ------
+    ValueError
+        If the drain edge lacks a step that these weights need, or its formats cannot hold what they give.
+    """
+    drain, pairs = design.edge, [(one, segment) for one in passes for segment in acts.segments]
+    given = {"weight_zero": np.stack([one.zero[s.group] for one, s in pairs])}
+    check_zeros(drain, "weight_zero", given["weight_zero"])
+    if drain.act_zero:
+        given["column_sum"] = np.stack([_column_sum(design.pe.weight, *pair) for pair in pairs])
+    scale, channel = _weight_scales(design, pairs, len(passes))
+    channel = channel * passes[0].overall
+    size = np.stack([_largest(design, one, segment) for one, segment in pairs])
+    exponent = 0
+    if scale is not None:
+        powers = isinstance(drain.scale, PowerOfTwo)
+        size = size * np.abs(drain.scale.to_fixed(scale).sum(axis=0) if powers else scale)
+        if isinstance(drain.scale, FloatShape):
+            scaling = Scaling(arithmetic=drain.arithmetic)
+            scale, exponent = scaling.factor("scale", drain.scale, scale, np.zeros(1)), scaling.exponent
+        given["scale"] = scale
+    if acts.static is not None:
+        steps, channel = _integer_steps(drain, bias, reference, channel, acts)
+        given |= steps
+    pieces = [np.concatenate([one.codes[s.start : s.stop] for s in acts.segments]) for one in passes]
+    return Part(
+        columns=columns,
+        codes=np.stack(pieces),
+        parameters={name: given[name] for name in (*drain.column_fields, *drain.output_fields) if name in given},
+        channel=channel,
+        size=size,
+        exponent=exponent,
+        bias=bias,
+    )
+
+
+def magnitudes(design: Design, form: Format, codes: np.ndarray) -> np.ndarray:
+    """What sums are made of, in float64: integers, or the numbers themselves where sums are floats."""
+    codes = zeroed(form, codes)
+    return form.decode(codes) if design.edge.sums else form.to_fixed(codes).astype(np.float64)
+
+
+def check_zeros(drain: Drain, side: str, zeros: np.ndarray) -> None:
+    """Raise ValueError if a drain edge does not take these zero points."""
+    form = getattr(drain, side)
+    if form is None and zeros.any():
+        raise ValueError(f"Drain {side} must not be none: the quantizer gives zero points, such as {zeros.max()}")
+    if form is not None and (zeros.min() < form.interval.lo or zeros.max() > form.interval.hi):
+        raise ValueError(
+            f"Drain {side} must hold zero points from {zeros.min()} to {zeros.max()}, which {form.name} does not"
+        )
+
+
+def _column_sum(form: Format, one: Pass, segment: Segment) -> np.ndarray:
+    """``sum over k of (value - zero)`` of each column."""
+    values = form.to_fixed(one.codes[segment.start : segment.stop])
+    return values.sum(axis=0) - segment.size * one.zero[segment.group]
+
+
+def _largest(design: Design, one: Pass, segment: Segment) -> np.ndarray:
+    """The largest ``|value - zero|`` of each column."""
+    values = magnitudes(design, design.pe.weight, one.codes[segment.start : segment.stop])
+    return np.abs(values - one.zero[segment.group]).max(axis=0)
+
+
+def _weight_scales(
+    design: Design, pairs: list[tuple[Pass, Segment]], passes: int
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Scales of groups, as numbers if they are floats and else as codes, and those of columns (N,), in float64."""
+    drain, pe = design.edge, design.pe
+    integer = np.stack([one.integer[s.group] * s.digit.weight for one, s in pairs])
+    # floats are what they are
+    unit = 0 if drain.sums else pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
+    real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
+    if isinstance(drain.scale, FloatShape):
+        return integer * real, np.ones(real.shape[1])
+    if isinstance(drain.scale, PowerOfTwo):
+        return _powers(drain, integer, real, passes)
+    if not drain.scale and (integer != 1).any():
+        raise ValueError("Drain scale must not be none where weights or activations come in digits or groups")
+    if (real != real[0]).any():
+        raise ValueError("Weight scales must be the same for all groups where the drain edge has none for each")
+    return integer if drain.scale else None, real[0].astype(np.float64)
+
+
+def _integer_steps(
+    drain: Drain, bias: np.ndarray, reference: np.ndarray | None, channel: np.ndarray, acts: ActPlan
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Bias, multiplier and shift of a drain edge whose results are integers, and what is left of the scales (N,)."""
+    scales = acts.static.scale.astype(np.float64)
+    if (scales != scales[0, 0]).any():
+        raise ValueError("Activation scales must be the same for all rows and groups under a bias or requantization")
+    unit, steps, step = channel * scales[0, 0], {}, 1.0
+    if drain.requantize:
+        # no smaller than a multiplier can bring sums to
+        least = unit.max() / 2.0 ** (drain.multiplier_bits - 1)
+        step = _short(max(np.abs(reference).max() / drain.requantize.interval.hi, least) or 1.0)
+    # where all sums are 0, the bias alone counts, and the unit may be anything
+    unit = np.where(unit == 0, np.maximum(np.abs(bias), step) / 2**16, unit)
+    if drain.bias:
+        steps["bias"] = _integer_bias(bias, unit)
+    if not drain.requantize:
+        return steps, unit
+    # what is less rounds every sum to 0, too
+    ratio = np.maximum(unit / step, 2.0 ** (drain.multiplier_bits - MOST_SHIFT))
+    steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=drain.multiplier_bits)
+    return steps, np.full(len(unit), step)
+
+
+def _integer_bias(bias: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    integers = np.rint(bias / unit)
+    wrong = ~((integers >= INTEGERS.lo) & (integers <= INTEGERS.hi))
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"bias[{at}] must be at most 2**31 units of its column's sums, {unit[at]:.3g} each, not {bias[at]:.3g}"
+        )
+    return integers.astype(np.int64)
+
+
+def _short(x: float) -> float:
+    """``x`` rounded to the bits of a float32, whatever its exponent."""
+    mantissa, exponent = np.frexp(x)
+    return float(np.ldexp(np.float64(np.float32(mantissa)), exponent))
+
+
+def _powers(drain: Drain, integer: np.ndarray, real: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scales as sums of powers of two, ``channel * sum over terms of +-2**e``: codes (terms, sums, N), channel (N,).
+
+    Exponents count from the largest of a column, and what lies below the smallest is dropped.
+    """
+    constant = (real == real[0]).all()
+    signs, exponents = power_terms(integer if constant else integer * real, drain.scale_terms)
+    top = len(drain.scale.terms[0]) - 2
+    highest = np.where(signs != 0, exponents.astype(np.int64), -128).max(axis=(0, 1))
+    base = np.zeros_like(highest) if constant else highest - top
+    steps = exponents - base
+    if constant and (steps > top).any():
+        raise ValueError(
+            f"Drain scale must hold powers of two up to 2**{steps.max()}, which {drain.scale.name} does not"
+        )
+    values = np.where((signs != 0) & (steps >= 0), signs * np.ldexp(1.0, steps), 0.0)
+    _check_kept(drain, integer * real, values.any(axis=0), passes)
+    channel = np.where((signs != 0).any(axis=(0, 1)), np.ldexp(1.0, base), 0.0) * (real[0] if constant else 1.0)
+    return drain.scale.encode(values), channel.astype(np.float64)
+
+
+def _check_kept(drain: Drain, scales: np.ndarray, kept: np.ndarray, passes: int) -> None:
+    """Every group must keep one of its passes' scales, other than 0, of (sums, N)."""
+    some, left = ((x.reshape(passes, -1, x.shape[1])).any(axis=0) for x in (scales != 0, kept))
+    if (some & ~left).any():
+        sizes = np.abs(scales).reshape(passes, -1, scales.shape[1]).max(axis=0)
+        at = int(np.argwhere(some & ~left)[0, 1])
+        least, most = sizes[some[:, at], at].min(), sizes[:, at].max()
+        raise ValueError(
+            f"Drain scale must hold scales of column {at} from {least:.3g} to {most:.3g}, which lie too far apart for "
+            f"powers of two of {drain.scale.name}"
+        )

@@ -1,0 +1,1 @@
+"""Executes a program: activations to what an engine is given, and its results to numbers."""

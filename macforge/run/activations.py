@@ -1,0 +1,89 @@
+"""Activations as a program asks for them: codes of every segment, scales and zero points of every row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from macforge.compile.layout import Segment, digit_codes
+from macforge.compile.operands import Operand
+from macforge.compile.program import Program
+from macforge.compile.weights import block_quantizer, coded, quantize_operand
+from sw_ref.quantize import Quantized
+
+__all__ = ["Activations", "prepared"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Activations:
+    """Activations, segment by segment: each is the sum of ``weight of its digit * scale * (value - zero)``.
+
+    ``codes`` (M, K of all segments); ``scale`` float64, ``zero`` int64 (segments, M); ``overall`` is a factor of all.
+    """
+
+    codes: np.ndarray
+    scale: np.ndarray
+    zero: np.ndarray
+    overall: float = 1.0
+
+
+def prepared(program: Program, act: Operand) -> Activations:
+    """The activations (M, K) of a product."""
+    plan = program.acts
+    if plan.order is not None:
+        act = act.permuted(slice(None), plan.order)
+    if program.design.quantizer.act.method == "block":
+        return _blocks(program, act)
+    groups = _groups(program, act)
+    codes, scale, zero = [], [], []
+    for segment in plan.segments:
+        group = groups[segment.group]
+        codes.append(_digit(group, segment, program))
+        scale.append(np.broadcast_to(group.scale[:, 0], len(act.values)))
+        zero.append(segment.digit.zero_with(np.broadcast_to(group.zero_point[:, 0], len(act.values))))
+    return Activations(
+        codes=np.concatenate(codes, axis=1), scale=np.stack(scale).astype(np.float64), zero=np.stack(zero)
+    )
+
+
+def _digit(group: Quantized, segment: Segment, program: Program) -> np.ndarray:
+    return digit_codes(group.codes, group.format, program.design.pe.act)[segment.index]
+
+
+def _blocks(program: Program, act: Operand) -> Activations:
+    """Blocks, each with its own scale in every row."""
+    blocks = coded(block_quantizer(program.design, "act"), act, k_axis=1, what="act")
+    scale = blocks.scales().T
+    return Activations(codes=blocks.codes, scale=scale, zero=np.zeros(scale.shape, np.int64), overall=blocks.overall)
+
+
+def _groups(program: Program, act: Operand) -> list[Quantized]:
+    """Quantized activations, group by group along K."""
+    design, plan = program.design, program.acts
+    blocks = sorted({(segment.start, segment.stop) for segment in plan.segments})
+    if design.quantizer.act.granularity != "group":
+        whole = _whole(program, act)
+        return [_cut(whole, slice(*block)) for block in blocks]
+    quantizers = [design.wide_quantizer("act") if is_wide else design.act_quantizer for is_wide in plan.wide]
+    pieces = [act.permuted(slice(None), slice(*block)) for block in blocks]
+    return [quantize_operand(piece, one, k_axis=1) for piece, one in zip(pieces, quantizers, strict=True)]
+
+
+def _whole(program: Program, act: Operand) -> Quantized:
+    quantizer, static = program.design.act_quantizer, program.acts.static
+    if static is None or act.integral:
+        if static is not None and (static.scale != 1).any():
+            raise ValueError("act must hold floats, as those of the calibration, not integers")
+        return quantize_operand(act, quantizer, k_axis=1)
+    values = np.ldexp(act.values, act.exponent - program.acts.exponent)
+    return quantizer.quantize_as(values, static, k_axis=1, what="act")
+
+
+def _cut(act: Quantized, block: slice) -> Quantized:
+    """Some of K of activations with one scale a row."""
+    return Quantized(
+        codes=act.codes[:, block],
+        scale=act.scale,
+        zero_point=act.zero_point,
+        format=act.format,
+        k_axis=1,
+    )

@@ -1,0 +1,224 @@
+"""What an engine is given of a program and activations, and what its results are in numbers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from macforge.compile.operands import Operand, read_operand, rounded_product
+from macforge.compile.parameters import check_zeros, magnitudes
+from macforge.compile.program import Part, Program
+from macforge.compile.scaling import Scaling, product_exponent
+from macforge.compile.weights import quantize_operand
+from macforge.design import Design
+from macforge.run.activations import Activations, prepared
+from sw_ref.binary_float import FloatShape
+from sw_ref.dequantize import dequantize_gemm
+from sw_ref.drain import Drain
+from sw_ref.engine.product import Product
+from sw_ref.float_sum import FloatSum
+from sw_ref.nonfinite import nonfinite_results, zeroed
+from sw_ref.quantize import Quantized
+
+__all__ = ["Job", "job_of"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job:
+    """A matrix product as a design's engine computes it.
+
+    Parameters
+    ----------
+    products : tuple of Product
+        What the engine is given.
+    real : callable
+        C (M, N), out of the results of all products: int64 of integers, else float32. Raises ValueError if it cannot
+        hold them: if a result of finite operands is infinite or NaN, or leaves the range of float32.
+    """
+
+    products: tuple[Product, ...]
+    real: Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+def job_of(program: Program, act: ArrayLike) -> Job:
+    """The product of activations (M, K), of any numeric dtype, and a program's weights.
+
+    Raises
+    ------
+    ValueError
+        If the activations cannot be brought into the form that the design's engine takes.
+    """
+    act = read_operand(act, what="act", k_axis=1)
+    if act.values.shape[1] != program.k:
+        raise ValueError(
+            f"act (M, K) and weight (K, N) must share K, not have shapes {act.values.shape} and {program.k, program.n}"
+        )
+    return _undrained(program, act) if program.weight is not None else _drained(program, act)
+
+
+def _undrained(program: Program, act: Operand) -> Job:
+    """Sums are dequantized afterwards."""
+    design, weight_q = program.design, program.weight
+    act = _within_sums(design, act, weight_q)
+    act_q = quantize_operand(act, design.act_quantizer, k_axis=1)
+    product = Product(act=act_q.codes, weight=weight_q.codes)
+    # sums take codes that are not finite for 0, and so does what is made of them
+    act_q, weight_q = (replace(one, codes=zeroed(one.format, one.codes)) for one in (act_q, weight_q))
+    integers = act.integral and program.integral and not isinstance(design.sums, FloatSum)
+
+    def real(results: Sequence[np.ndarray]) -> np.ndarray:
+        if integers:
+            # sums of integers, in units of last bits that may lie behind the point
+            unit = design.pe.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
+            total = results[0].sum(axis=0)
+            return total << unit if unit >= 0 else total >> -unit
+        if isinstance(design.sums, FloatSum):
+            reals = _scaled_floats(design.sums.shape, results[0], act_q, weight_q)
+        else:
+            reals = dequantize_gemm(results[0] << design.pe.rule.lsb, act_q, weight_q)
+        return rounded_product(reals, act.exponent + program.exponent, _invalid(design, product))
+
+    return Job(products=(product,), real=real)
+
+
+def _within_sums(design: Design, act: Operand, weight: Quantized) -> Operand:
+    """Activations over a power of two, if sums that are floats would overflow, or be flushed, without one."""
+    schemes = {design.act_quantizer.scheme, design.weight_quantizer.scheme}
+    if not isinstance(design.sums, FloatSum) or schemes != {"cast"} or act.integral:
+        # what has a scale is of about the largest of its format's values
+        return act
+    codes = zeroed(weight.format, weight.codes)
+    sizes = np.abs(act.values.astype(np.float64)) @ np.abs(weight.format.decode(codes))
+    exponent = product_exponent(design.sums.shape, sizes)
+    values = np.ldexp(act.values, -exponent)
+    return Operand(values=values, exponent=act.exponent + exponent) if exponent else act
+
+
+def _scaled_floats(shape: FloatShape, sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
+    """The real product in float64, out of sums that are floats."""
+    if act.zero_point.any() or weight.zero_point.any():
+        raise ValueError("Quantizer scheme must be symmetric where sums are floats")
+    real = shape.decode(sums & ((1 << shape.bits) - 1))
+    scales = [act.scale[:, g, None].astype(np.float64) for g in range(act.scale.shape[1])]
+    others = [weight.scale[g].astype(np.float64) for g in range(weight.scale.shape[0])]
+    return sum(one * scales[min(g, len(scales) - 1)] * others[min(g, len(others) - 1)] for g, one in enumerate(real))
+
+
+def _invalid(design: Design, product: Product) -> np.ndarray:
+    """Which elements have an operand that is infinite or NaN, bool (M, N)."""
+    act, planes = design.pe.act.finite(product.act), design.pe.weight.finite(product.planes)
+    return nonfinite_results(act, planes.all(axis=0))
+
+
+def _drained(program: Program, act: Operand) -> Job:
+    design, drain = program.design, program.design.edge
+    if act.exponent and drain.clamp:
+        raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
+    acts = prepared(program, act)
+    check_zeros(drain, "act_zero", acts.zero)
+    # a calibrated scale is that of the calibration's numbers
+    exponent = program.exponent + (act if program.acts.static is None else program.acts).exponent
+    products, places = [], []
+    for part in program.parts:
+        parameters, scale = _parameters(program, part, acts, act.exponent)
+        products.append(Product(act=acts.codes, weight=part.codes, group=program.acts.group, parameters=parameters))
+        places.append((part.columns, scale))
+    floats = drain.arithmetic if drain.floating else None
+    shape = len(act.values), program.n
+
+    def real(results: Sequence[np.ndarray]) -> np.ndarray:
+        reals, invalid = np.empty(shape), np.empty(shape, bool)
+        for result, product, (columns, scale) in zip(results, products, places, strict=True):
+            values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
+            reals[:, columns] = values * scale
+            invalid[:, columns] = _invalid(design, product)
+        return rounded_product(reals, exponent, invalid)
+
+    return Job(products=tuple(products), real=real)
+
+
+def _parameters(
+    program: Program, part: Part, acts: Activations, exponent: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What the drain edge takes of a product, and the scale that is left, which broadcasts to (M, N)."""
+    drain = program.design.edge
+    passes = len(part.codes)
+    given = {**part.parameters, "act_zero": np.tile(acts.zero, (passes, 1))}
+    if drain.act_scale != "group" and (acts.scale != acts.scale[0]).any():
+        raise ValueError("Activation scales must be the same for all groups where the drain edge has none for each")
+    if not drain.floating:
+        # with a bias or requantization, part of the scale that calibration left
+        row = 1.0 if program.acts.static is not None else acts.scale[0][:, None]
+        return _wanted(drain, given), part.channel * row
+    channel = part.channel * acts.overall
+    left = np.ones((1, 1)) if drain.channel_scale else channel[None]
+    if drain.act_scale == "none":
+        left = left * acts.scale[0][:, None]
+    steps, taken = _float_steps(program, part, acts, channel, _offset(drain, part, exponent, left))
+    return _wanted(drain, given | steps), left * 2.0**taken
+
+
+def _wanted(drain: Drain, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: given[name] for name in (*drain.column_fields, *drain.row_fields, *drain.output_fields)}
+
+
+def _offset(drain: Drain, part: Part, exponent: int, left: np.ndarray) -> np.ndarray:
+    """The bias in the unit of the results of a floating drain edge (N,)."""
+    if not drain.bias:
+        return np.zeros(len(part.bias))
+    if (left != left[0]).any():
+        raise ValueError("Activation scales must be the same for all rows, under a bias, where there is no act_scale")
+    # what is left of a column of zeros may be anything
+    return np.ldexp(part.bias, -exponent) / np.where(left[0] == 0, 1, left[0])
+
+
+def _float_steps(
+    program: Program, part: Part, acts: Activations, channel: np.ndarray, bias: np.ndarray
+) -> tuple[dict[str, np.ndarray], int]:
+    """Scales of rows and columns, the bias, and the power of two that was taken out of all."""
+    design, drain, passes = program.design, program.design.edge, len(part.codes)
+    sizes = _row_sizes(program, acts)
+    scale = np.tile(acts.scale, (passes, 1))
+    rows = np.tile(sizes * acts.scale if drain.act_scale == "group" else sizes, (passes, 1))
+    bound, factors = rows.T @ part.size, []
+    if drain.act_scale == "group":
+        factors.append(("act_scale", drain.act_scale_format, scale, bound))
+    if drain.channel_scale:
+        bound = bound * np.abs(channel)
+        factors.append(("channel_scale", drain.arithmetic, channel, bound))
+    if drain.act_scale == "row":
+        bound = bound * acts.scale[0][:, None]
+        factors.append(("act_scale", drain.act_scale_format, scale, bound))
+    scaling, steps = Scaling(arithmetic=drain.arithmetic, exponent=part.exponent), {}
+    for name, shape, values, after in factors:
+        after = after + np.abs(bias) if name == factors[-1][0] else after
+        steps[name] = scaling.factor(name, shape, values, after)
+    if drain.bias:
+        steps["bias"] = _float_bias(drain, np.ldexp(bias, -scaling.exponent))
+    if scaling.exponent and drain.clamp:
+        raise ValueError(
+            f"Drain clamp must be left out for results that {drain.arithmetic.exponent} exponent bits of "
+            f"{design.name} hold only over 2**{scaling.exponent}"
+        )
+    return steps, scaling.exponent
+
+
+def _row_sizes(program: Program, acts: Activations) -> np.ndarray:
+    """Of each segment, sums of ``|value - zero|`` of rows (segments, M)."""
+    values, first, sizes = magnitudes(program.design, program.design.pe.act, acts.codes), 0, []
+    for segment, zero in zip(program.acts.segments, acts.zero, strict=True):
+        piece = values[:, first : first + segment.size]
+        sizes.append(np.abs(piece - zero[:, None]).sum(axis=1))
+        first += segment.size
+    return np.stack(sizes)
+
+
+def _float_bias(drain: Drain, bias: np.ndarray) -> np.ndarray:
+    codes = drain.arithmetic.encode(bias)
+    if not np.isfinite(drain.arithmetic.decode(codes)).all():
+        raise ValueError(
+            f"Drain bias must be a float of {drain.arithmetic.exponent} exponent bits, which {np.abs(bias).max():.3g} "
+            "is not; float32 and bfloat16 have 8"
+        )
+    return codes
