@@ -10,7 +10,7 @@ from macforge.design import Design
 from macforge.run.job import job_of
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import schedule_of
-from sw_ref.engine.spec import Mode
+from sw_ref.engine.spec import EngineSpec, Mode
 from sw_ref.formats import Format
 from sw_ref.nonfinite import nonfinite_pattern, zeroed
 from tb.engine import simulate_engine
@@ -102,17 +102,7 @@ def simulate(
     if seed < 0:
         raise ValueError(f"Seed must be at least 0, not {seed}")
     engine = design.engine
-    m = 2 * engine.panel_rows + 1 if m is None else m
-    n = 2 * design.array.cols + 1 if n is None else n
-    if k is None:
-        group = design.tiling.group_size if design.edge else 0
-        k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    schedule_of(engine.spec, m=m, n=n, k=k)
-    if (elements := m * k + k * n + m * n) > _MOST_ELEMENTS:
-        raise ValueError(
-            f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
-            f"{elements:,}"
-        )
+    m, n, k = _sizes(design, engine.spec, m, n, k)
     products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
     schedules = [product.schedule(engine.spec) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
@@ -132,6 +122,22 @@ def simulate(
         macs_per_second=macs / outcome.seconds,
         waves=outcome.waves,
     )
+
+
+def _sizes(design: Design, engine: EngineSpec, m: int | None, n: int | None, k: int | None) -> tuple[int, int, int]:
+    """Sizes of a product, a little more than two tiles each way unless given; ValueError if they are too large."""
+    m = 2 * engine.panel_rows + 1 if m is None else m
+    n = 2 * engine.cols + 1 if n is None else n
+    if k is None:
+        group = design.tiling.group_size if design.edge else 0
+        k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
+    schedule_of(engine, m=m, n=n, k=k)
+    if (elements := m * k + k * n + m * n) > _MOST_ELEMENTS:
+        raise ValueError(
+            f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
+            f"{elements:,}"
+        )
+    return m, n, k
 
 
 def random_products(

@@ -70,10 +70,29 @@ def simulate_engine(
     random = np.random.default_rng(seed)
     spec = engine.spec
     stimuli = [_stimulus(spec, product, random) for product in products]
+    outcome = run_bench(_bench(engine, stimuli, seed=seed, waves=waves, simulator=simulator))
+    kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]
+    simulations = [
+        Simulation(results=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
+        for (i, schedule), cycles in zip(kept, outcome.figures.get("cycles", []), strict=True)
+    ]
+    return outcome, simulations
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stimulus:
+    """What the bench is given of one product."""
+
+    schedule: Schedule
+    arrays: dict[str, np.ndarray]
+    description: dict[str, int | float | str]
+
+
+def _bench(engine: Engine, stimuli: Sequence[_Stimulus], *, seed: int, waves: str, simulator: str) -> Bench:
     arrays = {
         f"{name}_{index}": array for index, stimulus in enumerate(stimuli) for name, array in stimulus.arrays.items()
     }
-    bench = Bench(
+    return Bench(
         verilog=emit_verilog(engine),
         top=engine.name,
         module="tb.engine_bench",
@@ -91,22 +110,6 @@ def simulate_engine(
         waves=waves,
         simulator=simulator,
     )
-    outcome = run_bench(bench)
-    kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]
-    simulations = [
-        Simulation(results=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
-        for (i, schedule), cycles in zip(kept, outcome.figures.get("cycles", []), strict=True)
-    ]
-    return outcome, simulations
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stimulus:
-    """What the bench is given of one product."""
-
-    schedule: Schedule
-    arrays: dict[str, np.ndarray]
-    description: dict[str, int | float | str]
 
 
 def _stimulus(engine: EngineSpec, product: Product, random: np.random.Generator) -> _Stimulus:

@@ -52,7 +52,7 @@ class Scaling:
             least, most = _extent(factors)
             raise ValueError(
                 f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float "
-                f"{shape.exponent} exponent bits; float32 and bfloat16 have 8"
+                f"of {shape.exponent} exponent bits; float32 and bfloat16 have 8"
             )
         now = np.ldexp(after, -self.exponent)
         lowest, highest = _exponents(now, self.arithmetic, margin=self.arithmetic.fraction)
