@@ -1,12 +1,10 @@
 """The command line: what is given, checked; what is asked, done; and one clear line if it cannot be."""
 
-import io
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -14,17 +12,20 @@ from fpga.families import FAMILIES as FPGA_FAMILIES
 from fpga.families import find
 from hw.cache import write_whole
 from hw.tools import ToolError
+from macforge import layer_commands
 from macforge.area import area as measure_area
+from macforge.arguments import All, Cells, DesignName, DesignNames, Json, Settings
 from macforge.comparison import COMPARED
+from macforge.compile.program import summary
+from macforge.compile.storage import load_program
 from macforge.describe import derived
 from macforge.design import Design, design_names, load_design
 from macforge.exits import exit_code
 from macforge.extras import require_extras
-from macforge.files import check_output_file, check_output_folder, read_npy
+from macforge.files import check_output_file, check_output_folder
 from macforge.plain import to_toml
-from macforge.product import MismatchError
-from macforge.product import matmul as multiply
 from macforge.progress import at_once, progress_bar, tracked
+from macforge.run.executor import MismatchError
 from macforge.simulation import simulate
 from macforge.sweep.run import run_sweep
 from macforge.sweep.spec import load_sweep
@@ -44,20 +45,6 @@ app = typer.Typer(
 )
 _out = Console()
 _err = Console(stderr=True)
-
-DesignName = Annotated[str, typer.Argument(metavar="DESIGN", help="Named design, or path of a .toml file.")]
-DesignNames = Annotated[
-    list[str] | None, typer.Argument(metavar="DESIGN...", help="Named designs, or paths of .toml files.")
-]
-All = Annotated[bool, typer.Option("--all", help="All named designs.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
-]
-Cells = Annotated[
-    int | None, typer.Option(min=1, max=256, help="Resize arrays to so many cells each way; a flat array stays flat.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main() -> None:
@@ -99,7 +86,10 @@ def list_(
 
 @app.command()
 def show(design: DesignName, settings: Settings = None, json_: Json = False) -> None:
-    """Show a design as TOML, with everything that follows from it."""
+    """Show a design as TOML, with everything that follows from it; or what a program is."""
+    if design.endswith(".safetensors"):
+        print_rows([summary(load_program(Path(design)))], json_)
+        return
     chosen = load_design(design, settings or ())
     if json_:
         print_rows({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
@@ -168,32 +158,9 @@ def sim(
         raise MismatchError("; ".join(failures))
 
 
-@app.command()
-def matmul(
-    design: DesignName,
-    act: Annotated[Path, typer.Option(help="Matrix A (M, K), .npy.")],
-    weight: Annotated[Path, typer.Option(help="Matrix W (K, N), .npy.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Product C (M, N), .npy.")],
-    engine: Annotated[str, typer.Option(help="rtl (Verilator) or ref (the model).")] = "rtl",
-    settings: Settings = None,
-    json_: Json = False,
-) -> None:
-    """Multiply two matrices of yours as a design does."""
-    chosen = load_design(design, settings or ())
-    check_output_file(output, "Product")
-    operands = [read_npy(path, name) for path, name in ((act, "act"), (weight, "weight"))]
-    (result,) = (multiply(one, *operands, engine=engine) for one in tracked([chosen], f"multiplying ({engine})"))
-    write_whole(output, _npy(result.product))
-    row = {
-        "design": chosen.name,
-        "engine": engine,
-        "output": str(output),
-        "shape": list(result.product.shape),
-        "dtype": str(result.product.dtype),
-        "cycles": result.cycles,
-        "predicted_cycles": result.predicted_cycles,
-    }
-    print_rows([row], json_)
+app.command()(layer_commands.matmul)
+app.command(name="compile")(layer_commands.compile_)
+app.command()(layer_commands.run)
 
 
 @app.command()
@@ -357,13 +324,3 @@ def _formats() -> list[dict[str, object]]:
         {"name": each.spelling, "description": each.description, "examples": list(each.examples)}
         for each in catalog.FAMILIES
     ]
-
-
-def _npy(array: np.ndarray) -> bytes:
-    if array.dtype == object:
-        raise ValueError(
-            "Product must fit 63 bits for a .npy file, which it does not; a drain edge with a scale makes floats"
-        )
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()

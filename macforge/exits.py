@@ -15,7 +15,7 @@ from rich.console import Console
 
 from hw.tools import ToolError, keep_log
 from macforge.extras import missing_package
-from macforge.product import MismatchError
+from macforge.run.executor import MismatchError
 from macforge.versions import package_version
 
 __all__ = ["BUG", "DIFFERENT", "FAILED", "INTERRUPTED", "UNREAD", "WRONG", "exit_code"]

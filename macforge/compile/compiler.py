@@ -1,5 +1,7 @@
 """Compiles a layer's weights for a design."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -85,6 +87,8 @@ def _act_plan(design: Design, act: Operand | None, k: int) -> ActPlan:
         return ActPlan(**plan)
     act = _calibration(act, "a bias or results in integers")
     static = quantize_operand(act, design.act_quantizer, k_axis=1)
+    # of which only the scale and the zero point are wanted
+    static = replace(static, codes=static.codes[:0])
     return ActPlan(**plan, static=static, exponent=act.exponent)
 
 

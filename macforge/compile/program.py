@@ -9,7 +9,7 @@ from macforge.compile.layout import Segment
 from macforge.design import Design
 from sw_ref.quantize import Quantized
 
-__all__ = ["ActPlan", "Part", "Program"]
+__all__ = ["ActPlan", "Part", "Program", "summary"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,3 +99,19 @@ class Program:
     acts: ActPlan | None = None
     parts: tuple[Part, ...] = ()
     weight: Quantized | None = None
+
+
+def summary(program: Program) -> dict[str, object]:
+    """What a program is, in one row: ``sums`` is how many an element of the result is made of, in all its parts."""
+    weight = sum(part.codes.size for part in program.parts) if program.weight is None else program.weight.codes.size
+    return {
+        "design": program.design.name,
+        "k": program.k,
+        "n": program.n,
+        "group": program.acts.group if program.acts else program.design.tiling.group_size or program.k,
+        "passes": max((len(part.codes) for part in program.parts), default=1),
+        "sums": sum(len(part.size) for part in program.parts) or 1,
+        "weight_codes": weight,
+        "weight_bits": program.design.pe.weight.bits,
+        "calibrated": bool(program.acts and program.acts.static is not None),
+    }

@@ -8,7 +8,7 @@ from fpga.families import find
 from macforge.area import area, fmax_mhz
 from macforge.design import Design
 from macforge.extras import require_extras
-from macforge.product import MismatchError
+from macforge.run.executor import MismatchError
 from macforge.simulation import simulate
 from sw_ref.engine.schedule import schedule_of
 

@@ -296,3 +296,30 @@ def test_unknown_command(macforge):
     code, _, error = macforge("simulate")
     assert code == 2
     assert one_line(error).startswith("No such command 'simulate'.")
+
+
+class TestPrograms:
+    def test_compiled_once_and_run_like_matmul(self, macforge, tmp_path):
+        random = np.random.default_rng(0)
+        paths = {name: tmp_path / f"{name}.npy" for name in ("act", "weight", "direct", "run")}
+        np.save(paths["act"], random.normal(size=(3, 20)))
+        np.save(paths["weight"], random.normal(size=(20, 4)))
+        program = tmp_path / "layer.safetensors"
+        code, _, error = macforge("compile", "mixpe_w4a8", "--weight", paths["weight"], "-o", program)
+        assert (code, error.strip()) == (0, f"wrote {program}")
+        code, output, _ = macforge("show", program, "--json")
+        assert code == 0
+        (row,) = json.loads(output)
+        assert (row["design"], row["k"], row["n"], row["weight_codes"]) == ("mixpe_w4a8", 20, 4, 80)
+        given = ("--act", paths["act"], "--engine", "ref")
+        assert macforge("run", program, *given, "-o", paths["run"])[0] == 0
+        assert macforge("matmul", "mixpe_w4a8", "--weight", paths["weight"], *given, "-o", paths["direct"])[0] == 0
+        np.testing.assert_array_equal(np.load(paths["run"]), np.load(paths["direct"]))
+
+    def test_wrong_file_is_one_line(self, macforge, tmp_path):
+        np.save(tmp_path / "a.npy", np.ones((2, 2)))
+        code, _, error = macforge("run", tmp_path / "a.npy", "--act", tmp_path / "a.npy", "-o", tmp_path / "c.npy")
+        assert code == 2
+        message = "macforge: Program must be a file that `macforge compile` wrote, which"
+        assert one_line(error).startswith(message.removeprefix("macforge: "))
+        assert not (tmp_path / "c.npy").exists()

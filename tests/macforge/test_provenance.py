@@ -103,8 +103,8 @@ CHANGES = {
     "another name": lambda root: (root / "hw" / "ram.py").rename(root / "hw" / "memory.py"),
     "another package": lambda root: (root / "hw" / "ram.py").rename(root / "pe" / "ram.py"),
     "two that have changed places": swapped,
-    "another line end": lambda root: (root / "tb" / "model.py").write_bytes(
-        (root / "tb" / "model.py").read_bytes().replace(b"\n", b"\r\n")
+    "another line end": lambda root: (root / "tb" / "request.py").write_bytes(
+        (root / "tb" / "request.py").read_bytes().replace(b"\n", b"\r\n")
     ),
 }
 

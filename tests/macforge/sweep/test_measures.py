@@ -8,7 +8,7 @@ from fpga.families import FAMILIES
 from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
 from macforge.design import load_design
-from macforge.product import MismatchError
+from macforge.run.executor import MismatchError
 from macforge.simulation import simulate
 from macforge.sweep import measures
 from macforge.sweep.measures import MEASUREMENTS
