@@ -55,9 +55,7 @@ async def cycles(dut) -> None:
         raise AssertionError("; ".join(wrong))
 
 
-def _difference(
-    field: str, came: np.ndarray, unclear: np.ndarray | None, arrays: dict[str, np.ndarray]
-) -> str | None:
+def _difference(field: str, came: np.ndarray, unclear: np.ndarray | None, arrays: dict[str, np.ndarray]) -> str | None:
     """What is wrong with one output, in words; ``unclear`` is not 0 where bits that came are neither 0 nor 1."""
     expected, counted = arrays[f"expected_{field}"], arrays[f"counted_{field}"]
     if unclear is not None and len(unknown := np.argwhere((unclear != 0) & counted)):
