@@ -186,6 +186,9 @@ class WeightStationaryArray(Unit):
 
         result[n] = base[n] + sum over r, lane of act[r, lane] * weight[r, lane, n]
 
+    A row that does not count must still be loaded, with any weights, once after power-up: its activations are masked,
+    but in a simulator 0 times an unknown weight is unknown. Several rows may take the weights of one cycle.
+
     Ports
     -----
     act : In(rows * row_code_bits), weight : In(cols * column_code_bits)
