@@ -77,7 +77,7 @@ def explained(error: BaseException) -> tuple[int, str]:
         case ToolError():
             return FAILED, str(error)
         case BrokenProcessPool():
-            return FAILED, "a process of macforge's was ended from outside, perhaps since memory ran out"
+            return FAILED, "a process was ended from outside, perhaps since memory ran out"
         case BrokenPipeError():
             # or Python would try to write the rest when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

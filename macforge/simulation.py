@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataflow.engine import Engine
 from dataflow.schedule import schedule_of
 from macforge.design import Design
 from macforge.lowering import lower
@@ -93,7 +94,7 @@ def simulate(
     Raises
     ------
     ValueError
-        If a size or the probability is out of range.
+        If a size or the probability is out of range, or the product too large to be kept in memory.
     """
     if not 0 <= stalls < 1:
         raise ValueError(f"Stalls must be a probability from 0 to below 1, not {stalls}")
@@ -105,12 +106,7 @@ def simulate(
     if k is None:
         group = design.tiling.group_size if design.edge else 0
         k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    schedule_of(engine, m=m, n=n, k=k)
-    if (elements := m * k + k * n + m * n) > _MOST_ELEMENTS:
-        raise ValueError(
-            f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
-            f"{elements:,}"
-        )
+    _check_sizes(engine, m, n, k)
     products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
     schedules = [product.schedule(engine) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
@@ -130,6 +126,17 @@ def simulate(
         macs_per_second=macs / outcome.seconds,
         waves=outcome.waves,
     )
+
+
+def _check_sizes(engine: Engine, m: int, n: int, k: int) -> None:
+    # which raises if the engine has no room
+    schedule_of(engine, m=m, n=n, k=k)
+    elements = m * k + k * n + m * n
+    if elements > _MOST_ELEMENTS:
+        raise ValueError(
+            f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
+            f"{elements:,}"
+        )
 
 
 def random_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:

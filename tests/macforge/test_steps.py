@@ -18,7 +18,7 @@ def test_every_step_is_taken_whatever_becomes_of_the_others():
     take_steps(steps, lambda *progress: done.append(progress))
     assert rows[0] == {"a": 1}
     assert rows[1] == {"failed": "wrong request: invalid literal for int() with base 10: 'x'"}
-    assert rows[2]["failed"].startswith("end of a process: a process of macforge's was ended from outside")
+    assert rows[2]["failed"].startswith("end of a process: a process was ended from outside")
     assert rows[3]["failed"].startswith("fault: this is a bug of macforge's, TypeError: object of type 'int' has no ")
     assert rows[4] == {str(i): i for i in range(8)}
     assert done == [(count, len(steps)) for count in range(1, len(steps) + 1)]
