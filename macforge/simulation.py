@@ -94,7 +94,7 @@ def simulate(
     Raises
     ------
     ValueError
-        If a size or the probability is out of range, or the product too large to be kept in memory.
+        If a size or the probability is out of range.
     """
     if not 0 <= stalls < 1:
         raise ValueError(f"Stalls must be a probability from 0 to below 1, not {stalls}")
