@@ -101,12 +101,7 @@ def simulate(
     if seed < 0:
         raise ValueError(f"Seed must be at least 0, not {seed}")
     engine = design.engine
-    m = 2 * engine.panel_rows + 1 if m is None else m
-    n = 2 * design.array.cols + 1 if n is None else n
-    if k is None:
-        group = design.tiling.group_size if design.edge else 0
-        k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
-    _check_sizes(engine, m, n, k)
+    m, n, k = _sizes(design, engine, m, n, k)
     products = [one.under(stalls) for one in random_products(design, np.random.default_rng(seed), m=m, n=n, k=k)]
     schedules = [product.schedule(engine) for product in products]
     outcome, simulations = simulate_engine(engine, products, seed=seed, waves=waves)
@@ -128,7 +123,13 @@ def simulate(
     )
 
 
-def _check_sizes(engine: Engine, m: int, n: int, k: int) -> None:
+def _sizes(design: Design, engine: Engine, m: int | None, n: int | None, k: int | None) -> tuple[int, int, int]:
+    """The sizes, of which those that are None are chosen; ValueError if they are too large."""
+    m = 2 * engine.panel_rows + 1 if m is None else m
+    n = 2 * design.array.cols + 1 if n is None else n
+    if k is None:
+        group = design.tiling.group_size if design.edge else 0
+        k = min(2 * group or 3 * engine.span + 20, design.tiling.max_k)
     # which raises if the engine has no room
     schedule_of(engine, m=m, n=n, k=k)
     elements = m * k + k * n + m * n
@@ -137,6 +138,7 @@ def _check_sizes(engine: Engine, m: int, n: int, k: int) -> None:
             f"Product must have at most {_MOST_ELEMENTS:,} elements in A, W and C together to be simulated, not "
             f"{elements:,}"
         )
+    return m, n, k
 
 
 def random_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:
