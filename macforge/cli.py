@@ -285,9 +285,13 @@ def report(
     print_rows(results.rows, json_, REPORT_COLUMNS)
     if results.finding and not json_:
         _out.print(*results.finding.summary, sep="\n", highlight=False, soft_wrap=True)
-    failures = [row["design"] for row in results.rows if not row["verified"]]
-    if failures:
-        raise MismatchError(", ".join(failures))
+    different = [row["design"] for row in results.rows if row["verified"] is False]
+    if different:
+        raise MismatchError(", ".join(different))
+    if results.failures:
+        raise ToolError(
+            f"{len(results.failures)} designs or cells failed, and the report says why: {results.failures[0]}"
+        )
 
 
 def _mapped_to(names: str) -> list[str]:

@@ -18,7 +18,7 @@ from macforge.extras import missing_package
 from macforge.run.executor import MismatchError
 from macforge.versions import package_version
 
-__all__ = ["BUG", "DIFFERENT", "FAILED", "INTERRUPTED", "UNREAD", "WRONG", "exit_code"]
+__all__ = ["BUG", "DIFFERENT", "FAILED", "INTERRUPTED", "UNREAD", "WRONG", "exit_code", "explained"]
 
 DIFFERENT = 1
 """RTL and model differ."""
@@ -57,7 +57,7 @@ class _Outcome:
 
     def __exit__(self, _kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> bool:
         if error is not None:
-            self.code, message = _explained(error)
+            self.code, message = explained(error)
             _say(message)
         return True
 
@@ -67,8 +67,8 @@ def _say(message: str) -> None:
     _err.print(f"macforge: {lines[0][:_LONGEST]}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _explained(error: BaseException) -> tuple[int, str]:
-    """The exit code that an exception stands for, and its line."""
+def explained(error: BaseException) -> tuple[int, str]:
+    """The exit code that an exception stands for, and what to say of it; what is nobody's but macforge's has a log."""
     match error:
         case MismatchError():
             return DIFFERENT, f"RTL and model differ: {error}"
@@ -77,7 +77,7 @@ def _explained(error: BaseException) -> tuple[int, str]:
         case ToolError():
             return FAILED, str(error)
         case BrokenProcessPool():
-            return FAILED, "a process of macforge's was ended from outside, perhaps since memory ran out"
+            return FAILED, "a process was ended from outside, perhaps since memory ran out"
         case BrokenPipeError():
             # or Python would try to write the rest when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -14,7 +14,7 @@ from hw.cache import write_whole
 from macforge import peers, sizes
 from macforge.charts import chart_spec
 from macforge.report import Report
-from macforge.tables import figure
+from macforge.tables import figure, finite, to_json
 
 __all__ = ["write_report"]
 
@@ -27,6 +27,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "designs": report.rows,
         "sizes": report.sizes,
         "finding": report.finding.to_table() if report.finding else None,
+        "failures": report.failures,
         "peers": report.peers,
         "tools": report.tools,
     }
@@ -36,8 +37,8 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
             report=report, peers=peers, charts=_charts(report), libraries=_libraries()
         ),
         "report.md": templates.get_template("report.md.j2").render(report=report, peers=peers),
-        "report.csv": sizes.as_csv(report.sizes),
-        "report.json": json.dumps(table, indent=2) + "\n",
+        "report.csv": sizes.as_csv(finite(report.sizes)),
+        "report.json": to_json(table) + "\n",
     }
     for name, text in texts.items():
         write_whole(Path(folder) / name, text)
@@ -55,12 +56,13 @@ def _templates() -> jinja2.Environment:
     return templates
 
 
-def _charts(report: Report) -> Markup:
-    """The specification of the charts, as JSON that a script can hold."""
-    accuracy = {
-        key: title for key, title in sizes.ACCURACY.items() if any(row[key] is not None for row in report.sizes)
-    }
-    return Markup(json.dumps(chart_spec(report.sizes, accuracy=accuracy)).replace("</", "<\\/"))
+def _charts(report: Report) -> Markup | None:
+    """The specification of the charts, as JSON that a script can hold; None if there is nothing to show."""
+    rows = [row for row in finite(report.sizes) if row["size_per_mac"] is not None]
+    if not rows:
+        return None
+    accuracy = {key: title for key, title in sizes.ACCURACY.items() if any(row[key] is not None for row in rows)}
+    return Markup(json.dumps(chart_spec(rows, accuracy=accuracy), allow_nan=False).replace("</", "<\\/"))
 
 
 def _libraries() -> dict[str, Markup]:

@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 from sw_ref.fields import FieldError, one_of, shown
 
-__all__ = ["build", "parse_toml", "read_toml", "set_key", "to_toml"]
+__all__ = ["build", "field_types", "parse_toml", "read_toml", "set_key", "to_toml"]
 
 
 def to_toml(table: Mapping[str, object]) -> str:
@@ -72,7 +72,7 @@ def build(kind: type, table: object, where: str = "", **values: object) -> objec
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"Design key {where.removesuffix('.')} must be a table, not {shown(table)}")
-    hints = _types(kind)
+    hints = field_types(kind)
     members = {member.name: member for member in dataclasses.fields(kind) if member.name not in values}
     for key, value in table.items():
         one_of("Design key", f"{where}{key}", [f"{where}{member}" for member in members])
@@ -88,7 +88,7 @@ def build(kind: type, table: object, where: str = "", **values: object) -> objec
 
 
 @functools.cache
-def _types(kind: type) -> dict[str, object]:
+def field_types(kind: type) -> dict[str, object]:
     """The types of a dataclass's fields, without what `sw_ref.fields` reads beside them."""
     return get_type_hints(kind)
 

@@ -1,17 +1,14 @@
 """The main job: a real layer through the RTL of every design, with what each costs."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from fpga.baseline import baseline
 from fpga.families import FAMILIES
+from hw.tools import ToolError
 from macforge import peers, sizes
 from macforge.accuracy import accuracy
 from macforge.area import area, fmax_mhz
@@ -20,6 +17,7 @@ from macforge.compile.compiler import compile_layer
 from macforge.design import Design
 from macforge.finding import Candidate, Finding, answer, entries, measure
 from macforge.run.job import job_of
+from macforge.steps import Step, take_steps
 from macforge.verdict import verdict
 from macforge.verilog import commit, tool_versions
 from macforge.workload import Layer
@@ -27,6 +25,12 @@ from sw_ref.engine.product import expected_results
 from sw_ref.quantize import sqnr_db
 
 __all__ = ["Report", "make_report", "operand_name"]
+
+# What of an area has a key of its own in the row of a design.
+_AREA_KEPT = (
+    *("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "drain_lut_per_mac", "drain_lut_per_col"),
+    *("baseline_lut", "lut_ratio", "modes", "flow"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,8 @@ class Report:
         The smallest ways to multiply; None if they were not asked for.
     tools : dict
         Versions.
+    failed_ways : list of str
+        Ways to multiply that are left out of the finding, and why.
     """
 
     CELLS: ClassVar[int] = 8
@@ -77,6 +83,7 @@ class Report:
         "ecp5_lut_ratio": "ECP5 ratio",
         "ecp5_drain_lut_per_mac": "ECP5 drain LUT/MAC",
         "ecp5_fmax_mhz": "ECP5 Fmax MHz",
+        "failed": "failed",
     }
     MODE_COLUMNS: ClassVar[dict[str, str]] = {
         "design": "design",
@@ -96,11 +103,24 @@ class Report:
     sizes: list[dict[str, object]]
     finding: Finding | None
     tools: dict[str, str]
+    failed_ways: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        """What has failed, and why."""
+        designs = [f"{row['design']}: {row['failed']}" for row in self.rows if row["failed"] is not None]
+        return [*designs, *self.failed_ways]
+
+    @property
+    def flows(self) -> list[str]:
+        """What was run to map a design, for each of the families that all are compared on."""
+        flows = (row[f"{family}_flow"] for family in COMPARED for row in self.rows)
+        return list(dict.fromkeys(filter(None, flows)))
 
     @property
     def is_sliced(self) -> bool:
         """Whether a design computed but some rows of the layer."""
-        return any(row["tokens"] < self.shape[0] for row in self.rows)
+        return any(row["tokens"] is not None and row["tokens"] < self.shape[0] for row in self.rows)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -133,8 +153,8 @@ class Report:
                 },
             }
             for row in self.rows
+            if all(len(row[f"{family}_modes"] or ()) > 1 for family in COMPARED)
             for modes in zip(*(row[f"{family}_modes"] for family in COMPARED), strict=True)
-            if len(row["xc7_modes"]) > 1
         ]
 
     @property
@@ -155,7 +175,8 @@ def make_report(
 ) -> Report:
     """Compute a layer with the RTL of all designs, on as many processes as there are cores, and measure them.
 
-    Each step is kept by all that made it: a second report computes what has changed.
+    Each step is kept by all that made it: a second report computes what has changed. What fails leaves its figures out,
+    and ``failed`` of its row says why; the rest goes on.
 
     Parameters
     ----------
@@ -173,53 +194,57 @@ def make_report(
     """
     families = list(dict.fromkeys([*COMPARED, *families]))
     shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
-    rows = [
-        {
-            "design": one.name,
-            "pe": one.family,
-            "dataflow": one.dataflow,
-            **{side: operand_name(one, side) for side in ("act", "weight")},
-        }
-        for one in designs
-    ]
+    rows = [_empty_row(design, families) for design in designs]
     ways = entries(candidates)
-    figures: list[dict[str, float]] = [{} for _ in ways]
+    figures: list[dict[str, object]] = [{"failed": None} for _ in ways]
+    pairs = list(zip(rows, designs, strict=True))
     steps = [
-        *((row, _verify, design, layer) for row, design in zip(rows, designs, strict=True)),
-        *((row, _area, design, family) for row, design in zip(rows, designs, strict=True) for family in families),
-        *((row, _fmax, design, Report.ROUTED) for row, design in zip(rows, designs, strict=True)),
-        *((row, _cosine, design) for row, design in zip(rows, designs, strict=True) if whole_model),
-        *((row, measure, way, family) for row, way in zip(figures, ways, strict=True) for family in COMPARED),
+        *(Step(row, "simulation", _verify, (design, layer)) for row, design in pairs),
+        *(Step(row, f"area on {fpga}", _area, (design, fpga)) for row, design in pairs for fpga in families),
+        *(Step(row, "Fmax", _fmax, (design, Report.ROUTED)) for row, design in pairs),
+        *(Step(row, "accuracy", _cosine, (design,)) for row, design in pairs if whole_model),
+        *(
+            Step(row, f"area on {fpga}", measure, (way, fpga))
+            for row, way in zip(figures, ways, strict=True)
+            for fpga in COMPARED
+        ),
     ]
-    _compute(steps, progress)
-    int8 = {family: baseline(8, 8, 32, family=family).size for family in families}
+    take_steps(steps, progress)
+    measured = [(way, row) for way, row in zip(ways, figures, strict=True) if row["failed"] is None]
     return Report(
         layer=layer.name,
         shape=shape,
         rows=rows,
-        sizes=sizes.size_rows(rows, families, int8),
-        finding=answer(ways, figures),
+        sizes=sizes.size_rows(rows, families, {family: _int8_size(family) for family in families}),
+        finding=answer([way for way, _ in measured], [row for _, row in measured]),
         tools={**tool_versions(), **commit()},
+        failed_ways=[
+            f"{one.label(operand)}: {row['failed']}"
+            for (one, operand), row in zip(ways, figures, strict=True)
+            if row["failed"] is not None
+        ],
     )
 
 
-def _compute(steps: Sequence[tuple], progress: Callable[[int, int], None]) -> None:
-    """Update the first of each step with what the second makes of the rest, on as many processes as there are cores."""
-    # fresh processes: a fork would copy the threads' locks, of the progress bar for one
-    pool = ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=_use_one_thread)
+def _empty_row(design: Design, families: Sequence[str]) -> dict[str, object]:
+    """What is known of a design before anything is measured."""
+    figures = (*Report.COLUMNS, "failure", "predicted_cycles", "products_per_mac")
+    mapped = (f"{family}_{key}" for family in families for key in ("area", *_AREA_KEPT))
+    return {
+        **dict.fromkeys([*figures, *mapped]),
+        "design": design.name,
+        "pe": design.family,
+        "dataflow": design.dataflow,
+        **{side: operand_name(design, side) for side in ("act", "weight")},
+    }
+
+
+def _int8_size(family: str) -> float | None:
+    """Size of a plain ``acc + a*b`` of int8 with 32 bits; None if it cannot be mapped."""
     try:
-        started = {pool.submit(*step): row for row, *step in steps}
-        for count, future in enumerate(as_completed(started), start=1):
-            started[future].update(future.result())
-            progress(count, len(steps))
-    finally:
-        # after an error, nobody waits for the rest
-        pool.shutdown(cancel_futures=True)
-
-
-def _use_one_thread() -> None:
-    """Have BLAS, which is loaded with this module, start no threads: with a process for each core they only wait."""
-    threadpool_limits(1)
+        return baseline(8, 8, 32, family=family).size
+    except ToolError:
+        return None
 
 
 def operand_name(design: Design, side: str) -> str:
@@ -258,9 +283,8 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
 
 def _area(design: Design, family: str) -> dict[str, object]:
     table = area(design.resized(Report.CELLS), family=family, seeds=()).to_table()
-    per_mac = ("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "drain_lut_per_mac", "drain_lut_per_col")
-    kept = (*per_mac, "baseline_lut", "lut_ratio", "modes", "flow")
-    return {"product": table["product"], f"{family}_area": table, **{f"{family}_{key}": table[key] for key in kept}}
+    kept = {f"{family}_{key}": table[key] for key in _AREA_KEPT}
+    return {"product": table["product"], f"{family}_area": table, **kept}
 
 
 def _cosine(design: Design) -> dict[str, object]:

@@ -1,12 +1,13 @@
 """How figures are written for people: as tables on the terminal, or as JSON for programs."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["AREA_COLUMNS", "REPORT_COLUMNS", "SIM_COLUMNS", "figure", "print_rows"]
+__all__ = ["AREA_COLUMNS", "REPORT_COLUMNS", "SIM_COLUMNS", "figure", "finite", "print_rows", "to_json"]
 
 # What tables show of the figures that --json gives in full.
 SIM_COLUMNS = {
@@ -51,6 +52,7 @@ REPORT_COLUMNS = {
     "ecp5_lut_ratio": "ratio",
     "ecp5_drain_lut_per_mac": "drain",
     "ecp5_fmax_mhz": "MHz",
+    "failed": "failed",
 }
 
 _WIDE = 200
@@ -59,7 +61,7 @@ _WIDE = 200
 def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
     """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
     if json_:
-        print(json.dumps(rows, indent=2))
+        print(to_json(rows))
         return
     columns = columns or {key: key.replace("_", " ") for key in (rows[0] if rows else ())}
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -70,6 +72,20 @@ def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = No
     # a file or a pipe has no width, and cutting names off helps nobody there
     console = Console()
     Console(width=None if console.is_terminal else _WIDE).print(table)
+
+
+def to_json(table: object) -> str:
+    """Plain data as JSON, which has neither infinities nor NaN: they become null."""
+    return json.dumps(finite(table), indent=2, allow_nan=False)
+
+
+def finite(table: object) -> object:
+    """Plain data, with None in place of infinities and NaN."""
+    if isinstance(table, Mapping):
+        return {key: finite(value) for key, value in table.items()}
+    if isinstance(table, list | tuple):
+        return [finite(value) for value in table]
+    return None if isinstance(table, float) and not math.isfinite(table) else table
 
 
 def _numeric(rows: Sequence[Mapping[str, object]], key: str) -> bool:

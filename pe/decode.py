@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
+from hw.cache import digest
 from hw.digits import Shift
 from hw.select import pick
 from hw.stages import Step, run_steps, stages_for
@@ -18,6 +19,8 @@ from sw_ref.nonfinite import nonfinite_pattern, zeroed
 
 __all__ = ["Decode", "decodes", "is_integer", "spelled"]
 
+# Characters of a format's name that stay as they are, and those of the beginning of a longer one.
+_LONGEST, _BEGINNING = 48, 16
 # Tables of more entries are no longer small; those of floats are larger than a shift before.
 _TABLE_BITS = 8
 _FLOAT_TABLE_BITS = 6
@@ -34,9 +37,11 @@ def decodes(form: Format) -> bool:
 
 
 def spelled(form: Format) -> str:
-    """The format's name as a part of module names."""
+    """The format's name as a part of module names; of a long one its beginning, and a digest of all."""
     name = form.name.replace("-", "m")
-    return "_".join("".join(c if c.isalnum() else " " for c in name).split())
+    name = "_".join("".join(c if c.isalnum() else " " for c in name).split())
+    # names of modules become names of files, and tools take no longer ones than 1024
+    return name if len(name) <= _LONGEST else f"{name[:_BEGINNING].rstrip('_')}_{digest(form.name)[:8]}"
 
 
 class Decode(Unit):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fpga.families import FAMILIES
 from macforge.design import Design, design_names, load_design
-from macforge.plain import read_toml
+from macforge.plain import field_types, read_toml
 from macforge.sweep.measures import MEASUREMENTS
 from macforge.sweep.points import Sweep
 from sw_ref.fields import one_of, shown
@@ -100,7 +100,7 @@ def _axes(grid: Mapping[str, object], where: str = "") -> Iterator[tuple[str, li
 def _require_design_key(key: str, kind: type = Design, where: str = "") -> None:
     """Whether a value fits a design is seen when its point is computed; that there is such a field, here."""
     name, _, rest = key.removeprefix(where).partition(".")
-    members = {f"{where}{each.name}": each.type for each in dataclasses.fields(kind) if each.name != "name"}
+    members = {f"{where}{field}": member for field, member in field_types(kind).items() if field != "name"}
     member = members[one_of("Sweep set key", f"{where}{name}", members)]
     if dataclasses.is_dataclass(member):
         _require_design_key(key, member, f"{where}{name}.")

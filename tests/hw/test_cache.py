@@ -1,5 +1,6 @@
 """Results are stored once, under unambiguous keys, are never seen half-written, and never believed if damaged."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw.cache import cached_dir, cached_json, digest, root, write_whole
+from hw.cache import CacheError, cached_dir, cached_json, digest, require_cache, root, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +125,51 @@ def test_write_whole_leaves_nothing_when_it_cannot(tmp_path):
     with pytest.raises(OSError):
         write_whole(tmp_path / "taken", "data")
     assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_write_whole_writes_through_links_and_to_devices(tmp_path):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    write_whole(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+    write_whole("/dev/null", "gone")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_write_whole_takes_the_longest_names(tmp_path):
+    write_whole(tmp_path / ("x" * 255), "data")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]
+
+
+@pytest.mark.parametrize("path", ["/proc/none/x", "/"])
+def test_write_whole_names_what_it_cannot_write(path):
+    with pytest.raises(OSError, match=r".") as raised:
+        write_whole(path, "data")
+    assert raised.value.filename == path
+
+
+def test_cache_that_cannot_be_written_is_named_before_anything_is_computed(monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", "/proc/none")
+    message = (
+        r"^Cache must be a folder that can be written, which /proc/none is not \(No such file or directory\); the "
+        r"variable MACFORGE_CACHE chooses another$"
+    )
+    for attempt in (
+        require_cache,
+        lambda: cached_json("kind", digest(1), lambda: pytest.fail("computed")),
+        lambda: cached_dir("kind", digest(1), lambda folder: pytest.fail("built")),
+    ):
+        with pytest.raises(CacheError, match=message):
+            attempt()
+
+
+def test_full_disk_is_told_of_a_build():
+    def build(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(CacheError, match=r"which .* is not \(No space left on device\)"):
+        cached_dir("kind", digest(2), build)
 
 
 def test_cached_json_computes_once():

@@ -2,12 +2,14 @@
 
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from hw import tools
-from hw.tools import ToolError
+from hw.cache import CacheError
+from hw.tools import ToolError, failure, keep_log
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,56 @@ def test_a_crash_without_an_error_line_shows_its_last_line(tmp_path):
     with pytest.raises(ToolError, match=message) as error:
         tools.run([tool], cwd=tmp_path)
     assert kept_log(error) == "working\nout of memory\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("reading\nERROR: no module\nlast", "ERROR: no module"),
+        ("%Warning-X: y\n%Error: x.v:3: bad\nmake: Leaving directory '/tmp'", "%Error: x.v:3: bad"),
+        ("g++ -c x\nx.cpp:3:1: fatal error: no.h\nmake: *** [x] Error 1", "x.cpp:3:1: fatal error: no.h"),
+        ("make: Entering\n/bin/sh: 1: c++: not found\nmake: *** [x] Error 127\nmake: L", "/bin/sh: 1: c++: not found"),
+        (
+            "make: Entering\nmake: *** No rule to make target 'b'.  Stop.\nmake: L",
+            "make: *** No rule to make target 'b'.  Stop.",
+        ),
+        ("one\ntwo", "was ended by SIGKILL: two"),
+        ("x" * 1000, "was ended by SIGKILL: " + "x" * 400),
+    ],
+    ids=range(7),
+)
+def test_reason_is_what_a_tool_says_first_of_what_is_wrong(log, reason):
+    error = failure("A tool could not/do it", log, "was ended by SIGKILL")
+    said = re.fullmatch(r"A tool could not/do it: (.*) \(complete log: (.*)\)", str(error))
+    assert said[1] == reason
+    assert Path(said[2]).read_text() == log
+    assert Path(said[2]).name.startswith("a-tool-could-not-do-it-")
+
+
+def test_a_killed_tool_is_told_by_its_signal(tmp_path):
+    killed = python_tool(tmp_path, "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(ToolError, match=r"^tool: was ended by SIGKILL: no output "):
+        tools.run([killed], cwd=tmp_path)
+
+
+def test_log_is_kept_elsewhere_if_the_cache_cannot_be_written(monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", "/proc/none")
+    log = keep_log("x", "text")
+    assert log.parent == Path(tempfile.gettempdir())
+    assert log.read_text() == "text"
+    log.unlink()
+
+
+def test_machine_code_is_kept_in_the_cache_where_there_is_no_home(tmp_path, monkeypatch):
+    monkeypatch.delenv("YOWASP_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/proc")
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
+    tool = python_tool(tmp_path, "import os; print(os.environ['YOWASP_CACHE_DIR'])")
+    assert tools.run([tool], cwd=tmp_path) == f"{tmp_path}/yowasp\n"
+    monkeypatch.setenv("MACFORGE_CACHE", "/proc/none")
+    with pytest.raises(CacheError, match=r"^Cache must be a folder that can be written, which /proc/none is not "):
+        tools.run([tool], cwd=tmp_path)
 
 
 def test_a_silent_crash_is_named(tmp_path):

@@ -125,6 +125,12 @@ class TestSim:
             (["w4a8_os", "--stalls", "1"], "Stalls must be a probability from 0 to below 1, not 1.0"),
             (["w4a8_os", "--seed", "-1"], "Seed must be at least 0, not -1"),
             (["w4a8_os", "-k", "5000"], "K must be from 1 to 4096 for this engine, not 5000"),
+            (["w4a8_os", "-m", "1048576"], "M must be from 1 to 1048575 for this engine, not 1048576"),
+            (
+                ["w4a8_os", "-m", "100000", "-n", "100000"],
+                "Product must have at most 67,108,864 elements in A, W and C ",
+            ),
+            (["w4a8_os", "--cells", "1000"], "Invalid value for '--cells': Input should be less than or equal to 256"),
             (["w4a8_os", "-m", "0"], "Invalid value for '-m': Input should be greater than or equal to 1"),
             (["w4a8_os", "--waves", "x.png"], "Waves must go to a file that ends in .fst or .vcd, not to x.png"),
             (["w4a8_os", "w4a8_ws", "--waves", "x.vcd"], "Waves are recorded of one design, not of 2"),
@@ -218,6 +224,15 @@ class TestMatmul:
         assert code == 2
         assert one_line(error).startswith("act must be a .npy file that exists, not ")
 
+    @pytest.mark.parametrize("output", [".", "missing", "a.npy/c.npy"])
+    def test_wrong_output(self, macforge, files, tmp_path, monkeypatch, output):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "missing").mkdir()
+        arguments = [*files(np.ones((1, 1), int), np.ones((1, 1), int)), "-o", output]
+        code, _, error = macforge("matmul", "w4a8_os", *arguments)
+        assert code == 2
+        assert one_line(error).startswith("Product must go to a f")
+
     def test_wrong_engine(self, macforge, files, tmp_path):
         arguments = [*files(np.ones((1, 1), int), np.ones((1, 1), int)), "-o", tmp_path / "c.npy", "--engine", "fast"]
         code, _, error = macforge("matmul", "w4a8_os", *arguments)
@@ -284,6 +299,51 @@ class TestReport:
         assert code == 2
         assert one_line(error).startswith("Design must be one of ")
         assert not (tmp_path / "out").exists()
+
+
+class TestSettings:
+    """What is wrong with a setting is said in one line with its key, and what has no effect is refused."""
+
+    @pytest.mark.parametrize(
+        "setting, message",
+        [
+            ("lanes=0", "Design key lanes must be an integer from 1 to 64, not 0"),
+            ("drain.clamp=5", "Design key drain.clamp must be a list of 0 to 2 values, each a number from -1e+38 to "),
+            ("quantizer.weight.clip_search=1.5", "Design key quantizer.weight.clip_search must be an integer from 0 "),
+            ("drain.multiplier_bits=2.5", "Design key drain.multiplier_bits must be an integer from 2 to 31, not 2.5"),
+            ("options.recoding=[]", "Option recoding must be booth4 or csd, not []"),
+            ("array.rows=1000000", "Design key array.rows must be an integer from 1 to 256, not 1000000"),
+            ("tiling.max_k=1000000000000", "Design key tiling.max_k must be an integer from 1 to 65535, not 1000000"),
+            ("name=foo", "Design key name must be left out, as a design has the name of its file (mixpe_w4a8), not "),
+            ("report_tokens=-5", "Design key report_tokens must be an integer from 0 to 65535, not -5"),
+            ("quantizer.weight.fraction=2", "Design key quantizer.weight.fraction must be a number from 0 to 1, not 2"),
+            (
+                "quantizer.weight.fraction=0.5",
+                "Design key quantizer.weight.fraction must be 0.1 unless quantizer.weight.method is mixed, not 0.5",
+            ),
+            ("lanes=2\narray.rows=3", r"Design key lanes must be an integer from 1 to 64, not '2\narray.rows=3'"),
+        ],
+    )
+    def test_is_refused(self, macforge, setting, message):
+        code, _, error = macforge("show", "mixpe_w4a8", "--set", setting)
+        assert code == 2
+        assert one_line(error).startswith(message)
+
+    def test_long_format_is_simulated(self, macforge, small):
+        """Whose name would make the name of a file that no file system takes."""
+        values = ",".join(str(31 * i - 3900) for i in range(256))
+        settings = ["--set", f"weight=codebook[{values}]", "--set", "tiling.group_size=12"]
+        code, _, _ = macforge("sim", "flute_nf4a8", "-m", 1, "-n", 1, *settings, *small)
+        assert code == 0
+
+
+def test_version_of_every_tool(macforge):
+    code, out, _ = macforge("--version")
+    versions = dict(line.split() for line in out.splitlines())
+    assert code == 0
+    assert {"macforge", "yosys", "nextpnr-ecp5", "verilator", "amaranth", "cocotb"} <= set(versions)
+    assert versions["yosys"].startswith("0.70")
+    assert "missing" not in versions.values()
 
 
 def test_help_without_arguments(macforge):

@@ -1,5 +1,6 @@
 """Designs: TOML in, TOML out, and nothing that does not fit together."""
 
+import re
 import tomllib
 
 import pytest
@@ -133,6 +134,11 @@ def test_unknown_design_names_all_and_the_nearest():
     [
         ("act = ", r"^Design .* is not TOML: "),
         ('act = "int8"', r"^Design must have the key family$"),
+        ("", r"^Design must have the key family$"),
+        ("\x00", r"^Design .*mine\.toml is not TOML: "),
+        ('act = "int8"\nact = "int4"', r"^Design .*mine\.toml is not TOML: Cannot overwrite a value"),
+        (f"x = {'[' * 5000}", r"^Design .*mine\.toml must not be nested so deeply$"),
+        ('name = "x"', r"^Design key name must be left out, as a design has the name of its file \(mine\), not 'x'$"),
         ('colour = "red"', r"^Design key must be one of family, act, .*, not 'colour'"),
     ],
 )
@@ -141,6 +147,110 @@ def test_broken_file_is_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         load_design(path)
+
+
+@pytest.mark.parametrize(
+    "encoding, message",
+    [
+        ("utf-16", r"^Design .*mine\.toml must be text in UTF-8, not have a byte 0xff at 0; it begins as UTF-16 does$"),
+        ("latin1", r"^Design .*mine\.toml must be text in UTF-8, not have a byte 0xe9 at 11$"),
+    ],
+)
+def test_other_encodings_are_refused(tmp_path, encoding, message):
+    path = tmp_path / "mine.toml"
+    path.write_bytes('summary = "é"'.encode(encoding))
+    with pytest.raises(ValueError, match=message):
+        load_design(path)
+
+
+def test_mark_in_front_of_utf_8_is_no_part_of_it(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(to_toml(load_design("w4a8_os").to_table()), encoding="utf-8-sig")
+    assert load_design(path).act == "int8"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "x" * 101])
+def test_names_that_no_file_should_have_are_refused(name):
+    with pytest.raises(ValueError, match=r"^Design name must be 1 to 100 printable characters without / and \\, not "):
+        Design(name=name, family="mac", act="int8", weight="int4", array=Shape(rows=1, cols=1))
+
+
+@pytest.mark.parametrize(
+    "name, setting, message",
+    [
+        (
+            "w4a8_os",
+            "accumulator.fraction=3",
+            "accumulator.fraction must be 25 unless accumulator.kind is aligned, not 3",
+        ),
+        (
+            "w4a8_os",
+            "accumulator.shape=e8m7",
+            "accumulator.shape must be 'float32' unless accumulator.kind is rounded or ",
+        ),
+        ("bf16_fp32", "accumulator.bits=30", "accumulator.bits must be 0 unless accumulator.kind is exact, not 30"),
+        ("w4a8_os", "tiling.drain_lanes=2", "tiling.drain_lanes must be 0 unless the drain edge has a step, not 2"),
+        (
+            "w4a8_os",
+            "quantizer.weight.method=bitmod",
+            "quantizer.weight.method must be 'uniform' unless the drain edge has a ",
+        ),
+        ("mxfp4", "quantizer.act.scheme=cast", "quantizer.act.scheme must be 'auto' unless quantizer.act.method is "),
+        ("mxfp4", "quantizer.act.clip_search=2", "quantizer.act.clip_search must be 0 unless quantizer.act.method is "),
+        ("mixpe_w4a8", "quantizer.act.block=mxfp4", "quantizer.act.block must be '' unless quantizer.act.method is bl"),
+        (
+            "mixpe_w4a8",
+            "quantizer.weight.planes=2",
+            "quantizer.weight.planes must be 1 unless quantizer.weight.method ",
+        ),
+        ("mixpe_w4a8", "quantizer.act.planes=2", "quantizer.act.planes must be 1, as only weights have a use for it, "),
+        ("comet_w4a4_8", "quantizer.act.fraction=0.5", "quantizer.act.fraction must be 0.1, as only weights have a "),
+        (
+            "mixllm_w4_8a8",
+            "quantizer.weight.ratio=2",
+            "quantizer.weight.ratio must be 4.0, as only activations have a ",
+        ),
+        (
+            "comet_w4a4_8",
+            "quantizer.act.granularity=channel",
+            "quantizer.act.granularity must be group with method mixed",
+        ),
+        ("mxfp4", "quantizer.weight.block=''", "quantizer.weight.block must be one of "),
+        (
+            "hawqv3_w8a8",
+            "drain.act_scale_format=float16",
+            "drain.act_scale_format must be '' unless drain.act_scale is ",
+        ),
+        ("mixpe_w4a8", "drain.multiplier_bits=16", "drain.multiplier_bits must be 31 unless drain.requantize is a "),
+        ("mixpe_w4a8", "drain.accumulator.bits=40", "drain.accumulator.bits must be 0 where sums or scaled sums are "),
+        (
+            "mixpe_w4a8",
+            "drain.accumulator.kind=rounded",
+            "drain.accumulator.kind must be 'exact', as floats are those ",
+        ),
+        ("hawqv3_w8a8", "drain.arithmetic=float16", "drain.arithmetic must be 'float32' unless scales or sums are flo"),
+    ],
+)
+def test_what_has_no_effect_is_refused(name, setting, message):
+    with pytest.raises(ValueError, match=f"^Design key {re.escape(message)}"):
+        load_design(name, [setting])
+
+
+@pytest.mark.parametrize(
+    "name, setting, message",
+    [
+        ("w8a8_packed", "options.lut=4", r"^Option lut must be 6 unless dsp is none, not 4$"),
+        (
+            "w8a8_os",
+            "options.multiplier=18x18",
+            r"^Option multiplier must be '25x18' unless dsp is packed, not '18x18'$",
+        ),
+        ("flute_nf4a8", "options.k=4", r"^Option k must be 2 unless cell is table or ternary_table, not 4$"),
+    ],
+)
+def test_options_that_have_no_effect_are_refused(name, setting, message):
+    with pytest.raises(ValueError, match=message):
+        load_design(name, [setting])
 
 
 def test_missing_file_is_refused(tmp_path):

@@ -87,10 +87,10 @@ def test_a_product_of_planes_takes_several_of_a_cell():
 
 def test_columns_that_tell_nothing_are_left_out(report):
     assert report.is_sliced
-    assert report.columns == Report.COLUMNS
+    assert set(report.columns) == set(Report.COLUMNS) - {"failed"}
     drains = dict.fromkeys(("xc7_drain_lut_per_mac", "ecp5_drain_lut_per_mac"))
     plain = replace(report, rows=[{**report.rows[0], **drains, "tokens": 3}])
-    assert set(Report.COLUMNS) - set(plain.columns) == {"tokens", *drains}
+    assert set(Report.COLUMNS) - set(plain.columns) == {"tokens", "failed", *drains}
 
 
 def test_modes_are_shown_of_designs_with_several(report):
@@ -171,7 +171,7 @@ import json
 
 from threadpoolctl import threadpool_info
 
-from macforge.report import _compute
+from macforge.steps import Step, take_steps
 
 
 def threads():
@@ -180,7 +180,7 @@ def threads():
 
 if __name__ == "__main__":
     row = {}
-    _compute([(row, threads)], lambda done, total: None)
+    take_steps([Step(row, "threads", threads, ())], lambda done, total: None)
     print(json.dumps(row))
 """
 
@@ -193,7 +193,58 @@ def test_a_process_for_each_core_takes_one_thread_each(tmp_path):
     assert set(json.loads(done.stdout).values()) == {1}
 
 
-def test_too_deep_a_layer_is_refused():
-    layer = Layer(name="deep", act=np.ones((1, 4097)), weight=np.ones((4097, 1)), bias=None)
-    with pytest.raises(ValueError, match=r"^K must be from 1 to 4096 for this engine, not 4097$"):
-        make_report([load_design("w8a8_ws")], layer)
+REASON = "simulation: K must be from 1 to 8 for this engine, not 12"
+
+
+@pytest.fixture(scope="module")
+def failing():
+    designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws")]
+    lame = Candidate(kind="tables", family="table", weights={"1": "int8"}, options={"k": 2}, lanes=2)
+    return make_report(designs, LAYER, candidates=[*WAYS, lame], families=())
+
+
+class TestFailures:
+    """One design that fails is a row that says why; the rest of the report is there."""
+
+    def test_rows(self, failing):
+        bad, good = failing.rows
+        assert (bad["design"], bad["verified"], bad["sqnr_db"]) == ("w4a8_ws", None, None)
+        assert (bad["failed"], good["failed"]) == (REASON, None)
+        assert good["verified"] is True
+        assert all(row[key] > 0 for row in failing.rows for key in ("xc7_lut_per_mac", "ecp5_fmax_mhz"))
+        assert [size["size_per_mac"] is None for size in failing.sizes] == [True, True, False, False]
+        assert {row["kind"] for row in failing.finding.comparisons[0].rows} == {"adders", "tables"}
+        assert failing.failures[0] == f"w4a8_ws: {REASON}"
+        assert failing.failures[1].startswith("table int8 k=2: area on xc7: Family table takes bipolar weights")
+
+    def test_files(self, failing, tmp_path):
+        write_report(failing, tmp_path)
+        table = json.loads((tmp_path / "report.json").read_text())
+        assert [row["failed"] for row in table["designs"]] == [REASON, None]
+        assert table["failures"] == failing.failures
+        for name in ("report.md", "report.html", "report.csv"):
+            assert REASON in (tmp_path / name).read_text()
+
+    def test_all_designs_fail(self, tmp_path):
+        deep = Layer(name="deep", act=np.ones((1, 4097)), weight=np.ones((4097, 1)), bias=None)
+        report = make_report([load_design("w8a8_ws")], deep, families=())
+        assert [row["failed"] for row in report.rows] == [
+            "simulation: K must be from 1 to 4096 for this engine, not 4097"
+        ]
+        write_report(report, tmp_path)
+        assert "not 4097" in (tmp_path / "report.html").read_text()
+
+
+def test_json_has_no_infinity(report, tmp_path):
+    zeros = replace(LAYER, weight=np.zeros_like(LAYER.weight))
+    (row,) = make_report([load_design("w8a8_ws")], zeros, families=()).rows
+    assert row["verified"] is True and np.isinf(row["sqnr_db"])
+    sizes = [{**size, "sqnr_db": np.inf} for size in report.sizes]
+    write_report(replace(report, rows=[{**report.rows[0], "sqnr_db": -np.inf}], sizes=sizes), tmp_path)
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    table = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
+    assert table["designs"][0]["sqnr_db"] is None
+    assert "Infinity" not in (tmp_path / "report.html").read_text().partition("vegaEmbed(")[2].partition("bind:")[0]

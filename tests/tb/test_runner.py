@@ -1,12 +1,15 @@
 """The runner: what a bench asserts, and what becomes of designs and benches that are broken."""
 
+import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tb.runner import Bench, SimulationError, run_bench
-from tb.simulator import built_simulator, compiled_headers
+from tb.simulator import built_simulator, compiled_headers, require_simulator
 
 COUNTER = """
 module counter(input clk, input rst, input [3:0] step, output reg [7:0] count);
@@ -41,6 +44,36 @@ def test_right_and_wrong_expectation():
 def test_broken_verilog_is_told_with_its_top():
     with pytest.raises(SimulationError, match=r"^Verilator could not build counter: "):
         count([0], [], verilog=COUNTER.replace("endmodule", ""))
+
+
+def test_log_of_a_failed_build_is_kept_and_named():
+    with pytest.raises(SimulationError) as raised:
+        count([0], [], verilog=COUNTER.replace("count +", "count + nothing +"))
+    said = re.fullmatch(r"Verilator could not build counter: (%Error.*) \(complete log: (.*)\)", str(raised.value))
+    assert "nothing" in said[1]
+    assert said[1] in Path(said[2]).read_text()
+
+
+@pytest.mark.parametrize("folder", ["a b", "it's", "$HOME", "a#b", "(a)"])
+def test_cache_that_make_cannot_take_is_refused_before_anything_is_built(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path / folder))
+    message = r"^Cache must be in a folder whose path make can take, .*; the variable MACFORGE_CACHE chooses another$"
+    with pytest.raises(ValueError, match=message):
+        require_simulator()
+    with pytest.raises(ValueError, match=message):
+        count([0], [])
+    assert not (tmp_path / folder).exists()
+
+
+def test_missing_compiler_is_named_with_its_package(tmp_path, monkeypatch):
+    (tmp_path / "make").symlink_to(shutil.which("make"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    message = (
+        r"^Simulators are built with make, c\+\+, perl, of which c\+\+, perl must be on PATH: "
+        r"sudo apt-get install g\+\+ perl$"
+    )
+    with pytest.raises(SimulationError, match=message):
+        require_simulator()
 
 
 def test_bench_that_does_not_exist():

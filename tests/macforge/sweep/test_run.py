@@ -143,7 +143,7 @@ def test_figures_are_those_of_the_tools(macforge, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["none.toml"], "Sweep must be a TOML file that exists, not none.toml"),
+        (["none.toml"], "Sweep must be a file that exists, not none.toml"),
         (["{spec}", "--export", "x.txt"], "Table must be exported to a file that ends in .csv, not to x.txt"),
         (["{spec}", "-o", "{spec}"], "Results must go to a new file or one of this version's sweeps, not to {spec}"),
         (["{spec}", "-o", "none/x.sqlite"], "Results cannot be kept in none/x.sqlite: unable to open database file"),
