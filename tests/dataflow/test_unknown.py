@@ -11,9 +11,10 @@ from pe.mac import IntegerMac
 from sw_ref.accumulate import Accumulator
 from sw_ref.binary_float import FP32
 from sw_ref.catalog import parse_format
+from sw_ref.engine.product import Product
 from sw_ref.float_sum import RoundedSum
 from sw_ref.formats import Int
-from tb.engine import Product, simulate_engine
+from tb.engine import simulate_engine
 
 MAC = IntegerMac(act=Int(4), weight=Int(3), lanes=3, pipeline=1)
 SMALL = parse_format("fp6_e3m2")

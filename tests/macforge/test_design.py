@@ -70,7 +70,8 @@ def test_design_in_python_is_the_same_as_in_toml():
         array=Shape(rows=2, cols=2),
         accumulator=AccumulatorChoice(bits=30),
     )
-    assert made.engine.name == "mac_int8_int4_acc30_os_2x2_engine"
+    given = load_design("w4a8_os", ["array.rows=2", "array.cols=2", "accumulator.bits=30", "options={}"])
+    assert made.engine.name == given.engine.name
 
 
 @pytest.mark.parametrize(

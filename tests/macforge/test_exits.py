@@ -8,7 +8,7 @@ import typer
 
 from hw.tools import ToolError
 from macforge.exits import BUG, DIFFERENT, FAILED, INTERRUPTED, UNREAD, WRONG, exit_code, explained
-from macforge.product import MismatchError
+from macforge.run.executor import MismatchError
 from tb.simulator import SimulationError
 
 
