@@ -25,6 +25,7 @@ THIRD_PARTY = {
     "amaranth": set(LAYERS) - {"sw_ref"},
     "cocotb": {"tb"},
     "cocotb_tools": {"tb"},
+    "dask": {"macforge"},
     "distributed": {"macforge"},
     "jinja2": {"macforge"},
     "markupsafe": {"macforge"},

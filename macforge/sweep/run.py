@@ -22,6 +22,9 @@ __all__ = ["run_sweep"]
 
 _PATIENCE = 30
 """Seconds that a scheduler may take to answer, or to get its first worker."""
+# dask gives up a process of its own that is not there 15 s after one of its name has died: not if it dies again
+# meanwhile, or its machine is busy. Then nobody is left to compute anything.
+_NEVER_LOST = {"distributed.deploy.lost-worker-timeout": "365 days"}
 
 
 def run_sweep(
@@ -82,11 +85,16 @@ def _connected(scheduler: str, jobs: int) -> Iterator["Client"]:
     """A client of that scheduler, or of one with so many processes here, which are gone afterwards."""
     require_extras("sweep")
     # only sweeps need it, and it takes a second to import
+    import dask
     from distributed import Client
     from distributed.comm import get_address_host_port
 
     if not scheduler:
-        with _processes(jobs) as cluster, Client(cluster, set_as_default=False) as client:
+        with (
+            dask.config.set(_NEVER_LOST),
+            _processes(jobs) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
             yield client
         return
     try:

@@ -187,7 +187,9 @@ def test_points_are_recorded_as_they_come_and_failures_with_their_log(probe):
 
 def test_point_that_kills_its_workers_fails_alone(probe):
     asked = load_sweep(probe.spec("deadly", range(4)))
-    with probe.store() as store, dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+    # no process is back so soon
+    hasty = {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "100 ms"}
+    with probe.store() as store, dask.config.set(hasty):
         run_sweep(asked, store, jobs=1)
         failures = [row["failed"] for row in store.table(asked)]
     assert failures[1].startswith("deadly: KilledWorker: Attempted to run task ")
