@@ -298,6 +298,7 @@ def test_missing_file_is_refused(tmp_path):
             "drain.weight_zero=int3",
             r"^Drain zero points must be none with table_int8_bipolar2_x8_k4_p4_lossy8",
         ),
+        ("mixllm_w4_8a8", "quantizer.weight.wide=foo", r"^Format must be .*, not 'foo'$"),
         ("lut_tensor_core_w1a8", "options.k=9", r"^Option k must be an integer from 2 to 6, not 9$"),
         ("flute_nf4a8", "weight=codebook[1,2,3]", r"^Codebook must have 2, 4, 8, .* values, not 3$"),
         (
