@@ -120,6 +120,9 @@ class Design:
         # making the parts checks them
         for part in ("engine", "act_quantizer", "weight_quantizer"):
             getattr(self, part)
+        for side in ("act", "weight"):
+            if getattr(self.quantizer, side).method == "mixed":
+                self.wide_quantizer(side)
 
     @cached_property
     def pe(self) -> PE:
