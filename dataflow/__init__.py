@@ -1,12 +1,18 @@
 """Cells into arrays, arrays into tiled matrix-product engines, and the schedule that they keep."""
 
-from dataflow.engine import Engine
-from dataflow.output_stationary_engine import OutputStationaryEngine
-from dataflow.weight_stationary_engine import WeightStationaryEngine
+from typing import TYPE_CHECKING
+
+from sw_ref.registry import Registry
+
+if TYPE_CHECKING:
+    from dataflow.engine.base import Engine
 
 __all__ = ["ENGINES"]
 
-ENGINES: dict[str, type[Engine]] = {
-    engine.dataflow: engine for engine in (OutputStationaryEngine, WeightStationaryEngine)
-}
+ENGINES: "Registry[type[Engine]]" = Registry(
+    {
+        "output_stationary": "dataflow.engine.output_stationary:OutputStationaryEngine",
+        "weight_stationary": "dataflow.engine.weight_stationary:WeightStationaryEngine",
+    }
+)
 """Every dataflow by its name."""

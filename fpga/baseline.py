@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fpga.count import Resources
-from fpga.synth import synthesize
+from fpga.map.synth import synthesize
 
 __all__ = ["BaselineMac", "baseline"]
 

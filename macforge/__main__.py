@@ -1,6 +1,6 @@
 """``python -m macforge``: the command line."""
 
-from macforge.cli import main
+from macforge.cli.app import main
 
 if __name__ == "__main__":
     main()

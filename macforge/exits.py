@@ -7,15 +7,15 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from types import TracebackType
 
 import typer
 from rich.console import Console
 
-from hw.tools import ToolError, keep_log
+from hw.emit.tools import ToolError, keep_log
+from macforge.errors import MismatchError
 from macforge.extras import missing_package
-from macforge.run.executor import MismatchError
 from macforge.versions import package_version
 
 __all__ = ["BUG", "DIFFERENT", "FAILED", "INTERRUPTED", "UNREAD", "WRONG", "exit_code", "explained"]
@@ -76,7 +76,7 @@ def explained(error: BaseException) -> tuple[int, str]:
             return WRONG, error.format_message()
         case ToolError():
             return FAILED, str(error)
-        case BrokenProcessPool():
+        case BrokenExecutor():
             return FAILED, "a process was ended from outside, perhaps since memory ran out"
         case BrokenPipeError():
             # or Python would try to write the rest when it ends
@@ -90,6 +90,9 @@ def explained(error: BaseException) -> tuple[int, str]:
             return WRONG, missing_package(error)
         case ValueError():
             return WRONG, str(error)
+        case SystemExit():
+            # Click's own way out, once nobody reads what it prints
+            return UNREAD, "whoever reads the output has closed it"
         case KeyboardInterrupt() | typer.Abort():
             return INTERRUPTED, "interrupted"
         case _:

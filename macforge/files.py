@@ -5,8 +5,10 @@ import os
 import tempfile
 import tokenize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["check_output_file", "check_output_folder", "kind_of", "read_npy"]
 
@@ -34,7 +36,7 @@ def kind_of(path: Path) -> str:
     return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), "")
 
 
-def read_npy(path: Path, what: str) -> np.ndarray:
+def read_npy(path: Path, what: str) -> "np.ndarray":
     """The array of a .npy file.
 
     Parameters

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from hw import tools, yosys
-from hw.cache import cached_json, digest
+from hw.core.digest import digest
+from hw.emit import tools, yosys
+from hw.emit.cache import cached_json
 
 __all__ = ["LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
 
@@ -45,7 +46,7 @@ class Sources:
 
     @property
     def names(self) -> list[str]:
-        """The files, such as ``sw_ref/drain.py``, sorted."""
+        """The files, such as ``sw_ref/drain/edge.py``, sorted."""
         return list(self._stamps)
 
     @property
@@ -150,7 +151,7 @@ def key_of(kind: str, *inputs: object) -> str:
     kind : str
         Which sort of figures.
     *inputs
-        All that they depend on besides `made_by`, as `hw.cache.digest` takes it.
+        All that they depend on besides `made_by`, as `hw.core.digest.digest` takes it.
     """
     return digest(kind, made_by(), *inputs)
 
@@ -172,5 +173,5 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
 
 
 def substance(table: Mapping[str, object]) -> dict[str, object]:
-    """A design as plain data, see `macforge.design.Design.to_table`, without its name and what is only said of it."""
+    """A design as plain data (`macforge.design.design.Design.to_table`) without its name and remarks."""
     return {key: value for key, value in table.items() if key not in _REMARKS}

@@ -4,7 +4,7 @@ import platform
 import shutil
 from importlib import metadata
 
-from hw import yosys
+from hw.emit import yosys
 
 __all__ = ["installed_versions", "package_version"]
 

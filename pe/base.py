@@ -7,15 +7,15 @@ from typing import Annotated, ClassVar
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib.wiring import In, Out
 
-from hw.unit import Unit
+from hw.core.unit import Unit
 from pe.block import Block
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
+from sw_ref.arith.rules import EXACT, Rule
 from sw_ref.engine.spec import Mode
 from sw_ref.fields import FieldError, Range, check_fields
-from sw_ref.float_sum import FloatSum
-from sw_ref.formats import Format
+from sw_ref.formats.base import Format
 from sw_ref.interval import Interval
-from sw_ref.rules import EXACT, Rule
 
 __all__ = ["PE", "Codes", "Core", "Encoder", "Lanes", "PEError"]
 
@@ -200,7 +200,7 @@ class PE(ABC):
 
     @property
     def lowest(self) -> tuple[int, int] | None:
-        """What `sw_ref.float_sum.FloatSum.sums` is told of act and weight; None if a core has no float sums."""
+        """What `sw_ref.arith.float_sum.FloatSum.sums` is told of act and weight; None if a core has no float sums."""
         return None
 
     @property
@@ -217,6 +217,11 @@ class PE(ABC):
     def mode_bits(self) -> int:
         """Width of what chooses a mode; 0 if there is one."""
         return (len(self.modes) - 1).bit_length()
+
+    @property
+    def uses_dsp(self) -> bool:
+        """Whether multipliers may be DSP blocks."""
+        return False
 
     @property
     def block(self) -> Block | None:

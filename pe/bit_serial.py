@@ -8,16 +8,16 @@ from typing import ClassVar, Literal
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.number import Number, assign, total, wire
-from hw.rows import add_kept, add_with_carry
-from hw.stages import Step, run_steps, stages_for
-from hw.unit import Unit, place
+from hw.core.number import Number, assign, total, wire
+from hw.core.rows import add_kept, add_with_carry
+from hw.core.stages import Step, run_steps, stages_for
+from hw.core.unit import Unit, place
 from pe.base import Codes, Core, Encoder, PEError
 from pe.pipelined import Pipelined
-from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.signs import Bipolar
 from sw_ref.interval import Interval
-from sw_ref.signs import Bipolar
 
 __all__ = ["BitSerial"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from amaranth.lib.wiring import In, Out
 
-from hw.unit import Unit
-from sw_ref.accumulate import Accumulator
+from hw.core.unit import Unit
+from sw_ref.arith.accumulate import Accumulator
 
 __all__ = ["Block", "BlockCore", "BlockFinish"]
 

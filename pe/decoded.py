@@ -6,22 +6,22 @@ from typing import Annotated, ClassVar, Literal
 
 from amaranth.hdl import Cat, Module
 
-from hw.delay import delayed
-from hw.unit import place
+from hw.core.delay import delayed
+from hw.core.unit import place
 from pe.base import PE, Core, Encoder, PEError
-from pe.decode import Decode, decodes, is_integer, spelled
-from pe.look_up import LookUpPE
+from pe.look_up.base import LookUpPE
+from pe.look_up.table import Table
+from pe.look_up.ternary_table import TernaryTable
 from pe.mac import IntegerMac
+from pe.operands.decode import Decode, decodes, is_integer, spelled
 from pe.pipelined import Pipelined
 from pe.shift_add import ShiftAdd
-from pe.table import Table
-from pe.ternary_table import TernaryTable
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.fields import Range, only_with
-from sw_ref.fixed import Fixed
-from sw_ref.formats import INT_BITS, Format, Int
+from sw_ref.formats.base import INT_BITS, Format, Int
+from sw_ref.formats.fixed import Fixed
+from sw_ref.formats.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
 from sw_ref.interval import Interval
-from sw_ref.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
 
 __all__ = ["Decoded"]
 
@@ -32,8 +32,8 @@ class Decoded(Pipelined):
 
     Either operand is an integer, with or without bits after the point, or of any format whose finite values are
     integers of at most 53 bits in units of the last one: codebooks, floats such as FP4, E4M3 and FP16 (41 bits), small
-    posits. Each row's and each column's edge decodes the codes of every lane, see `pe.decode.Decode`, and in front of
-    the cells stands whatever their family has there. Codes that are no finite number are decoded to 0.
+    posits. Each row's and each column's edge decodes the codes of every lane, see `pe.operands.decode.Decode`, and in
+    front of the cells stands whatever their family has there. Codes that are no finite number are decoded to 0.
 
     Parameters
     ----------

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Value
 
-from hw.number import Number
+from hw.core.number import Number
 from pe.base import PE, Codes, Encoder, PEError
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
 
 __all__ = ["IntegerPE", "integer_lane"]

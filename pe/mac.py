@@ -6,16 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from amaranth.hdl import Module
 
-from hw.dot import STRUCTURES, cheapest, dot_steps
-from hw.multiply_accumulate import MOST_REGISTERS
-from hw.narrow import keep
-from hw.number import Number, assign
-from hw.stages import run_steps
-from pe.base import Codes, Core, Encoder, PEError
+from hw.core.narrow import keep
+from hw.core.number import Number, assign
+from hw.core.stages import run_steps
+from hw.integer.dot import STRUCTURES, cheapest, dot_steps
+from pe.base import Codes, Core, Encoder
 from pe.integer import IntegerPE, integer_lane
-from pe.packed import MULTIPLIERS, PackedProducts, packed_products
 from pe.pipelined import Pipelined
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.fields import OneOf, only_with
 from sw_ref.interval import Interval
 
@@ -30,61 +28,34 @@ class IntegerMac(IntegerPE, Pipelined):
 
     Parameters
     ----------
-    dsp : {"none", "auto", "packed"}
-        ``none``: multipliers are rows of adders on carry chains, see `hw.multiply.product_steps`. ``auto``: they are
-        left to the synthesis tool, as ``*``, for a DSP block if it has one. ``packed``: several products, of
-        neighbouring rows and columns, in one multiplier of a DSP block, and their sums in its accumulator, see
-        `pe.packed.PackedProducts`.
+    dsp : {"none", "auto"}
+        ``none``: multipliers are rows of adders on carry chains, see `hw.integer.multiply.product_steps`. ``auto``:
+        they are left to the synthesis tool, as ``*``, for a DSP block if it has one. Several products in one DSP block
+        are another family, see `pe.packed`.
     lut : {4, 6}
         Inputs of the look-up tables in front of a carry chain, which say what a row adds. 6: a Booth digit of two bits.
         4: one bit, for carry cells that take its gate, as on ECP5 and Nexus.
-    multiplier : {"25x18", "27x18", "18x18"}
-        With ``packed``, the multiplier that there is: that of DSP48E1, of DSP48E2, of ECP5 and others.
     structure : {"rows", "triples", "merged", "tree", "auto"}
-        How the products of all lanes are added, see `hw.dot.STRUCTURES`. ``auto``: as takes the fewest look-up tables,
-        by `hw.dot.estimate`. Only with ``dsp`` none is there a choice.
+        How the products of all lanes are added, see `hw.integer.dot.STRUCTURES`. ``auto``: as takes the fewest look-up
+        tables, by `hw.integer.dot.estimate`. Only with ``dsp`` none is there a choice.
     pipeline : int
-        See `pe.pipelined.Pipelined`; the steps are rows, and additions of products. With ``packed`` 2 at most, which
-        are those of the DSP block.
+        See `pe.pipelined.Pipelined`; the steps are rows, and additions of products.
     """
 
-    dsp: Literal["none", "auto", "packed"] = "none"
+    dsp: Literal["none", "auto"] = "none"
     lut: Annotated[Literal[4, 6], only_with(dsp="none")] = 6
-    multiplier: Annotated[str, OneOf(tuple(MULTIPLIERS)), only_with(dsp="packed")] = "25x18"
     structure: Annotated[str, OneOf((*STRUCTURES, "auto")), only_with(dsp="none")] = "rows"
 
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
     source: ClassVar[str] = "textbook; Booth 1951, MacSorley 1961"
 
-    def check(self) -> None:
-        super().check()
-        if self.dsp == "packed":
-            self._check_packed()
-
-    def _check_packed(self) -> None:
-        if self.lanes > 1:
-            raise PEError(f"Lanes must be 1 with option dsp packed, where each product has a sum, not {self.lanes}")
-        if self.pipeline not in range(MOST_REGISTERS + 1):
-            raise PEError(
-                f"Option pipeline must be from 0 to {MOST_REGISTERS} with option dsp packed, not {self.pipeline!r}"
-            )
-        if not self.block:
-            raise PEError(
-                f"Option dsp must be none or auto for {self.act.name} and {self.weight.name}: two products of them do "
-                f"not fit a multiplier of {self.multiplier} bits"
-            )
-
     @property
-    def block(self) -> PackedProducts | None:
-        if self.dsp != "packed":
-            return None
-        return packed_products(act=self.act, weight=self.weight, multiplier=self.multiplier, registers=self.pipeline)
+    def uses_dsp(self) -> bool:
+        return self.dsp == "auto"
 
     @property
     def name(self) -> str:
-        if self.block:
-            return f"{super().name}_packed_{self.multiplier}{self.staged}"
         dsp = "_dsp" if self.dsp == "auto" else ""
         lut = "_lut4" if self.lut == 4 else ""
         structure = "" if self.chosen == "rows" else f"_{self.chosen}"
@@ -110,24 +81,13 @@ class IntegerMac(IntegerPE, Pipelined):
         return cheapest(*self.intervals, lanes=self.lanes, lut=self.lut)
 
     @property
-    def row_bits(self) -> int:
-        return self.block.row_bits if self.block else super().row_bits
-
-    @property
     def column_bits(self) -> int:
-        return self.block.column_bits if self.block else self.lanes * self.weight.bits
-
-    def row_encoder(self, *, masked: bool) -> Encoder:
-        return self.block.row_encoder() if self.block else super().row_encoder(masked=masked)
+        return self.lanes * self.weight.bits
 
     def column_encoder(self) -> Encoder:
-        if self.block:
-            return self.block.column_encoder()
         return Codes(bits=self.weight.bits, lanes=self.lanes, masked=False)
 
     def core(self, accumulator: Accumulator) -> Core:
-        if self.block:
-            raise PEError(f"Element must be one with a core for each sum, not {self.name}, which has blocks of them")
         return _MultiplyAdd(pe=self, accumulator=accumulator)
 
 

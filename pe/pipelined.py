@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from hw.stages import stages_name
+from hw.core.stages import stages_name
 from pe.base import PE
 from sw_ref.fields import Range
 
@@ -31,7 +31,7 @@ class Pipelined(PE):
 
     @property
     def halves(self) -> bool:
-        """Whether a core can add to sums that come as `hw.halves.Halved` says."""
+        """Whether a core can add to sums that come as `hw.integer.halves.Halved` says."""
         return False
 
     @property

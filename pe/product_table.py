@@ -9,20 +9,20 @@ import numpy as np
 from amaranth.hdl import Array, Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.digits import Digit
-from hw.narrow import keep
-from hw.number import Number, assign, shape_of
-from hw.rows import add_kept, add_with_carry
-from hw.stages import Step, run_steps, side_by_side
-from hw.unit import Unit, place
+from hw.core.narrow import keep
+from hw.core.number import Number, assign, shape_of
+from hw.core.rows import add_kept, add_with_carry
+from hw.core.stages import Step, run_steps, side_by_side
+from hw.core.unit import Unit, place
+from hw.integer.digits import Digit
 from pe.base import Codes, Core, Encoder, PEError
-from pe.decode import spelled
-from pe.multiples import Multiples, Shifts, multiple_steps
+from pe.operands.decode import spelled
+from pe.operands.multiples import Multiples, Shifts, multiple_steps
 from pe.pipelined import Pipelined
-from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Format
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Format
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
-from sw_ref.minifloat import Float
 
 __all__ = ["ProductTable"]
 
@@ -42,7 +42,7 @@ class ProductTable(Pipelined):
     With those of 4, a row sends of each activation the magnitude and three times that, and a column of each weight
     whether it is a power of two or three times one, and which. A cell chooses and shifts; the last shift has an input
     left for the sign, and the 1 that complements lack comes in by the carries of the adders, which are as many as the
-    products. See `pe.multiples`.
+    products. See `pe.operands.multiples`.
 
     Parameters
     ----------

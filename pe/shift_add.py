@@ -7,18 +7,18 @@ from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Module
 
-from hw.digits import digit_steps
-from hw.narrow import keep
-from hw.number import Number, assign
-from hw.rows import add_kept
-from hw.stages import Step, run_steps
+from hw.core.narrow import keep
+from hw.core.number import Number, assign
+from hw.core.rows import add_kept
+from hw.core.stages import Step, run_steps
+from hw.integer.digits import digit_steps
 from pe.base import Core, Encoder, PEError
 from pe.integer import IntegerPE, integer_lane
+from pe.operands.recoding import RECODINGS, Digits, digits_of
 from pe.pipelined import Pipelined
-from pe.recoding import RECODINGS, Digits, digits_of
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.fields import OneOf
-from sw_ref.formats import Format, Int
+from sw_ref.formats.base import Format, Int
 from sw_ref.interval import Interval
 
 __all__ = ["ShiftAdd"]
@@ -133,7 +133,7 @@ class _ShiftAdd(Core):
         return m
 
     def _operands(self) -> SimpleNamespace:
-        """What `hw.digits.digit_steps` takes, for each lane."""
+        """What `hw.integer.digits.digit_steps` takes, for each lane."""
         at = SimpleNamespace()
         for lane in range(self.pe.lanes):
             setattr(at, f"product_{lane}_a", integer_lane(self.act, lane, self.pe.act))

@@ -6,16 +6,16 @@ from typing import ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
-from hw.digits import Digit, digit_steps
-from hw.number import Number, assign
-from hw.rows import add_kept
-from hw.stages import run_steps
+from hw.core.number import Number, assign
+from hw.core.rows import add_kept
+from hw.core.stages import run_steps
+from hw.integer.digits import Digit, digit_steps
 from pe.base import Core, Encoder, Lanes, PEError
+from pe.operands.recoding import booth4
 from pe.pipelined import Pipelined
-from pe.recoding import booth4
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.engine.spec import Mode
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
 
 __all__ = ["SubWord"]

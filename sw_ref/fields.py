@@ -50,9 +50,9 @@ class Length:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of some texts or numbers; a `Literal` says the same where they are known beforehand."""
+    """One of some texts or numbers, or of the keys of a mapping; a `Literal` says the same where they are few."""
 
-    choices: tuple[object, ...]
+    choices: tuple[object, ...] | Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class _Field:
     kind: type
     length: Length | None
     range: Range | None
-    choices: tuple[object, ...] | None
+    choices: tuple[object, ...] | Mapping[str, object] | None
     only: tuple[Only, ...]
 
     def takes(self, given: object) -> bool:
@@ -181,6 +181,8 @@ class _Field:
         )
 
     def _takes_one(self, given: object) -> bool:
+        if isinstance(self.choices, Mapping):
+            return isinstance(given, str) and given in self.choices
         if self.choices is not None:
             return any(type(given) is type(choice) and given == choice for choice in self.choices)
         if self.kind not in (int, float):

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from amaranth.lib.wiring import In
 
-from dataflow.output_stationary import OutputStationaryArray
-from dataflow.weight_stationary import WeightStationaryArray
+from dataflow.array.output_stationary import OutputStationaryArray
+from dataflow.array.weight_stationary import WeightStationaryArray
 from sw_ref.engine.sums import model_sums
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly, integer_type, wrapped
@@ -50,7 +50,7 @@ class Tile:
 def simulate_array(
     array: Array, tiles: Sequence[Tile], *, gaps: float = 0.0, seed: int = 0, verilog: str = ""
 ) -> Outcome:
-    """Run tiles through an array in Verilator and hold the results against `sw_ref.gemm`.
+    """Run tiles through an array in Verilator and hold the results against `sw_ref.arith.gemm`.
 
     Parameters
     ----------

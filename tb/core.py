@@ -9,14 +9,14 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from dataflow.edge import edge_latency
-from hw.delay import delayed
-from hw.unit import Unit, place
+from dataflow.array.edge import edge_latency
+from hw.core.delay import delayed
+from hw.core.unit import Unit, place
 from pe.base import PE
-from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Format
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Format
+from sw_ref.formats.nonfinite import zeroed
 from sw_ref.interval import Interval
-from sw_ref.nonfinite import zeroed
 from sw_ref.wide import exactly, integer_type
 from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw

@@ -7,8 +7,8 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from hw.unit import Unit, place
-from hw.verilog import emit_verilog
+from hw.core.unit import Unit, place
+from hw.emit.verilog import emit_verilog
 from tb.runner import Bench, Outcome, run_bench
 
 __all__ = ["Timetable", "simulate_cycles"]

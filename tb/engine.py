@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataflow.engine import Engine
-from hw.verilog import emit_verilog
+from dataflow.engine.base import Engine
+from hw.emit.verilog import emit_verilog
 from sw_ref.engine.beats import act_payloads, parameter_payloads, weight_payloads
 from sw_ref.engine.product import Product, expected_invalid, expected_results
 from sw_ref.engine.schedule import Schedule

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from cocotb_tools.runner import get_runner
 
-from hw.cache import cached_dir, digest
-from hw.tools import banner, failure
+from hw.core.digest import digest
+from hw.emit.cache import cached_dir
+from hw.emit.tools import banner, failure
 from tb.simulator import SimulationError, read_log
 
 __all__ = ["built_icarus"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from cocotb_tools.runner import get_runner
 
-from hw.tools import ToolError, failure
+from hw.emit.tools import ToolError, failure
 from tb.icarus import built_icarus
 from tb.request import load_arrays, save_arrays
 from tb.simulator import SimulationError, built_simulator, read_log, simulator_environment

@@ -14,9 +14,10 @@ from pathlib import Path
 from cocotb_tools import config
 from cocotb_tools.runner import Verilator, VerilatorControlFile
 
-from hw import tools
-from hw.cache import cached_dir, digest, require_cache, root
-from hw.tools import ToolError, failure
+from hw.core.digest import digest
+from hw.emit import tools
+from hw.emit.cache import cached_dir, require_cache, root
+from hw.emit.tools import ToolError, failure
 
 __all__ = [
     "SimulationError",

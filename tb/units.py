@@ -7,8 +7,8 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import delayed
-from hw.unit import Unit, place
+from hw.core.delay import delayed
+from hw.core.unit import Unit, place
 from sw_ref.wide import wrapped
 from tb.cycles import Timetable, simulate_cycles
 from tb.runner import Outcome

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 # Loses the carry out of the lowest bit of every product, and is otherwise right.
 BROKEN = """
-from hw import dot
+from hw.integer import dot
 
 gather = dot._gather
 

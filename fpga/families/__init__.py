@@ -10,7 +10,7 @@ from pathlib import Path
 from fpga.families.family import Cost, Family, PlaceAndRoute
 from fpga.families.liberty import read_liberty
 
-__all__ = ["FAMILIES", "Cost", "Family", "PlaceAndRoute", "find"]
+__all__ = ["COMPARED", "FAMILIES", "Cost", "Family", "PlaceAndRoute", "find"]
 
 
 def _load() -> dict[str, Family]:
@@ -27,6 +27,9 @@ def _load() -> dict[str, Family]:
 
 FAMILIES: Mapping[str, Family] = _load()
 """Every family, by its short name."""
+
+COMPARED = tuple(sorted((name for name, family in FAMILIES.items() if family.compared), reverse=True))
+"""Families that designs are compared on unless asked otherwise: look-up tables of six inputs, and of four."""
 
 
 def find(name: str) -> Family:

@@ -96,10 +96,12 @@ class Family:
     pnr
         Place and route, or None where there is no open one.
     multiplier
-        The multiplier of its DSP blocks, where packed products are to be built for that, see `pe.packed.MULTIPLIERS`;
-        empty if they are not.
+        The multiplier of its DSP blocks, where packed products are to be built for that, see
+        `pe.packed.packing.MULTIPLIERS`; empty if they are not.
+    compared
+        Whether designs are compared on it unless asked otherwise.
     add_three
-        Whether LUT6_2 and CARRY4 can add three words in one carry chain, see `fpga.three`.
+        Whether LUT6_2 and CARRY4 can add three words in one carry chain, see `fpga.map.three`.
     files
         Texts that the flow reads, by their names. Verilog takes the place of a design's modules of the same names.
     """
@@ -118,6 +120,7 @@ class Family:
     lut: int = 6
     multiplier: str = ""
     add_three: bool = False
+    compared: bool = False
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +153,7 @@ class Family:
             lut=table.get("lut", 6),
             multiplier=table.get("multiplier", ""),
             add_three=table.get("add_three", False),
+            compared=table.get("compared", False),
             costs=costs,
             pnr=PlaceAndRoute(**{key: _frozen(value) for key, value in pnr.items()}) if pnr else None,
             files=files,

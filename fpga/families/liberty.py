@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fpga.families.family import Cost, Family
-from hw import yosys
-from hw.cache import cached_dir, digest
+from hw.core.digest import digest
+from hw.emit import yosys
+from hw.emit.cache import cached_dir
 
 __all__ = ["read_liberty"]
 

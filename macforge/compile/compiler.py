@@ -1,6 +1,7 @@
 """Compiles a layer's weights for a design."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,22 +11,25 @@ from macforge.compile.operands import Operand, read_operand, read_vector
 from macforge.compile.parameters import part_of
 from macforge.compile.program import ActPlan, Program
 from macforge.compile.weights import column_classes, quantize_operand
-from macforge.design import Design
+from macforge.design.target import Target
 from sw_ref.groups import group_slices
-from sw_ref.quantize import Quantized
-from sw_ref.salience import blocks_with, by_magnitude, outlier_channels
+from sw_ref.quantize.salience import blocks_with, by_magnitude, outlier_channels
+from sw_ref.quantize.uniform import Quantized
+
+if TYPE_CHECKING:
+    from macforge.design.design import Design
 
 __all__ = ["compile_layer"]
 
 
 def compile_layer(
-    design: Design, weight: ArrayLike, bias: ArrayLike | None = None, calibration: ArrayLike | None = None
+    design: "Design", weight: ArrayLike, bias: ArrayLike | None = None, calibration: ArrayLike | None = None
 ) -> Program:
     """Prepare weights for a design: once, for any activations.
 
     Parameters
     ----------
-    design : Design
+    design : macforge.design.design.Design
     weight : array (K, N)
         Of any numeric dtype; integers are the values themselves, floats are quantized by the design's quantizer.
     bias : array (N,), optional
@@ -40,53 +44,54 @@ def compile_layer(
     ValueError
         If the weights cannot be brought into the form that the design's engine takes, or calibration is missing.
     """
+    target = design.target
     weight = read_operand(weight, what="weight", k_axis=0)
     act = None if calibration is None else read_operand(calibration, what="act", k_axis=1)
     k, n = weight.values.shape
     if act is not None and act.values.shape[1] != k:
         shapes = act.values.shape, weight.values.shape
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {shapes[0]} and {shapes[1]}")
-    program = {"design": design, "k": k, "n": n, "exponent": weight.exponent, "integral": weight.integral}
-    if not design.edge:
-        return Program(**program, weight=_undrained(design, weight))
-    if weight.exponent and design.edge.clamp:
+    program = {"target": target, "k": k, "n": n, "exponent": weight.exponent, "integral": weight.integral}
+    if not target.edge:
+        return Program(**program, weight=_undrained(target, weight))
+    if weight.exponent and target.edge.clamp:
         raise ValueError(f"Drain clamp must be left out for weights as large or small as 2**{weight.exponent}")
     bias = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
-    acts = _act_plan(design, act, k)
+    acts = _act_plan(target, act, k)
     bias = np.ldexp(bias, -weight.exponent - acts.exponent)
     if acts.order is not None:
         weight, act = weight.permuted(acts.order, slice(None)), act.permuted(slice(None), acts.order)
     parts = [
-        part_of(design, acts, passes, chosen, bias[chosen], _reference(design, act, weight, bias, chosen))
-        for chosen, passes in column_classes(design, weight, act)
+        part_of(target, acts, passes, chosen, bias[chosen], _reference(target, act, weight, bias, chosen))
+        for chosen, passes in column_classes(target, weight, act)
     ]
     return Program(**program, acts=acts, parts=tuple(parts))
 
 
-def _undrained(design: Design, weight: Operand) -> Quantized:
+def _undrained(target: Target, weight: Operand) -> Quantized:
     for side in ("act", "weight"):
-        choice = getattr(design.quantizer, side)
-        if choice.method != "uniform" or choice.format not in ("", getattr(design, side)):
+        choice = getattr(target.quantizer, side)
+        if choice.method != "uniform" or choice.format not in ("", getattr(target, side)):
             raise ValueError(f"Quantizer {side} must be uniform and of the format {side} without a drain edge")
-    return quantize_operand(weight, design.weight_quantizer, k_axis=0)
+    return quantize_operand(weight, target.weight_quantizer, k_axis=0)
 
 
-def _act_plan(design: Design, act: Operand | None, k: int) -> ActPlan:
+def _act_plan(target: Target, act: Operand | None, k: int) -> ActPlan:
     """How activations are cut, and what of them is decided beforehand."""
-    group = min(design.tiling.group_size or k, k)
+    group = min(target.group_size or k, k)
     groups = group_slices(k, group)
-    choice, order, wide = design.quantizer.act, None, np.zeros(len(groups), bool)
+    choice, order, wide = target.quantizer.act, None, np.zeros(len(groups), bool)
     if choice.method == "mixed":
         act = _calibration(act, "activations of two precisions")
         order = by_magnitude(act.values)
-        held = design.act_quantizer.format.holds(act.values).all(axis=0) if act.integral else None
+        held = target.act_quantizer.format.holds(act.values).all(axis=0) if act.integral else None
         marked = outlier_channels(act.values, ratio=choice.ratio) if held is None else ~held
         wide = blocks_with(marked[order], block=group)
-    plan = {"group": group, "segments": _segments(design, groups, wide), "order": order, "wide": wide}
-    if design.edge.floating or not (design.edge.bias or design.edge.requantize):
+    plan = {"group": group, "segments": _segments(target, groups, wide), "order": order, "wide": wide}
+    if target.edge.floating or not (target.edge.bias or target.edge.requantize):
         return ActPlan(**plan)
     act = _calibration(act, "a bias or results in integers")
-    static = quantize_operand(act, design.act_quantizer, k_axis=1)
+    static = quantize_operand(act, target.act_quantizer, k_axis=1)
     # of which only the scale and the zero point are wanted
     static = replace(static, codes=static.codes[:0])
     return ActPlan(**plan, static=static, exponent=act.exponent)
@@ -98,18 +103,18 @@ def _calibration(act: Operand | None, what: str) -> Operand:
     return act
 
 
-def _segments(design: Design, groups: tuple[slice, ...], wide: np.ndarray) -> tuple[Segment, ...]:
-    if design.quantizer.act.method == "block":
-        digits = digits_of(design.pe.act, design.pe.act, "act")
+def _segments(target: Target, groups: tuple[slice, ...], wide: np.ndarray) -> tuple[Segment, ...]:
+    if target.quantizer.act.method == "block":
+        digits = digits_of(target.act, target.act, "act")
         return segments_of(groups, [digits] * len(groups))
-    formats = [(design.wide_quantizer("act") if is_wide else design.act_quantizer).format for is_wide in wide]
-    return segments_of(groups, [digits_of(form, design.pe.act, "act") for form in formats])
+    formats = [(target.wide_quantizer("act") if is_wide else target.act_quantizer).format for is_wide in wide]
+    return segments_of(groups, [digits_of(form, target.act, "act") for form in formats])
 
 
 def _reference(
-    design: Design, act: Operand | None, weight: Operand, bias: np.ndarray, chosen: np.ndarray
+    target: Target, act: Operand | None, weight: Operand, bias: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray | None:
     """The exact product of some columns, where results are requantized by it, without the operands' exponents."""
-    if not design.edge.requantize:
+    if not target.edge.requantize:
         return None
     return act.values.astype(np.float64) @ weight.values[:, chosen].astype(np.float64) + bias[chosen]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw_ref.digits import plane_weights, planes, split
-from sw_ref.formats import Format
+from sw_ref.arith.digits import plane_weights, planes, split
+from sw_ref.formats.base import Format
 
 __all__ = ["Digit", "Segment", "digit_codes", "digits_of", "segments_of"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sw_ref.formats import INT_BITS
+from sw_ref.formats.base import INT_BITS
 from sw_ref.locate import first_where
 
 __all__ = ["Operand", "read_operand", "read_vector", "rounded_product"]

@@ -6,20 +6,20 @@ from macforge.compile.layout import Segment
 from macforge.compile.program import ActPlan, Part
 from macforge.compile.scaling import Scaling
 from macforge.compile.weights import Pass
-from macforge.design import Design
-from sw_ref.bcq import power_terms
-from sw_ref.binary_float import FloatShape
-from sw_ref.drain import Drain
-from sw_ref.formats import Format
-from sw_ref.nonfinite import zeroed
-from sw_ref.requantize import INTEGERS, MOST_SHIFT, dyadic
-from sw_ref.signs import PowerOfTwo
+from macforge.design.target import Target
+from sw_ref.drain.edge import Drain
+from sw_ref.drain.requantize import INTEGERS, MOST_SHIFT, dyadic
+from sw_ref.formats.base import Format
+from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.nonfinite import zeroed
+from sw_ref.formats.signs import PowerOfTwo
+from sw_ref.quantize.bcq import power_terms
 
 __all__ = ["check_zeros", "magnitudes", "part_of"]
 
 
 def part_of(
-    design: Design,
+    target: Target,
     acts: ActPlan,
     passes: list[Pass],
     columns: np.ndarray,
@@ -30,7 +30,7 @@ def part_of(
 
     Parameters
     ----------
-    design : Design
+    target : Target
     acts : ActPlan
     passes : list of Pass
     columns : int64 array (N,)
@@ -44,14 +44,14 @@ def part_of(
     ValueError
         If the drain edge lacks a step that these weights need, or its formats cannot hold what they give.
     """
-    drain, pairs = design.edge, [(one, segment) for one in passes for segment in acts.segments]
+    drain, pairs = target.edge, [(one, segment) for one in passes for segment in acts.segments]
     given = {"weight_zero": np.stack([one.zero[s.group] for one, s in pairs])}
     check_zeros(drain, "weight_zero", given["weight_zero"])
     if drain.act_zero:
-        given["column_sum"] = np.stack([_column_sum(design.pe.weight, *pair) for pair in pairs])
-    scale, channel = _weight_scales(design, pairs, len(passes))
+        given["column_sum"] = np.stack([_column_sum(target.weight, *pair) for pair in pairs])
+    scale, channel = _weight_scales(target, pairs, len(passes))
     channel = channel * passes[0].overall
-    size = np.stack([_largest(design, one, segment) for one, segment in pairs])
+    size = np.stack([_largest(target, one, segment) for one, segment in pairs])
     exponent = 0
     if scale is not None:
         powers = isinstance(drain.scale, PowerOfTwo)
@@ -75,10 +75,10 @@ def part_of(
     )
 
 
-def magnitudes(design: Design, form: Format, codes: np.ndarray) -> np.ndarray:
+def magnitudes(target: Target, form: Format, codes: np.ndarray) -> np.ndarray:
     """What sums are made of, in float64: integers, or the numbers themselves where sums are floats."""
     codes = zeroed(form, codes)
-    return form.decode(codes) if design.edge.sums else form.to_fixed(codes).astype(np.float64)
+    return form.decode(codes) if target.edge.sums else form.to_fixed(codes).astype(np.float64)
 
 
 def check_zeros(drain: Drain, side: str, zeros: np.ndarray) -> None:
@@ -98,20 +98,20 @@ def _column_sum(form: Format, one: Pass, segment: Segment) -> np.ndarray:
     return values.sum(axis=0) - segment.size * one.zero[segment.group]
 
 
-def _largest(design: Design, one: Pass, segment: Segment) -> np.ndarray:
+def _largest(target: Target, one: Pass, segment: Segment) -> np.ndarray:
     """The largest ``|value - zero|`` of each column."""
-    values = magnitudes(design, design.pe.weight, one.codes[segment.start : segment.stop])
+    values = magnitudes(target, target.weight, one.codes[segment.start : segment.stop])
     return np.abs(values - one.zero[segment.group]).max(axis=0)
 
 
 def _weight_scales(
-    design: Design, pairs: list[tuple[Pass, Segment]], passes: int
+    target: Target, pairs: list[tuple[Pass, Segment]], passes: int
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Scales of groups, as numbers if they are floats and else as codes, and those of columns (N,), in float64."""
-    drain, pe = design.edge, design.pe
+    drain = target.edge
     integer = np.stack([one.integer[s.group] * s.digit.weight for one, s in pairs])
     # floats are what they are
-    unit = 0 if drain.sums else pe.rule.lsb + pe.act.fixed.lsb + pe.weight.fixed.lsb
+    unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed.lsb + target.weight.fixed.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(drain.scale, FloatShape):
         return integer * real, np.ones(real.shape[1])

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from macforge.compile.layout import Segment
-from macforge.design import Design
-from sw_ref.quantize import Quantized
+from macforge.design.target import Target
+from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["ActPlan", "Part", "Program", "summary"]
 
@@ -52,7 +52,7 @@ class Part:
         Which columns of the result.
     codes : uint32 array (passes, K of all segments, N)
     parameters : mapping
-        What the drain edge takes of weights, see `sw_ref.drain.drain`: codes and integers.
+        What the drain edge takes of weights, see `sw_ref.drain.edge.drain`: codes and integers.
     channel : float64 array (N,)
         Scale of each column that is applied after all groups, in the drain edge or by whoever reads the results.
     size : float64 array (P, N)
@@ -78,7 +78,8 @@ class Program:
 
     Parameters
     ----------
-    design : Design
+    target : Target
+        What the design that it is for looks like from outside.
     k, n : int
         Rows and columns of the weights.
     exponent : int
@@ -91,7 +92,7 @@ class Program:
         The weights, where a design has no drain edge; then there are no parts.
     """
 
-    design: Design
+    target: Target
     k: int
     n: int
     exponent: int
@@ -105,13 +106,13 @@ def summary(program: Program) -> dict[str, object]:
     """What a program is, in one row: ``sums`` is how many an element of the result is made of, in all its parts."""
     weight = sum(part.codes.size for part in program.parts) if program.weight is None else program.weight.codes.size
     return {
-        "design": program.design.name,
+        "design": program.target.name,
         "k": program.k,
         "n": program.n,
-        "group": program.acts.group if program.acts else program.design.tiling.group_size or program.k,
+        "group": program.acts.group if program.acts else program.target.group_size or program.k,
         "passes": max((len(part.codes) for part in program.parts), default=1),
         "sums": sum(len(part.size) for part in program.parts) or 1,
         "weight_codes": weight,
-        "weight_bits": program.design.pe.weight.bits,
+        "weight_bits": program.target.weight.bits,
         "calibrated": bool(program.acts and program.acts.static is not None),
     }

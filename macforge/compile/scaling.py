@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw_ref.binary_float import FloatShape
+from sw_ref.formats.binary_float import FloatShape
 
 __all__ = ["Scaling", "product_exponent"]
 

@@ -6,19 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.cache import digest, write_whole
+from hw.core.digest import digest
+from hw.emit.cache import write_whole
 from macforge.compile.layout import Digit, Segment
 from macforge.compile.program import ActPlan, Part, Program
-from macforge.design import Design
+from macforge.design.choices import QuantizerChoices
+from macforge.design.plain import build
+from macforge.design.target import Target
 from macforge.files import kind_of
-from macforge.plain import build
 from macforge.provenance import made_by
-from sw_ref.catalog import parse_format
-from sw_ref.quantize import Quantized
+from sw_ref.engine.plain import spec_of, to_plain
+from sw_ref.formats.catalog import parse_format
+from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 1
+VERSION = 2
 """Of the files: what is in them, and what it means."""
 
 _KEY = "macforge_program"
@@ -59,13 +62,19 @@ def load_program(path: Path) -> Program:
         ) from None
     if text is None:
         raise ValueError(f"Program must be a file that `macforge compile` wrote, not other tensors as {path} holds")
-    header = json.loads(text)
+    damaged = ValueError(f"Program {path} is damaged: it is not what was written")
+    try:
+        header = json.loads(text)
+    except ValueError:
+        raise damaged from None
+    if not isinstance(header, dict):
+        raise damaged
     if header.get("version") != VERSION:
         raise ValueError(
             f"Program {path} is of version {header.get('version')}, and this macforge reads {VERSION}: compile it again"
         )
     if header.pop("check", None) != _check(header, arrays):
-        raise ValueError(f"Program {path} is damaged: it is not what was written")
+        raise damaged
     return _program(header, arrays)
 
 
@@ -79,8 +88,13 @@ def _header(program: Program) -> dict[str, object]:
     header = {
         "version": VERSION,
         "made_by": dict(made_by()),
-        "name": program.design.name,
-        "design": program.design.to_table(),
+        "target": {
+            "name": program.target.name,
+            "table": program.target.table,
+            "engine": to_plain(program.target.engine),
+            "act": program.target.act.name,
+            "weight": program.target.weight.name,
+        },
         **{name: getattr(program, name) for name in ("k", "n", "exponent", "integral")},
         "parts": [{"exponent": part.exponent, "parameters": list(part.parameters)} for part in program.parts],
     }
@@ -111,16 +125,27 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _target(plain: dict) -> Target:
+    return Target(
+        name=plain["name"],
+        table=plain["table"],
+        engine=spec_of(plain["engine"]),
+        act=parse_format(plain["act"]),
+        weight=parse_format(plain["weight"]),
+        quantizer=build(QuantizerChoices, plain["table"]["quantizer"], "quantizer."),
+    )
+
+
 def _program(header: dict, arrays: dict[str, np.ndarray]) -> Program:
-    design = build(Design, header["design"], name=header["name"])
+    target = _target(header["target"])
     plain = {name: header[name] for name in ("k", "n", "exponent", "integral")}
     if "weight" in header:
         weight = {name: arrays[f"weight.{name}"] for name in ("codes", "scale", "zero_point")}
         group_size = header["weight"]["group_size"]
         form = parse_format(header["weight"]["format"])
-        return Program(design=design, **plain, weight=Quantized(**weight, format=form, k_axis=0, group_size=group_size))
+        return Program(target=target, **plain, weight=Quantized(**weight, format=form, k_axis=0, group_size=group_size))
     parts = [_part(index, part, arrays) for index, part in enumerate(header["parts"])]
-    return Program(design=design, **plain, acts=_act_plan(header, arrays), parts=tuple(parts))
+    return Program(target=target, **plain, acts=_act_plan(header, arrays), parts=tuple(parts))
 
 
 def _part(index: int, header: dict, arrays: dict[str, np.ndarray]) -> Part:

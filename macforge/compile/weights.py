@@ -7,14 +7,15 @@ import numpy as np
 
 from macforge.compile.layout import digit_codes, digits_of
 from macforge.compile.operands import Operand
-from macforge.design import Design
-from sw_ref.bcq import BinaryCoder
-from sw_ref.block import BLOCKS, BlockQuantizer
+from macforge.design.target import Target
+from sw_ref.formats.bitmod import SelectedBitMoD
 from sw_ref.groups import group_slices
-from sw_ref.progressive import ProgressiveQuantizer
-from sw_ref.quantize import Quantized, Quantizer
-from sw_ref.salience import salient_columns
-from sw_ref.special import BitMoDQuantizer, SelectedBitMoD
+from sw_ref.quantize.bcq import BinaryCoder
+from sw_ref.quantize.bitmod import BitMoDQuantizer
+from sw_ref.quantize.block import BLOCKS, BlockQuantizer
+from sw_ref.quantize.progressive import ProgressiveQuantizer
+from sw_ref.quantize.salience import salient_columns
+from sw_ref.quantize.uniform import Quantized, Quantizer
 
 __all__ = ["Pass", "block_quantizer", "coded", "column_classes", "quantize_operand"]
 
@@ -60,37 +61,37 @@ def quantize_operand(operand: Operand, quantizer: Quantizer, *, k_axis: int) -> 
     )
 
 
-def column_classes(design: Design, weight: Operand, act: Operand | None) -> list[tuple[np.ndarray, list[Pass]]]:
+def column_classes(target: Target, weight: Operand, act: Operand | None) -> list[tuple[np.ndarray, list[Pass]]]:
     """The columns of each precision, and their passes.
 
     Parameters
     ----------
-    design : Design
+    target : Target
     weight : Operand (K, N)
     act : Operand (M, K) or None
         Activations that tell which columns deserve more bits, where a design has two precisions.
     """
-    choice = design.quantizer.weight
+    choice = target.quantizer.weight
     if choice.method != "mixed":
-        return [(np.arange(weight.values.shape[1]), _passes(design, weight))]
+        return [(np.arange(weight.values.shape[1]), _passes(target, weight))]
     if weight.integral:
         # they need more bits, or do not
-        salient = ~design.weight_quantizer.format.holds(weight.values).all(axis=0)
+        salient = ~target.weight_quantizer.format.holds(weight.values).all(axis=0)
     else:
         known = None if act is None else act.values
-        salient = salient_columns(weight.values, design.weight_quantizer, fraction=choice.fraction, act=known)
+        salient = salient_columns(weight.values, target.weight_quantizer, fraction=choice.fraction, act=known)
     classes = []
     for wide in (False, True):
         chosen = np.flatnonzero(salient == wide)
         if len(chosen):
-            quantizer = design.wide_quantizer("weight") if wide else design.weight_quantizer
+            quantizer = target.wide_quantizer("weight") if wide else target.weight_quantizer
             some = weight.permuted(slice(None), chosen)
-            classes.append((chosen, _uniform_passes(design, quantize_operand(some, quantizer, k_axis=0))))
+            classes.append((chosen, _uniform_passes(target, quantize_operand(some, quantizer, k_axis=0))))
     return classes
 
 
-def _passes(design: Design, weight: Operand) -> list[Pass]:
-    choice, group_size = design.quantizer.weight, design.tiling.group_size
+def _passes(target: Target, weight: Operand) -> list[Pass]:
+    choice, group_size = target.quantizer.weight, target.group_size
     if choice.method == "bcq":
         coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
         return [
@@ -103,7 +104,7 @@ def _passes(design: Design, weight: Operand) -> list[Pass]:
             for plane in coded(coder, weight, what="weight").planes
         ]
     if choice.method == "block":
-        blocks = coded(block_quantizer(design, "weight"), weight, k_axis=0, what="weight")
+        blocks = coded(block_quantizer(target, "weight"), weight, k_axis=0, what="weight")
         real = blocks.scales()
         one, none = np.ones(real.shape, np.int64), np.zeros(real.shape, np.int64)
         return [Pass(codes=blocks.codes, integer=one, real=real, zero=none, overall=blocks.overall)]
@@ -113,18 +114,18 @@ def _passes(design: Design, weight: Operand) -> list[Pass]:
         real = np.broadcast_to(levels.channel_scale, integer.shape)
         return [Pass(codes=levels.groups.codes, integer=integer, real=real, zero=levels.groups.zero_point)]
     if choice.method == "bitmod":
-        special = coded(_bitmod_quantizer(design), weight, what="weight")
+        special = coded(_bitmod_quantizer(target), weight, what="weight")
         real = np.broadcast_to(special.channel_scale, special.scale.shape)
         return [Pass(codes=special.selected(), integer=special.scale, real=real, zero=np.zeros_like(special.scale))]
-    return _uniform_passes(design, quantize_operand(weight, design.weight_quantizer, k_axis=0))
+    return _uniform_passes(target, quantize_operand(weight, target.weight_quantizer, k_axis=0))
 
 
-def _uniform_passes(design: Design, weight: Quantized) -> list[Pass]:
+def _uniform_passes(target: Target, weight: Quantized) -> list[Pass]:
     """Digits of a quantized weight, the lowest first."""
-    groups = len(group_slices(len(weight.codes), design.tiling.group_size))
+    groups = len(group_slices(len(weight.codes), target.group_size))
     shape = groups, weight.codes.shape[1]
     real, zero = np.broadcast_to(weight.scale, shape), np.broadcast_to(weight.zero_point, shape)
-    taken = design.pe.weight
+    taken = target.weight
     digits = digits_of(weight.format, taken, "weight")
     return [
         Pass(codes=codes, integer=np.full(shape, digit.weight), real=real, zero=digit.zero_with(zero))
@@ -132,23 +133,21 @@ def _uniform_passes(design: Design, weight: Quantized) -> list[Pass]:
     ]
 
 
-def _bitmod_quantizer(design: Design) -> BitMoDQuantizer:
-    form = design.pe.weight
+def _bitmod_quantizer(target: Target) -> BitMoDQuantizer:
+    form = target.weight
     if not isinstance(form, SelectedBitMoD):
         raise ValueError(f"Quantizer weight.method bitmod takes the format bitmod3 or bitmod4, not {form.name}")
-    return BitMoDQuantizer(bits=form.code_bits, group_size=design.tiling.group_size)
+    return BitMoDQuantizer(bits=form.code_bits, group_size=target.group_size)
 
 
-def block_quantizer(design: Design, side: str) -> BlockQuantizer:
+def block_quantizer(target: Target, side: str) -> BlockQuantizer:
     """The quantizer of blocks of an operand, which must fit the design's formats and groups."""
-    name = getattr(design.quantizer, side).block
-    quantizer, form = BLOCKS[name], getattr(design.pe, side)
+    name = getattr(target.quantizer, side).block
+    quantizer, form = BLOCKS[name], getattr(target, side)
     if quantizer.element != form:
         raise ValueError(
             f"Quantizer {side}.block {name} must have elements of {form.name}, not {quantizer.element.name}"
         )
-    if quantizer.size != design.tiling.group_size:
-        raise ValueError(
-            f"Tiling group_size must be {quantizer.size}, as {name} has it, not {design.tiling.group_size}"
-        )
+    if quantizer.size != target.group_size:
+        raise ValueError(f"Tiling group_size must be {quantizer.size}, as {name} has it, not {target.group_size}")
     return quantizer

@@ -8,7 +8,7 @@ from macforge.compile.layout import Segment, digit_codes
 from macforge.compile.operands import Operand
 from macforge.compile.program import Program
 from macforge.compile.weights import block_quantizer, coded, quantize_operand
-from sw_ref.quantize import Quantized
+from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["Activations", "prepared"]
 
@@ -31,7 +31,7 @@ def prepared(program: Program, act: Operand) -> Activations:
     plan = program.acts
     if plan.order is not None:
         act = act.permuted(slice(None), plan.order)
-    if program.design.quantizer.act.method == "block":
+    if program.target.quantizer.act.method == "block":
         return _blocks(program, act)
     groups = _groups(program, act)
     codes, scale, zero = [], [], []
@@ -46,30 +46,30 @@ def prepared(program: Program, act: Operand) -> Activations:
 
 
 def _digit(group: Quantized, segment: Segment, program: Program) -> np.ndarray:
-    return digit_codes(group.codes, group.format, program.design.pe.act)[segment.index]
+    return digit_codes(group.codes, group.format, program.target.act)[segment.index]
 
 
 def _blocks(program: Program, act: Operand) -> Activations:
     """Blocks, each with its own scale in every row."""
-    blocks = coded(block_quantizer(program.design, "act"), act, k_axis=1, what="act")
+    blocks = coded(block_quantizer(program.target, "act"), act, k_axis=1, what="act")
     scale = blocks.scales().T
     return Activations(codes=blocks.codes, scale=scale, zero=np.zeros(scale.shape, np.int64), overall=blocks.overall)
 
 
 def _groups(program: Program, act: Operand) -> list[Quantized]:
     """Quantized activations, group by group along K."""
-    design, plan = program.design, program.acts
+    target, plan = program.target, program.acts
     blocks = sorted({(segment.start, segment.stop) for segment in plan.segments})
-    if design.quantizer.act.granularity != "group":
+    if target.quantizer.act.granularity != "group":
         whole = _whole(program, act)
         return [_cut(whole, slice(*block)) for block in blocks]
-    quantizers = [design.wide_quantizer("act") if is_wide else design.act_quantizer for is_wide in plan.wide]
+    quantizers = [target.wide_quantizer("act") if is_wide else target.act_quantizer for is_wide in plan.wide]
     pieces = [act.permuted(slice(None), slice(*block)) for block in blocks]
     return [quantize_operand(piece, one, k_axis=1) for piece, one in zip(pieces, quantizers, strict=True)]
 
 
 def _whole(program: Program, act: Operand) -> Quantized:
-    quantizer, static = program.design.act_quantizer, program.acts.static
+    quantizer, static = program.target.act_quantizer, program.acts.static
     if static is None or act.integral:
         if static is not None and (static.scale != 1).any():
             raise ValueError("act must hold floats, as those of the calibration, not integers")

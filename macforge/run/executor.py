@@ -7,19 +7,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hw.unit import Unit
 from macforge.compile.program import Program
+from macforge.design.target import Target
+from macforge.errors import MismatchError
 from macforge.run.job import job_of
 from sw_ref.engine.product import Product, expected_results
 from sw_ref.wide import integer_array
 
-__all__ = ["Engine", "MatmulResult", "MismatchError", "run_program"]
+__all__ = ["Engine", "MatmulResult", "run_program"]
 
 Engine = Literal["rtl", "ref"]
-
-
-class MismatchError(Exception):
-    """The hardware and the model differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +61,24 @@ def run_program(program: Program, act: ArrayLike, *, engine: Engine = "rtl") -> 
     if engine not in ("rtl", "ref"):
         raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
     job = job_of(program, act)
-    hardware = program.design.engine
-    spec = hardware.spec
+    spec = program.target.engine
     predicted = sum(product.schedule(spec).cycles for product in job.products)
     # what cannot be a result is refused before anything is simulated
     product, cycles = job.real([expected_results(spec, one) for one in job.products]), None
     if engine == "rtl":
-        results, cycles = _simulated(hardware, job.products)
+        results, cycles = _simulated(program.target, job.products)
         product = job.real(results)
     product = integer_array(product) if product.dtype == object else product
     return MatmulResult(product=product, cycles=cycles, predicted_cycles=predicted)
 
 
-def _simulated(hardware: Unit, products: Sequence[Product]) -> tuple[list[np.ndarray], int]:
+def _simulated(target: Target, products: Sequence[Product]) -> tuple[list[np.ndarray], int]:
     """What the hardware put out, in Verilator, and the cycles that it took."""
+    # which load Amaranth and cocotb
+    from macforge.design.design import design_of
     from tb.engine import simulate_engine
 
-    outcome, done = simulate_engine(hardware, products)
+    outcome, done = simulate_engine(design_of(target.name, target.table).engine, products)
     if outcome.failure is not None:
         raise MismatchError(outcome.failure)
     return [one.results for one in done], sum(one.cycles for one in done)

@@ -11,15 +11,15 @@ from macforge.compile.parameters import check_zeros, magnitudes
 from macforge.compile.program import Part, Program
 from macforge.compile.scaling import Scaling, product_exponent
 from macforge.compile.weights import quantize_operand
-from macforge.design import Design
+from macforge.design.target import Target
 from macforge.run.activations import Activations, prepared
-from sw_ref.binary_float import FloatShape
-from sw_ref.dequantize import dequantize_gemm
-from sw_ref.drain import Drain
+from sw_ref.arith.float_sum import FloatSum
+from sw_ref.drain.dequantize import dequantize_gemm
+from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product
-from sw_ref.float_sum import FloatSum
-from sw_ref.nonfinite import nonfinite_results, zeroed
-from sw_ref.quantize import Quantized
+from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.nonfinite import nonfinite_results, zeroed
+from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["Job", "job_of"]
 
@@ -59,38 +59,38 @@ def job_of(program: Program, act: ArrayLike) -> Job:
 
 def _undrained(program: Program, act: Operand) -> Job:
     """Sums are dequantized afterwards."""
-    design, weight_q = program.design, program.weight
-    act = _within_sums(design, act, weight_q)
-    act_q = quantize_operand(act, design.act_quantizer, k_axis=1)
+    target, weight_q = program.target, program.weight
+    act = _within_sums(target, act, weight_q)
+    act_q = quantize_operand(act, target.act_quantizer, k_axis=1)
     product = Product(act=act_q.codes, weight=weight_q.codes)
     # sums take codes that are not finite for 0, and so does what is made of them
     act_q, weight_q = (replace(one, codes=zeroed(one.format, one.codes)) for one in (act_q, weight_q))
-    integers = act.integral and program.integral and not isinstance(design.sums, FloatSum)
+    integers = act.integral and program.integral and not isinstance(target.sums, FloatSum)
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if integers:
             # sums of integers, in units of last bits that may lie behind the point
-            unit = design.pe.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
+            unit = target.engine.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
             total = results[0].sum(axis=0)
             return total << unit if unit >= 0 else total >> -unit
-        if isinstance(design.sums, FloatSum):
-            reals = _scaled_floats(design.sums.shape, results[0], act_q, weight_q)
+        if isinstance(target.sums, FloatSum):
+            reals = _scaled_floats(target.sums.shape, results[0], act_q, weight_q)
         else:
-            reals = dequantize_gemm(results[0] << design.pe.rule.lsb, act_q, weight_q)
-        return rounded_product(reals, act.exponent + program.exponent, _invalid(design, product))
+            reals = dequantize_gemm(results[0] << target.engine.rule.lsb, act_q, weight_q)
+        return rounded_product(reals, act.exponent + program.exponent, _invalid(target, product))
 
     return Job(products=(product,), real=real)
 
 
-def _within_sums(design: Design, act: Operand, weight: Quantized) -> Operand:
+def _within_sums(target: Target, act: Operand, weight: Quantized) -> Operand:
     """Activations over a power of two, if sums that are floats would overflow, or be flushed, without one."""
-    schemes = {design.act_quantizer.scheme, design.weight_quantizer.scheme}
-    if not isinstance(design.sums, FloatSum) or schemes != {"cast"} or act.integral:
+    schemes = {target.act_quantizer.scheme, target.weight_quantizer.scheme}
+    if not isinstance(target.sums, FloatSum) or schemes != {"cast"} or act.integral:
         # what has a scale is of about the largest of its format's values
         return act
     codes = zeroed(weight.format, weight.codes)
     sizes = np.abs(act.values.astype(np.float64)) @ np.abs(weight.format.decode(codes))
-    exponent = product_exponent(design.sums.shape, sizes)
+    exponent = product_exponent(target.sums.shape, sizes)
     values = np.ldexp(act.values, -exponent)
     return Operand(values=values, exponent=act.exponent + exponent) if exponent else act
 
@@ -105,14 +105,14 @@ def _scaled_floats(shape: FloatShape, sums: np.ndarray, act: Quantized, weight: 
     return sum(one * scales[min(g, len(scales) - 1)] * others[min(g, len(others) - 1)] for g, one in enumerate(real))
 
 
-def _invalid(design: Design, product: Product) -> np.ndarray:
+def _invalid(target: Target, product: Product) -> np.ndarray:
     """Which elements have an operand that is infinite or NaN, bool (M, N)."""
-    act, planes = design.pe.act.finite(product.act), design.pe.weight.finite(product.planes)
+    act, planes = target.act.finite(product.act), target.weight.finite(product.planes)
     return nonfinite_results(act, planes.all(axis=0))
 
 
 def _drained(program: Program, act: Operand) -> Job:
-    design, drain = program.design, program.design.edge
+    target, drain = program.target, program.target.edge
     if act.exponent and drain.clamp:
         raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
     acts = prepared(program, act)
@@ -132,7 +132,7 @@ def _drained(program: Program, act: Operand) -> Job:
         for result, product, (columns, scale) in zip(results, products, places, strict=True):
             values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
             reals[:, columns] = values * scale
-            invalid[:, columns] = _invalid(design, product)
+            invalid[:, columns] = _invalid(target, product)
         return rounded_product(reals, exponent, invalid)
 
     return Job(products=tuple(products), real=real)
@@ -142,7 +142,7 @@ def _parameters(
     program: Program, part: Part, acts: Activations, exponent: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What the drain edge takes of a product, and the scale that is left, which broadcasts to (M, N)."""
-    drain = program.design.edge
+    drain = program.target.edge
     passes = len(part.codes)
     given = {**part.parameters, "act_zero": np.tile(acts.zero, (passes, 1))}
     if drain.act_scale != "group" and (acts.scale != acts.scale[0]).any():
@@ -177,7 +177,7 @@ def _float_steps(
     program: Program, part: Part, acts: Activations, channel: np.ndarray, bias: np.ndarray
 ) -> tuple[dict[str, np.ndarray], int]:
     """Scales of rows and columns, the bias, and the power of two that was taken out of all."""
-    design, drain, passes = program.design, program.design.edge, len(part.codes)
+    target, drain, passes = program.target, program.target.edge, len(part.codes)
     sizes = _row_sizes(program, acts)
     scale = np.tile(acts.scale, (passes, 1))
     rows = np.tile(sizes * acts.scale if drain.act_scale == "group" else sizes, (passes, 1))
@@ -199,14 +199,14 @@ def _float_steps(
     if scaling.exponent and drain.clamp:
         raise ValueError(
             f"Drain clamp must be left out for results that {drain.arithmetic.exponent} exponent bits of "
-            f"{design.name} hold only over 2**{scaling.exponent}"
+            f"{target.name} hold only over 2**{scaling.exponent}"
         )
     return steps, scaling.exponent
 
 
 def _row_sizes(program: Program, acts: Activations) -> np.ndarray:
     """Of each segment, sums of ``|value - zero|`` of rows (segments, M)."""
-    values, first, sizes = magnitudes(program.design, program.design.pe.act, acts.codes), 0, []
+    values, first, sizes = magnitudes(program.target, program.target.act, acts.codes), 0, []
     for segment, zero in zip(program.acts.segments, acts.zero, strict=True):
         piece = values[:, first : first + segment.size]
         sizes.append(np.abs(piece - zero[:, None]).sum(axis=1))

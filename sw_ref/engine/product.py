@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sw_ref.drain import drain
+from sw_ref.arith.matmul import exact_matmul
+from sw_ref.drain.edge import drain
 from sw_ref.engine.schedule import Schedule, schedule_of
 from sw_ref.engine.spec import EngineSpec
 from sw_ref.engine.sums import model_sums
-from sw_ref.formats import Format
+from sw_ref.formats.base import Format
+from sw_ref.formats.nonfinite import nonfinite_results, zeroed
 from sw_ref.groups import group_slices
-from sw_ref.matmul import exact_matmul
-from sw_ref.nonfinite import nonfinite_results, zeroed
 from sw_ref.wide import wrapped
 
 __all__ = ["Product", "expected_invalid", "expected_results"]
@@ -31,7 +31,7 @@ class Product:
     mode : int
         Which of the processing element's modes.
     parameters : mapping
-        What the drain edge takes, see `sw_ref.drain.drain`.
+        What the drain edge takes, see `sw_ref.drain.edge.drain`.
     stalls : float
         Probability, in each cycle and on each stream, of nobody being ready there.
     abandon_after : int, optional

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sw_ref.accumulate import Accumulator
-from sw_ref.drain import Drain
-from sw_ref.float_sum import FloatSum
-from sw_ref.formats import Format
-from sw_ref.rules import Rule
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
+from sw_ref.arith.rules import Rule
+from sw_ref.drain.edge import Drain
+from sw_ref.formats.base import Format
 
 __all__ = ["EngineSpec", "Field", "Mode"]
 

@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
+from sw_ref.arith.gemm import float_gemm, gemm
+from sw_ref.arith.rules import Rule
 from sw_ref.engine.spec import Mode
-from sw_ref.float_sum import FloatSum
-from sw_ref.gemm import float_gemm, gemm
-from sw_ref.nonfinite import zeroed
-from sw_ref.rules import Rule
+from sw_ref.formats.nonfinite import zeroed
 
 __all__ = ["model_sums"]
 
@@ -27,7 +27,8 @@ def model_sums(
 ) -> np.ndarray:
     """Sums (groups, M, N) of codes ``act`` (M, K) and ``weight`` (K, N) of a mode, ``step`` products at a time.
 
-    Codes that are not finite count as 0; ``lowest`` are the exponents that `sw_ref.float_sum.FloatSum.sums` takes.
+    Codes that are not finite count as 0; ``lowest`` are the exponents that `sw_ref.arith.float_sum.FloatSum.sums`
+    takes.
     """
     how = {"act": mode.act, "weight": mode.weight, "group_size": group_size, "step": step}
     if isinstance(accumulator, FloatSum):

@@ -10,20 +10,21 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
-from dataflow.mesh import Shape
-from dataflow.output_stationary import OutputStationaryArray
-from dataflow.weight_stationary import WeightStationaryArray
-from hw.delay import delayed
-from hw.narrow import keep
-from hw.number import Number, assign, total
+from dataflow.array.output_stationary import OutputStationaryArray
+from dataflow.array.shape import Shape
+from dataflow.array.weight_stationary import WeightStationaryArray
+from hw.core.delay import delayed
+from hw.core.narrow import keep
+from hw.core.number import Number, assign, total
 from pe.base import Core, Encoder
-from pe.float import FloatProduct
+from pe.float.family import FloatProduct
 from pe.mac import IntegerMac
-from sw_ref.accumulate import Accumulator
-from sw_ref.binary_float import FP32
-from sw_ref.catalog import parse_format
-from sw_ref.float_sum import RoundedSum
-from sw_ref.formats import Int
+from pe.packed.family import Packed
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import RoundedSum
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.catalog import parse_format
 from tb.array import Tile, simulate_array, timetable_of
 from tb.core import simulate_cores, trial_of
 from tb.streams import pack, unpack
@@ -121,23 +122,30 @@ CASES = [
     (SMALL, Shape(rows=17, cols=2), Accumulator(24)),
 ]
 # Several products in one multiplier: only output-stationary.
-INT4 = {"act": Int(4), "weight": Int(4), "dsp": "packed"}
-INT8 = {"act": Int(8), "weight": Int(8), "dsp": "packed"}
+INT4 = {"act": Int(4), "weight": Int(4)}
+INT8 = {"act": Int(8), "weight": Int(8)}
 PACKED = [
-    (IntegerMac(**INT4), Shape(rows=2, cols=2, tile_rows=2, tile_cols=2), Accumulator(16)),
-    (IntegerMac(**INT4, pipeline=2), Shape(rows=12, cols=8, tile_rows=4, tile_cols=2), Accumulator(17, "wrap")),
-    (IntegerMac(**INT4, pipeline=1), Shape(rows=18, cols=4, tile_rows=2, tile_cols=4), Accumulator(9, "wrap")),
-    (IntegerMac(**INT4, pipeline=2, multiplier="18x18"), Shape(rows=3, cols=4, tile_cols=2), Accumulator(20)),
-    (IntegerMac(**INT8, pipeline=2), Shape(rows=5, cols=6, tile_cols=2), Accumulator(32)),
-    (IntegerMac(**INT8, multiplier="27x18"), Shape(rows=4, cols=4, tile_rows=2, tile_cols=4), Accumulator(40)),
-    (IntegerMac(act=Int(4), weight=Int(8), dsp="packed"), Shape(rows=4, cols=2, tile_rows=2), Accumulator(14, "wrap")),
+    (Packed(**INT4), Shape(rows=2, cols=2, tile_rows=2, tile_cols=2), Accumulator(16)),
+    (Packed(**INT4, pipeline=2), Shape(rows=12, cols=8, tile_rows=4, tile_cols=2), Accumulator(17, "wrap")),
+    (Packed(**INT4, pipeline=1), Shape(rows=18, cols=4, tile_rows=2, tile_cols=4), Accumulator(9, "wrap")),
+    (Packed(**INT4, pipeline=2, multiplier="18x18"), Shape(rows=3, cols=4, tile_cols=2), Accumulator(20)),
+    (Packed(**INT8, pipeline=2), Shape(rows=5, cols=6, tile_cols=2), Accumulator(32)),
+    (Packed(**INT8, multiplier="27x18"), Shape(rows=4, cols=4, tile_rows=2, tile_cols=4), Accumulator(40)),
     (
-        IntegerMac(act=Int(2), weight=Int(2, signed=False), dsp="packed", pipeline=1),
+        Packed(
+            act=Int(4),
+            weight=Int(8),
+        ),
+        Shape(rows=4, cols=2, tile_rows=2),
+        Accumulator(14, "wrap"),
+    ),
+    (
+        Packed(act=Int(2), weight=Int(2, signed=False), pipeline=1),
         Shape(rows=4, cols=8, tile_rows=2, tile_cols=4),
         Accumulator(12),
     ),
     (
-        IntegerMac(act=Int(1, signed=False), weight=Int(1), dsp="packed", multiplier="18x18"),
+        Packed(act=Int(1, signed=False), weight=Int(1), multiplier="18x18"),
         Shape(rows=2, cols=4, tile_rows=2, tile_cols=4),
         Accumulator(4, "wrap"),
     ),

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.mesh import Shape
-from dataflow.tiling import Tiling
+from dataflow.array.shape import Shape
+from dataflow.engine.tiling import Tiling
 from pe import FAMILIES
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.digits import plane_weights, planes
-from sw_ref.drain import Drain
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.digits import plane_weights, planes
+from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product
-from sw_ref.formats import Int
-from sw_ref.signs import Bipolar, PowerOfTwo
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.signs import Bipolar, PowerOfTwo
 from tb.engine import simulate_engine
 
 LANES, STEPS, SCALE = 8, 5, PowerOfTwo(5)

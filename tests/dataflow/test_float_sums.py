@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.mesh import Shape
-from dataflow.tiling import Tiling
+from dataflow.array.shape import Shape
+from dataflow.engine.tiling import Tiling
 from pe import FAMILIES
-from sw_ref.binary_float import BF16, FP32, FloatShape
-from sw_ref.catalog import parse_format
-from sw_ref.drain import Drain
+from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
+from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product, expected_results
-from sw_ref.float_sum import AlignedSum, PartialSum, RoundedSum
-from sw_ref.formats import Int
-from sw_ref.nonfinite import zeroed
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import BF16, FP32, FloatShape
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.nonfinite import zeroed
 from tb.engine import simulate_engine
 
 BF16_FLUSHED = "e8m7_ieee_flushed"

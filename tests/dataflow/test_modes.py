@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.mesh import Shape
-from dataflow.output_stationary import OutputStationaryArray
-from dataflow.tiling import Tiling
-from dataflow.weight_stationary import WeightStationaryArray
+from dataflow.array.output_stationary import OutputStationaryArray
+from dataflow.array.shape import Shape
+from dataflow.array.weight_stationary import WeightStationaryArray
+from dataflow.engine.tiling import Tiling
 from pe.sub_word import SubWord
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import schedule_of
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
 from tb.array import Tile, simulate_array
 from tb.engine import simulate_engine
 

@@ -8,22 +8,21 @@ import numpy as np
 import pytest
 from amaranth.hdl import Cat, Module
 
-from dataflow.mesh import Shape
-from dataflow.output_stationary import OutputStationaryArray
-from dataflow.weight_stationary import WeightStationaryArray
-from hw.delay import delayed
+from dataflow.array.output_stationary import OutputStationaryArray
+from dataflow.array.shape import Shape
+from dataflow.array.weight_stationary import WeightStationaryArray
+from hw.core.delay import delayed
 from pe.base import PEError
-from pe.mac import IntegerMac
-from pe.packed import PackedProducts
-from pe.packed_circuits import PackedFinish
-from sw_ref.accumulate import Accumulator
-from sw_ref.binary_float import FP32
-from sw_ref.float_sum import RoundedSum
-from sw_ref.formats import Int
+from pe.packed.circuits import PackedFinish
+from pe.packed.family import Packed, PackedProducts
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import RoundedSum
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import FP32
 from tb.array import Tile, simulate_array
 
-INT4 = IntegerMac(act=Int(4), weight=Int(4), dsp="packed", pipeline=2)
-INT8 = IntegerMac(act=Int(8), weight=Int(8), dsp="packed", pipeline=2)
+INT4 = Packed(act=Int(4), weight=Int(4), pipeline=2)
+INT8 = Packed(act=Int(8), weight=Int(8), pipeline=2)
 SQUARE, FLAT = (Shape(rows=4, cols=4, tile_rows=2, tile_cols=2), Shape(rows=3, cols=4, tile_cols=2))
 
 
@@ -77,13 +76,13 @@ def test_latency():
         (
             INT8,
             Shape(rows=4, cols=4),
-            "Array tile_cols must be a multiple of 2 for mac_int8_int8_packed_25x18_p2, which keeps 1 x 2 sums in one "
+            "Array tile_cols must be a multiple of 2 for packed_int8_int8_25x18_p2, which keeps 1 x 2 sums in one "
             "place, not 1",
         ),
         (
             INT4,
             Shape(rows=3, cols=4, tile_cols=4),
-            "Array tile_rows must be a multiple of 2 for mac_int4_int4_packed_25x18_p2, which keeps 2 x 2 sums in one "
+            "Array tile_rows must be a multiple of 2 for packed_int4_int4_25x18_p2, which keeps 2 x 2 sums in one "
             "place, not 1",
         ),
     ],
@@ -94,7 +93,7 @@ def test_tiles_of_parts_of_blocks_are_refused(pe, shape, message):
 
 
 def test_weight_stationary_arrays_are_refused():
-    message = "Dataflow must be output_stationary for mac_int8_int8_packed_25x18_p2, which keeps its sums in the cells"
+    message = "Dataflow must be output_stationary for packed_int8_int8_25x18_p2, which keeps its sums in the cells"
     with pytest.raises(ValueError, match=f"^{message}$"):
         WeightStationaryArray(pe=INT8, shape=FLAT, accumulator=Accumulator(24))
 
@@ -129,7 +128,7 @@ class NeglectfulBlock(PackedProducts):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broken(IntegerMac):
+class Broken(Packed):
     kind: ClassVar[type[PackedProducts]]
     less: ClassVar[int] = 0
 
@@ -155,7 +154,7 @@ class WithNarrowLanes(Broken):
 
 @pytest.mark.parametrize("kind", [WithoutSubtraction, WithNarrowLanes])
 def test_broken_blocks_are_found(kind):
-    pe = kind(act=Int(8), weight=Int(8), dsp="packed", pipeline=2)
+    pe = kind(act=Int(8), weight=Int(8), pipeline=2)
     array = OutputStationaryArray(pe=pe, shape=FLAT, accumulator=Accumulator(24))
     failure = simulate_array(array, extremes(array, [100, 30, 30, 30], np.random.default_rng(0))).failure
     assert re.match(r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure)

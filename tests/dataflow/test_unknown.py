@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.mesh import Shape
-from dataflow.tiling import Tiling
-from pe.float import FloatProduct
+from dataflow.array.shape import Shape
+from dataflow.engine.tiling import Tiling
+from pe.float.family import FloatProduct
 from pe.mac import IntegerMac
-from sw_ref.accumulate import Accumulator
-from sw_ref.binary_float import FP32
-from sw_ref.catalog import parse_format
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.engine.product import Product
-from sw_ref.float_sum import RoundedSum
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.catalog import parse_format
 from tb.engine import simulate_engine
 
 MAC = IntegerMac(act=Int(4), weight=Int(3), lanes=3, pipeline=1)

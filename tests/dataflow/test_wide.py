@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from dataflow import ENGINES
-from dataflow.mesh import Shape
-from dataflow.tiling import Tiling
-from dataflow.weight_stationary import WeightStationaryArray
-from hw.floating import IntegerToFloat
-from hw.halves import Halved
-from pe.float import FloatProduct
+from dataflow.array.shape import Shape
+from dataflow.array.weight_stationary import WeightStationaryArray
+from dataflow.engine.tiling import Tiling
+from hw.float.from_integer import IntegerToFloat
+from hw.integer.halves import Halved
+from pe.float.family import FloatProduct
 from pe.mac import IntegerMac
-from sw_ref.accumulate import OVERFLOWS, Accumulator
-from sw_ref.binary_float import FP32
-from sw_ref.catalog import parse_format
-from sw_ref.drain import Drain
+from sw_ref.arith.accumulate import OVERFLOWS, Accumulator
+from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product, expected_results
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.catalog import parse_format
 from sw_ref.interval import Interval
 from tb.array import Tile, simulate_array
 from tb.core import simulate_cores, trial_of

@@ -3,8 +3,8 @@
 import pytest
 
 from fpga.baseline import BaselineMac, baseline
-from fpga.timing import place_and_route
-from hw import yosys
+from fpga.time.timing import place_and_route
+from hw.emit import yosys
 
 SIGNEDNESS = [(True, True), (True, False), (False, True), (False, False)]
 

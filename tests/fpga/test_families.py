@@ -10,8 +10,8 @@ import pytest
 from fpga import families
 from fpga.count import Resources
 from fpga.families import FAMILIES, Cost, Family
-from fpga.synth import synthesize
-from hw import yosys
+from fpga.map.synth import synthesize
+from hw.emit import yosys
 
 DATA = sorted(Path(families.__file__).parent.glob("*.toml"))
 

@@ -8,10 +8,10 @@ import pytest
 from fpga import families
 from fpga.count import Resources
 from fpga.families import Cost
-from fpga.synth import synthesize
-from fpga.timing import measure_timing
-from hw import yosys
-from hw.tools import ToolError
+from fpga.map.synth import synthesize
+from fpga.time.timing import measure_timing
+from hw.emit import yosys
+from hw.emit.tools import ToolError
 
 TINY = Path(__file__).with_name("tiny.lib")
 DESIGN = """

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hw.number import Number, shape_of, wire
+from hw.core.number import Number, shape_of, wire
 from sw_ref.interval import Interval
 
 Case = tuple[Callable[..., Number], tuple[Interval, ...]]

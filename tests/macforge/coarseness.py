@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sw_ref.minifloat import Float
+from sw_ref.formats.minifloat import Float
 
 # Largest error of an element, over the largest magnitude that shares its scale: of the values themselves, and what a
 # rounded scale of few bits adds.

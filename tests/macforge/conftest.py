@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from macforge import cli
+from macforge.cli.app import main as cli
 
 
 @pytest.fixture

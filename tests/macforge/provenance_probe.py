@@ -9,10 +9,10 @@ from unittest import mock
 import numpy as np
 
 from macforge import provenance
-from macforge.accuracy import accuracy
-from macforge.design import load_design
-from macforge.sweep.spec import load_sweep
-from macforge.verdict import verdict
+from macforge.design.design import load_design
+from macforge.measure.accuracy import accuracy
+from macforge.measure.sweep.spec import load_sweep
+from macforge.measure.verdict import verdict
 
 __all__ = ["keys"]
 

@@ -6,9 +6,9 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 import typer
 
-from hw.tools import ToolError
+from hw.emit.tools import ToolError
+from macforge.errors import MismatchError
 from macforge.exits import BUG, DIFFERENT, FAILED, INTERRUPTED, UNREAD, WRONG, exit_code, explained
-from macforge.run.executor import MismatchError
 from tb.simulator import SimulationError
 
 

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from hw.verilog import emit_verilog
+from hw.emit.verilog import emit_verilog
 from macforge import design_names, load_design
-from macforge.simulation import random_products
+from macforge.measure.simulation import random_products
 from tb.engine import simulate_engine
 
 CELLS = 2

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from hw import yosys
-from hw.verilog import emit_rtlil, emit_verilog
+from hw.emit import yosys
+from hw.emit.verilog import emit_rtlil, emit_verilog
 from macforge import design_names, load_design
-from macforge.verilog import generate_verilog
+from macforge.emit.verilog import generate_verilog
 
 CELLS = 2
 

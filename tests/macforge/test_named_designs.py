@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 from fpga.families import FAMILIES
-from fpga.synth import synthesize
-from hw.verilog import emit_verilog
+from fpga.map.synth import synthesize
+from hw.emit.verilog import emit_verilog
 from macforge import area, design_names, load_design
-from macforge.area import fitted
 from macforge.compile.compiler import compile_layer
-from macforge.describe import derived
-from macforge.plain import to_toml
-from macforge.product import matmul
+from macforge.design.describe import derived
+from macforge.design.plain import to_toml
+from macforge.measure.area import fitted
+from macforge.measure.simulation import random_products
+from macforge.measure.workload import load_layer
 from macforge.run.job import job_of
-from macforge.simulation import random_products
-from macforge.workload import load_layer
+from macforge.run.product import matmul
 from sw_ref.engine.schedule import schedule_of
-from sw_ref.quantize import sqnr_db
+from sw_ref.quantize.uniform import sqnr_db
 from tb.engine import simulate_engine
 
 CELLS = 2

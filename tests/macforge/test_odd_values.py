@@ -2,9 +2,10 @@
 
 import pytest
 
-from macforge.describe import derived
-from macforge.design import design_names, load_design
-from macforge.plain import to_toml
+from macforge.design.describe import derived
+from macforge.design.design import load_design
+from macforge.design.named import design_names
+from macforge.design.plain import to_toml
 from pe import FAMILIES
 
 ODD = (

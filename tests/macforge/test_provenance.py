@@ -15,10 +15,10 @@ import pytest
 
 import hw
 from macforge import provenance
-from macforge.accuracy import accuracy
-from macforge.design import load_design
+from macforge.design.design import load_design
+from macforge.measure.accuracy import accuracy
+from macforge.measure.verdict import verdict
 from macforge.provenance import LOADED, PACKAGES, Sources, cached_figures, key_of, made_by, substance
-from macforge.verdict import verdict
 
 HERE = Path(__file__).parent
 ROOT = Path(hw.__file__).parents[1]
@@ -90,7 +90,7 @@ def test_every_packaged_file_changes_every_key(copy, probe, monkeypatch):
 
 
 def swapped(root):
-    one, two = root / "sw_ref" / "drain.py", root / "sw_ref" / "gemm.py"
+    one, two = root / "sw_ref" / "drain" / "edge.py", root / "sw_ref" / "arith" / "gemm.py"
     texts = one.read_bytes(), two.read_bytes()
     two.write_bytes(texts[0])
     one.write_bytes(texts[1])
@@ -100,8 +100,8 @@ CHANGES = {
     "a file more": lambda root: (root / "fpga" / "families" / "new.lib").write_text(""),
     "a folder more": lambda root: shutil.copytree(root / "macforge" / "designs", root / "macforge" / "more"),
     "a file less": lambda root: (root / "fpga" / "families" / "xc7.v").unlink(),
-    "another name": lambda root: (root / "hw" / "ram.py").rename(root / "hw" / "memory.py"),
-    "another package": lambda root: (root / "hw" / "ram.py").rename(root / "pe" / "ram.py"),
+    "another name": lambda root: (root / "hw" / "core" / "ram.py").rename(root / "hw" / "core" / "memory.py"),
+    "another package": lambda root: (root / "hw" / "core" / "ram.py").rename(root / "pe" / "ram.py"),
     "two that have changed places": swapped,
     "another line end": lambda root: (root / "tb" / "request.py").write_bytes(
         (root / "tb" / "request.py").read_bytes().replace(b"\n", b"\r\n")
@@ -206,10 +206,10 @@ def test_kinds_and_inputs_count():
 
 VERDICT = """
 import numpy as np
-from macforge.design import load_design
+from macforge.design.design import load_design
 from macforge.compile.compiler import compile_layer
 from macforge.run.job import job_of
-from macforge.verdict import verdict
+from macforge.measure.verdict import verdict
 
 settings = ["tiling.group_size=4", "tiling.max_k=16", "tiling.panel_rows=4"]
 design = load_design("mixpe_w4a8", settings).resized(2)
@@ -232,7 +232,7 @@ def drain(*arguments):
 
 def test_verdict_does_not_outlive_its_model(copy, tmp_path):
     (tmp_path / "verdict.py").write_text(VERDICT)
-    model = copy / "sw_ref" / "drain.py"
+    model = copy / "sw_ref" / "drain" / "edge.py"
     right = model.read_text()
 
     def failure(text):
@@ -278,7 +278,7 @@ def test_substance_leaves_out_what_is_only_said():
 
 
 # What tools make of all that they are given, and nothing that macforge makes of it.
-ARTEFACTS = {"fpga/families/liberty.py", "fpga/synth.py", "fpga/timing.py", "tb/icarus.py", "tb/simulator.py"}
+ARTEFACTS = {"fpga/families/liberty.py", "fpga/map/synth.py", "fpga/time/timing.py", "tb/icarus.py", "tb/simulator.py"}
 
 
 def test_nothing_else_is_kept():
@@ -288,4 +288,4 @@ def test_nothing_else_is_kept():
             words = {node.id for node in ast.walk(ast.parse((ROOT / name).read_text())) if isinstance(node, ast.Name)}
             if words & {"cached_dir", "cached_json"}:
                 found.add(name)
-    assert found - {"hw/cache.py"} == ARTEFACTS | {"macforge/provenance.py"}
+    assert found - {"hw/emit/cache.py"} == ARTEFACTS | {"macforge/provenance.py"}

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from macforge.design import design_names, load_design
-from macforge.product import matmul
+from macforge.design.design import load_design
+from macforge.design.named import design_names
+from macforge.run.product import matmul
 from pe import FAMILIES
 from tests.macforge.coarseness import coarseness, rounding
 

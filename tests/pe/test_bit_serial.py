@@ -8,11 +8,11 @@ from amaranth.sim import Simulator
 
 from pe.base import PEError
 from pe.bit_serial import BitSerial
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.signs import Bipolar
 from sw_ref.interval import Interval
-from sw_ref.signs import Bipolar
 
 BITS, SIGNS = Int(1, signed=False), Bipolar(1)
 

@@ -13,9 +13,9 @@ from amaranth.hdl import Cat, Module, Mux
 from pe import FAMILIES
 from pe.base import Codes, Core, PEError
 from pe.mac import IntegerMac
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
 from tb.core import simulate_cores, trial_of
 
 # Formats of both sides and lanes; with one lane and 16 bits at most, every pair of codes is tried.

@@ -9,11 +9,11 @@ import pytest
 
 from pe.base import PEError
 from pe.decoded import Decoded
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.nonfinite import zeroed
 from sw_ref.interval import Interval
-from sw_ref.nonfinite import zeroed
 from tb.core import simulate_cores, trial_of
 from tb.units import UnitTrial, simulate_units
 

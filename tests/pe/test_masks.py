@@ -7,12 +7,12 @@ import numpy as np
 from amaranth.hdl import Module, Mux
 from amaranth.lib.wiring import In, Out
 
-from hw.delay import delayed
-from hw.unit import Unit, place
+from hw.core.delay import delayed
+from hw.core.unit import Unit, place
 from macforge import design_names, load_design
 from pe.base import PE, Codes
 from pe.mac import IntegerMac
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
 from tb.units import UnitTrial, simulate_units
 
 STEPS = 500

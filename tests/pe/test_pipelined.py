@@ -7,8 +7,8 @@ import pytest
 from pe import FAMILIES
 from pe.base import PEError
 from pe.pipelined import Pipelined
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.catalog import parse_format
 
 # Formats of both sides, lanes and further options.
 ELEMENTS = {

@@ -7,8 +7,8 @@ import pytest
 
 from pe.base import PEError
 from pe.product_table import ProductTable
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.catalog import parse_format
 from tb.core import simulate_cores, trial_of
 
 # with one lane, every pair of codes is tried

@@ -8,9 +8,9 @@ from amaranth.sim import Simulator
 
 from pe.base import PEError
 from pe.shift_add import ShiftAdd
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
 
 WEIGHTS = [f"{kind}{bits}" for kind in ("int", "uint") for bits in range(2, 9)]
 

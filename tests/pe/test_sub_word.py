@@ -7,9 +7,9 @@ import pytest
 
 from pe.base import PEError
 from pe.sub_word import SubWord
-from sw_ref.accumulate import Accumulator
-from sw_ref.catalog import parse_format
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
 from sw_ref.interval import Interval
 from tb.core import Trial, simulate_cores
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module
 
-from dataflow.mesh import Shape
-from dataflow.output_stationary import OutputStationaryArray
-from dataflow.weight_stationary import WeightStationaryArray
-from hw.delay import delayed
-from hw.narrow import keep
-from hw.number import Number, assign, total
+from dataflow.array.output_stationary import OutputStationaryArray
+from dataflow.array.shape import Shape
+from dataflow.array.weight_stationary import WeightStationaryArray
+from hw.core.delay import delayed
+from hw.core.narrow import keep
+from hw.core.number import Number, assign, total
 from pe.base import PE, Codes, Core, Encoder, PEError
-from sw_ref.accumulate import Accumulator
-from sw_ref.formats import Int
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
 from tb.array import Tile, simulate_array
 from tb.core import simulate_cores, trial_of

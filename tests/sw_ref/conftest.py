@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import NodeProto, TensorProto, helper
 
-from sw_ref.formats import FixedPoint, Format
+from sw_ref.formats.base import FixedPoint, Format
 from sw_ref.interval import Interval
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 
-from dataflow.mesh import Shape
-from dataflow.output_stationary_engine import OutputStationaryEngine
-from dataflow.tiling import Tiling
+from dataflow.array.shape import Shape
+from dataflow.engine.output_stationary import OutputStationaryEngine
+from dataflow.engine.tiling import Tiling
 from pe.base import Core
 from pe.mac import IntegerMac
-from sw_ref.accumulate import Accumulator
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.engine.product import Product
-from sw_ref.formats import Int
+from sw_ref.formats.base import Int
 from tb.engine import simulate_engine
 from tb.runner import Bench, SimulationError, run_bench
 

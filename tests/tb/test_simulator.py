@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hw import tools
+from hw.emit import tools
 from tb import simulator
 
 DESIGN = "module m(input clk, output reg q); always @(posedge clk) q <= !q; endmodule"

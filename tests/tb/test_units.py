@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw.multiply import Multiply
+from hw.integer.multiply import Multiply
 from tb.units import UnitTrial, simulate_units
 
 UNIT = Multiply(a=(2, True), b=(2, False), dsp="none", pipeline=2)

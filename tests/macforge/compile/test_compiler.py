@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 
 from macforge.compile.compiler import compile_layer
-from macforge.design import design_names, load_design
-from macforge.product import matmul
+from macforge.design.design import load_design
+from macforge.design.named import design_names
 from macforge.run.job import job_of
-from sw_ref.bcq import BinaryCoder
-from sw_ref.block import BLOCKS
+from macforge.run.product import matmul
 from sw_ref.engine.product import expected_results
-from sw_ref.progressive import ProgressiveQuantizer
-from sw_ref.quantize import sqnr_db
-from sw_ref.salience import salient_columns
-from sw_ref.special import BitMoDQuantizer
+from sw_ref.quantize.bcq import BinaryCoder
+from sw_ref.quantize.bitmod import BitMoDQuantizer
+from sw_ref.quantize.block import BLOCKS
+from sw_ref.quantize.progressive import ProgressiveQuantizer
+from sw_ref.quantize.salience import salient_columns
+from sw_ref.quantize.uniform import sqnr_db
 
 DRAINED = [name for name in design_names() if load_design(name).edge]
 # activations of two precisions have a test of their own

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from macforge.compile.scaling import Scaling
-from sw_ref.binary_float import BF16, FP16, FP32, FloatShape
+from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
 
 
 @pytest.mark.parametrize(

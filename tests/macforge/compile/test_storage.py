@@ -11,7 +11,8 @@ from macforge.compile import storage
 from macforge.compile.compiler import compile_layer
 from macforge.compile.program import summary
 from macforge.compile.storage import load_program, save_program
-from macforge.design import design_names, load_design
+from macforge.design.design import design_of, load_design
+from macforge.design.named import design_names
 from macforge.run.executor import run_program
 
 
@@ -37,7 +38,10 @@ def test_program_of_every_design_comes_back(name, tmp_path):
     path = tmp_path / "layer.safetensors"
     save_program(program, path)
     again = load_program(path)
-    assert again.design == design and summary(again) == summary(program)
+    assert again.target.engine == program.target.engine == design.engine.spec
+    assert design_of(again.target.name, again.target.table) == design
+    assert [again.target.act, again.target.weight] == [design.pe.act, design.pe.weight]
+    assert again.target.quantizer == design.quantizer and summary(again) == summary(program)
     for rows in (act, act[:1] * 0.5):
         np.testing.assert_array_equal(
             run_program(again, rows, engine="ref").product, run_program(program, rows, engine="ref").product
@@ -66,8 +70,8 @@ def test_what_is_cut_off_is_refused(written, tmp_path, kept):
 
 
 def test_other_version_is_refused(written, monkeypatch):
-    monkeypatch.setattr(storage, "VERSION", 2)
-    message = f"Program {written} is of version 1, and this macforge reads 2: compile it again"
+    monkeypatch.setattr(storage, "VERSION", 3)
+    message = f"Program {written} is of version 2, and this macforge reads 3: compile it again"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_program(written)
 
@@ -84,4 +88,5 @@ def test_other_tensors_are_refused(tmp_path):
 def test_header_says_what_made_it(written):
     size = int.from_bytes(written.read_bytes()[:8], "little")
     header = json.loads(json.loads(written.read_bytes()[8 : 8 + size])["__metadata__"]["macforge_program"])
-    assert header["made_by"] and header["name"] == "hawqv3_w8a8" and header["design"]["family"] == "shift_add"
+    assert header["made_by"] and header["target"]["name"] == "hawqv3_w8a8"
+    assert header["target"]["table"]["family"] == "shift_add"

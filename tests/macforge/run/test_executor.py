@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from macforge.compile.compiler import compile_layer
-from macforge.design import design_names, load_design
-from macforge.product import matmul
+from macforge.design.design import load_design
+from macforge.design.named import design_names
 from macforge.run.executor import run_program
+from macforge.run.product import matmul
 
 DESIGNS = {name: load_design(name) for name in design_names()}
 # scales and precisions that depend on activations
@@ -73,7 +74,7 @@ def test_activations_of_another_kind_than_the_calibration_are_refused():
             r"^Engine must be rtl or ref, not 'tpu'",
         ),
         (
-            lambda program: compile_layer(program.design, np.ones((40, 6)), calibration=np.ones((2, 3))),
+            lambda _program: compile_layer(DESIGNS["mixpe_w4a8"], np.ones((40, 6)), calibration=np.ones((2, 3))),
             r"^act \(M, K\) and weight \(K, N\) must share K, not have shapes \(2, 3\) and \(40, 6\)$",
         ),
     ],

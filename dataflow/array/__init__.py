@@ -1,0 +1,1 @@
+"""Cells and edges into arrays."""

@@ -1,0 +1,1 @@
+"""The drain edge as hardware; `sw_ref.drain` is its specification."""

@@ -1,0 +1,1 @@
+"""Engines: an array with control, panel and streams, for products of any size."""

@@ -1,0 +1,1 @@
+"""From Verilog to the netlist of a family."""

@@ -1,0 +1,1 @@
+"""How fast a netlist is: levels of logic, and place and route."""

@@ -1,0 +1,1 @@
+"""What every circuit is made of: units, numbers that lose no bit, register stages, delays, memories."""

@@ -1,0 +1,1 @@
+"""Floating-point arithmetic: conversion, products, and every kind of sum."""

@@ -1,0 +1,1 @@
+"""Integer arithmetic: shifts, additions, multipliers, requantization."""

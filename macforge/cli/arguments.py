@@ -1,0 +1,47 @@
+"""Arguments and options that several commands take, and what they print to."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from macforge.design.design import Design
+
+__all__ = ["All", "Cells", "DesignName", "DesignNames", "Json", "Settings", "chosen_designs", "err", "out"]
+
+out = Console()
+err = Console(stderr=True)
+
+DesignName = Annotated[str, typer.Argument(metavar="DESIGN", help="Named design, or path of a .toml file.")]
+DesignNames = Annotated[
+    list[str] | None, typer.Argument(metavar="DESIGN...", help="Named designs, or paths of .toml files.")
+]
+All = Annotated[bool, typer.Option("--all", help="All named designs.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
+]
+Cells = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Resize arrays to so many cells each way; a flat array stays flat.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def chosen_designs(
+    designs: list[str] | None, all_: bool, settings: list[str] | None, cells: int | None = None
+) -> "list[Design]":
+    """The designs that a command line names, or all, with its settings.
+
+    Raises
+    ------
+    ValueError
+        If both or neither are asked for, or one of them cannot be had.
+    """
+    from macforge.design.design import load_design
+    from macforge.design.named import design_names
+
+    if all_ == bool(designs):
+        raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
+    chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs)]
+    return chosen if cells is None else [design.resized(cells) for design in chosen]

@@ -1,0 +1,91 @@
+"""Commands that say what there is, and what a design is; and write its Verilog."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from macforge.cli.arguments import All, DesignName, DesignNames, Json, Settings, chosen_designs, out
+from macforge.files import check_output_folder
+from macforge.progress import tracked
+from macforge.tables import print_rows
+
+# Whatever else a command takes it imports itself: listing designs must not load Amaranth, NumPy and cocotb.
+
+__all__ = ["list_", "show", "verilog"]
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="formats, families or designs.")] = "designs",
+    json_: Json = False,
+) -> None:
+    """List number formats, processing element families, or named designs."""
+    listings = {"formats": _formats, "families": _families, "designs": _designs}
+    if what not in listings:
+        raise ValueError(f"List what must be formats, families or designs, not {what!r}")
+    columns = {key: key for key in ("name", "family", "act", "weight", "lanes", "dataflow", "source")}
+    print_rows(listings[what](), json_, columns if what == "designs" else None)
+
+
+def show(design: DesignName, settings: Settings = None, json_: Json = False) -> None:
+    """Show a design as TOML, with everything that follows from it; or what a program is."""
+    if design.endswith(".safetensors"):
+        from macforge.compile.program import summary
+        from macforge.compile.storage import load_program
+
+        print_rows([summary(load_program(Path(design)))], json_)
+        return
+    from macforge.design.describe import derived
+    from macforge.design.design import load_design
+    from macforge.design.plain import to_toml
+
+    chosen = load_design(design, settings or ())
+    if json_:
+        print_rows({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
+        return
+    text = to_toml({**chosen.to_table(), "derived": derived(chosen)})
+    out.print(f"# {chosen.name}\n{text}", markup=False, highlight=False, soft_wrap=True, end="")
+
+
+def verilog(
+    designs: DesignNames = None,
+    all_: All = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")] = Path("."),
+    settings: Settings = None,
+) -> None:
+    """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    from macforge.emit.verilog import generate_verilog
+
+    chosen = chosen_designs(designs, all_, settings)
+    check_output_folder(output, "Verilog")
+    for design in tracked(chosen, "writing Verilog"):
+        for path in generate_verilog(design).write(output):
+            out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _designs() -> list[dict[str, object]]:
+    from macforge.design.named import DEFAULTS, named_tables
+
+    fields = ("family", "act", "weight", "lanes", "dataflow", "summary", "source")
+    return [
+        {"name": name, **{key: table.get(key, DEFAULTS.get(key, "")) for key in fields}}
+        for name, table in named_tables().items()
+    ]
+
+
+def _families() -> list[dict[str, object]]:
+    from pe import FAMILIES
+
+    return [
+        {"name": name, "summary": kind.summary, "options": list(kind.options()), "source": kind.source}
+        for name, kind in FAMILIES.items()
+    ]
+
+
+def _formats() -> list[dict[str, object]]:
+    from sw_ref.formats import catalog
+
+    return [
+        {"name": each.spelling, "description": each.description, "examples": list(each.examples)}
+        for each in catalog.FAMILIES
+    ]

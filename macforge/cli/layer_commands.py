@@ -1,0 +1,110 @@
+"""Commands on a user's own layers: compiled, run, or both at once."""
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hw.emit.cache import write_whole
+from macforge.cli.arguments import DesignName, Json, Settings
+from macforge.files import check_output_file, read_npy
+from macforge.progress import tracked
+from macforge.tables import print_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from macforge.run.executor import MatmulResult
+
+# Whatever else a command takes it imports itself.
+
+__all__ = ["compile_", "matmul", "run"]
+
+
+def matmul(
+    design: DesignName,
+    act: Annotated[Path, typer.Option(help="Matrix A (M, K), .npy.")],
+    weight: Annotated[Path, typer.Option(help="Matrix W (K, N), .npy.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Product C (M, N), .npy.")],
+    engine: Annotated[str, typer.Option(help="rtl (Verilator) or ref (the model).")] = "rtl",
+    settings: Settings = None,
+    json_: Json = False,
+) -> None:
+    """Multiply two matrices of yours as a design does."""
+    from macforge.design.design import load_design
+    from macforge.run.product import matmul as multiply
+
+    chosen = load_design(design, settings or ())
+    check_output_file(output, "Product")
+    operands = [read_npy(path, name) for path, name in ((act, "act"), (weight, "weight"))]
+    (result,) = (multiply(one, *operands, engine=engine) for one in tracked([chosen], f"multiplying ({engine})"))
+    write_whole(output, _npy(result.product))
+    print_rows([_product_row(chosen.name, engine, output, result)], json_)
+
+
+def compile_(
+    design: DesignName,
+    weight: Annotated[Path, typer.Option(help="Matrix W (K, N), .npy.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Program, .safetensors.")],
+    bias: Annotated[Path | None, typer.Option(help="Vector (N,), .npy, for a drain edge that adds one.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Activations (M, K), .npy, for scales that have to be known beforehand.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Prepare a layer's weights for a design: a program for `macforge run`."""
+    from macforge.compile.compiler import compile_layer
+    from macforge.compile.storage import save_program
+    from macforge.design.design import load_design
+
+    chosen = load_design(design, settings or ())
+    check_output_file(output, "Program")
+    given = {"weight": weight, "bias": bias, "calibration": calibration}
+    arrays = {name: read_npy(path, name) for name, path in given.items() if path is not None}
+    save_program(compile_layer(chosen, **arrays), output)
+    print(f"wrote {output}", file=sys.stderr)
+
+
+def run(
+    program: Annotated[Path, typer.Argument(metavar="PROGRAM", help="What `macforge compile` wrote.")],
+    act: Annotated[Path, typer.Option(help="Matrix A (M, K), .npy.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Product C (M, N), .npy.")],
+    engine: Annotated[str, typer.Option(help="rtl (Verilator) or ref (the model).")] = "rtl",
+    json_: Json = False,
+) -> None:
+    """Multiply activations of yours with the weights of a program."""
+    from macforge.compile.storage import load_program
+    from macforge.run.executor import run_program
+
+    loaded = load_program(program)
+    check_output_file(output, "Product")
+    operand = read_npy(act, "act")
+    (result,) = (run_program(one, operand, engine=engine) for one in tracked([loaded], f"multiplying ({engine})"))
+    write_whole(output, _npy(result.product))
+    print_rows([_product_row(loaded.target.name, engine, output, result)], json_)
+
+
+def _product_row(design: str, engine: str, output: Path, result: "MatmulResult") -> dict[str, object]:
+    return {
+        "design": design,
+        "engine": engine,
+        "output": str(output),
+        "shape": list(result.product.shape),
+        "dtype": str(result.product.dtype),
+        "cycles": result.cycles,
+        "predicted_cycles": result.predicted_cycles,
+    }
+
+
+def _npy(array: "np.ndarray") -> bytes:
+    if array.dtype == object:
+        raise ValueError(
+            "Product must fit 63 bits for a .npy file, which it does not; a drain edge with a scale makes floats"
+        )
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What a design is taken into an FPGA project by."""

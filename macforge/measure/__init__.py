@@ -1,0 +1,1 @@
+"""Measurements of a design: area, timing, accuracy, verification; and sweeps over many."""

@@ -1,0 +1,180 @@
+"""What a sweep comes to: rows of a table, and the points to compute for it, each known by its content."""
+
+import dataclasses
+import functools
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hw.core.digest import digest
+from macforge.design.design import Design
+from macforge.design.plain import set_key
+from macforge.measure.sweep.measures import MEASUREMENTS
+from macforge.provenance import made_by, substance
+
+__all__ = ["Point", "Row", "Sweep"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Point:
+    """One thing to compute: one kind of figures of one design.
+
+    Parameters
+    ----------
+    measure : str
+        A key of `macforge.measure.sweep.measures.MEASUREMENTS`.
+    options : dict
+        Its options, all of them.
+    design : dict
+        The design as plain data, settings included; whether it fits together is seen when it is computed.
+    cells : int or None
+        What the design's array is resized to.
+    family : str or None
+    seed : int or None
+        None if the figures do not depend on it.
+    """
+
+    measure: str
+    options: Mapping[str, object]
+    design: Mapping[str, object]
+    cells: int | None
+    family: str | None
+    seed: int | None
+
+    @functools.cached_property
+    def inputs(self) -> dict[str, object]:
+        """All that the figures depend on, as plain data."""
+        return {**dataclasses.asdict(self), "made_by": made_by()}
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The digest of `inputs`: equal for what is the same, whatever it is called."""
+        return digest(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """What belongs together in a table of results.
+
+    Parameters
+    ----------
+    design : str
+    settings : dict
+        What is set of the design, by key.
+    family : str or None
+    seed : int or None
+        None where no figure depends on it.
+    points : dict of str to Point
+        By measurement.
+    """
+
+    design: str
+    settings: Mapping[str, object]
+    family: str | None
+    seed: int | None
+    points: Mapping[str, Point]
+
+    @property
+    def label(self) -> str:
+        """Its name in a sentence."""
+        settings = [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
+        seed = [] if self.seed is None else [f"seed {self.seed}"]
+        return " ".join([self.design, *settings, *filter(None, [self.family]), *seed])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sweep:
+    """Designs x settings x families x seeds, and what is measured of each.
+
+    Parameters
+    ----------
+    name : str
+    designs : sequence of Design
+    settings : sequence of dict
+        Each a set of fields to replace, such as ``{"array.rows": 4}``.
+    families : sequence of str
+        Keys of `fpga.families.FAMILIES`.
+    seeds : sequence of int
+    measurements : dict of str to dict
+        Options by measurement, all of them, and ``cells``.
+    """
+
+    name: str
+    designs: Sequence[Design]
+    settings: Sequence[Mapping[str, object]]
+    families: Sequence[str]
+    seeds: Sequence[int]
+    measurements: Mapping[str, Mapping[str, object]]
+
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """All rows: by design, then settings, family and seed, each in the order given.
+
+        Families and seeds take part where a measurement depends on them.
+        """
+        return list(self._rows())
+
+    def _rows(self) -> Iterator[Row]:
+        families = self.families if _any_depends("family", self.measurements) else [None]
+        for design, settings in itertools.product(self.designs, self.settings):
+            table = _resolved(design, settings)
+            for family in families:
+                names = [name for name in self.measurements if family is None or MEASUREMENTS[name].fits(family)]
+                if not names:
+                    continue
+                for seed in self.seeds if _any_depends("seed", names) else [None]:
+                    points = {name: self._point(name, table, family, seed) for name in names}
+                    yield Row(design=design.name, settings=settings, family=family, seed=seed, points=points)
+
+    @functools.cached_property
+    def points(self) -> list[Point]:
+        """Every point once.
+
+        Kinds of figures come one after the other, and seeds as well: what two points have in common, such as a
+        netlist, is then there for the second instead of being made for both at a time.
+        """
+        kinds, seeds = list(self.measurements), [None, *self.seeds]
+        points = {point.key: point for row in self.rows for point in row.points.values()}
+        return sorted(points.values(), key=lambda point: (kinds.index(point.measure), seeds.index(point.seed)))
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What tables show of the rows of `macforge.measure.sweep.store.Store.table`: key to title."""
+        settings = dict.fromkeys(key for each in self.settings for key in each)
+        return {
+            "design": "design",
+            **{f"set.{key}": key for key in settings},
+            "family": "family",
+            "seed": "seed",
+            **{
+                f"{name}.{key}": title
+                for name in self.measurements
+                for key, title in MEASUREMENTS[name].columns.items()
+            },
+            "failed": "failed",
+        }
+
+    def _point(self, name: str, table: Mapping[str, object], family: str | None, seed: int | None) -> Point:
+        axes = MEASUREMENTS[name].axes
+        options = {**self.measurements[name]}
+        return Point(
+            measure=name,
+            cells=options.pop("cells"),
+            options=options,
+            design=table,
+            family=family if "family" in axes else None,
+            seed=seed if "seed" in axes else None,
+        )
+
+
+def _any_depends(axis: str, measurements: Iterable[str]) -> bool:
+    return any(axis in MEASUREMENTS[name].axes for name in measurements)
+
+
+def _resolved(design: Design, settings: Mapping[str, object]) -> dict[str, object]:
+    """A design with settings as plain data, without what makes no difference."""
+    table = design.to_table()
+    for key, value in settings.items():
+        set_key(table, f"{key}={json.dumps(value, ensure_ascii=False)}")
+    return substance(table)

@@ -1,0 +1,1 @@
+"""The report: measurements as a page, tables and charts."""

@@ -1,0 +1,1 @@
+"""Products of floats, posits and integers, with sums in fixed point or as floats."""

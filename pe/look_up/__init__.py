@@ -1,0 +1,1 @@
+"""Table look-up: sums of activations, formed once a row, which cells select from."""

@@ -1,0 +1,1 @@
+"""What encoders make of codes: integers, parts of floats, signed digits, multiples."""

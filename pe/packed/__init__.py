@@ -1,0 +1,1 @@
+"""Several products in one multiplier."""

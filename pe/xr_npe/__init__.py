@@ -1,0 +1,1 @@
+"""XR-NPE: one cell for 4-, 8- and 16-bit floats and posits."""

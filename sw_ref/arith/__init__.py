@@ -1,0 +1,1 @@
+"""Arithmetic of codes: exact sums, accumulators of finite width, and sums that are floats."""

@@ -1,0 +1,1 @@
+"""The drain edge: from the sums of an array to results."""

@@ -1,0 +1,1 @@
+"""Quantizers: real matrices to codes and scales, and back."""

@@ -1,0 +1,81 @@
+"""Where more bits are worth it: output columns of a weight, and blocks of K of an activation."""
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sw_ref.groups import group_slices
+from sw_ref.quantize.uniform import Quantizer, finite_matrix
+
+__all__ = ["blocks_with", "by_magnitude", "outlier_channels", "salient_columns"]
+
+
+def salient_columns(
+    weight: ArrayLike, quantizer: Quantizer, *, fraction: float, act: ArrayLike | None = None
+) -> np.ndarray:
+    """The output columns that quantization harms most.
+
+    A column n is harmed by ``sum over k of mean(act[:, k]**2) * (weight - dequantized)[k, n]**2``, the mean squared
+    error of its output if the channels of act are uncorrelated. MixLLM (arXiv 2412.14590) so gives the columns with
+    the greatest loss 8 bits and all others 4; its loss is the whole model's.
+
+    Parameters
+    ----------
+    weight : real array (K, N)
+    quantizer : Quantizer
+        That of the columns that get few bits.
+    fraction : float
+        How many of the columns to mark, from 0 to 1: ``round(fraction * N)``; of equals the first.
+    act : real array (M, K)
+        Activations to calibrate with; if None, all channels count alike.
+
+    Returns
+    -------
+    bool array (N,)
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Fraction must be from 0 to 1, not {fraction}")
+    weight = finite_matrix(weight, "weight")
+    moments = np.ones(len(weight))
+    if act is not None:
+        act = finite_matrix(act, "act")
+        if act.shape[1] != len(weight):
+            raise ValueError(f"Act must have the {len(weight)} channels of the weight, not {act.shape[1]}")
+        moments = np.mean(act.astype(np.float64) ** 2, axis=0)
+    harm = moments @ (weight - quantizer.quantize(weight, k_axis=0).reals()) ** 2
+    salient = np.zeros(weight.shape[1], dtype=bool)
+    salient[np.argsort(-harm, kind="stable")[: round(fraction * len(salient))]] = True
+    return salient
+
+
+def outlier_channels(act: ArrayLike, *, ratio: float) -> np.ndarray:
+    """Channels of ``act`` (M, K) whose largest magnitude is above ``ratio`` times the median of all: bool (K,)."""
+    largest = _largest(act)
+    return largest > ratio * np.median(largest)
+
+
+def by_magnitude(act: ArrayLike) -> np.ndarray:
+    """The channels of ``act`` (M, K) by falling largest magnitude, of equals the first: int64 (K,).
+
+    A permutation p that gathers outliers in few blocks: ``act[:, p] @ weight[p]`` is the product it was (COMET,
+    arXiv 2410.12168).
+    """
+    return np.argsort(-_largest(act), kind="stable")
+
+
+def blocks_with(channels: ArrayLike, *, block: int = 128) -> np.ndarray:
+    """Which blocks of K hold one of the marked ``channels`` (K,), and so need more bits: bool (blocks,).
+
+    Blocks are ``block`` neighbours, the last one may be fewer.
+    """
+    channels = np.asarray(channels)
+    if channels.dtype != bool or channels.ndim != 1:
+        raise ValueError(f"Channels must be a vector of bools, not {channels.dtype} of shape {channels.shape}")
+    if operator.index(block) < 1:
+        raise ValueError(f"Block must be at least 1, not {block}")
+    return np.logical_or.reduceat(channels, [group.start for group in group_slices(len(channels), block)])
+
+
+def _largest(act: ArrayLike) -> np.ndarray:
+    return np.abs(finite_matrix(act, "act")).max(axis=0)

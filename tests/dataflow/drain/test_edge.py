@@ -1,0 +1,166 @@
+"""Engines with a drain edge against the model: groups, passes, parameters of all kinds, under stalls and resets."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from dataflow import ENGINES
+from dataflow.array.shape import Shape
+from dataflow.engine.tiling import Tiling
+from pe import FAMILIES
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.drain.edge import Drain
+from sw_ref.engine.product import Product
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.signs import PowerOfTwo
+from tb.engine import simulate_engine
+
+GROUPS = Tiling(group_size=5, max_k=24, panel_rows=4)
+PLANES = Tiling(max_k=24, panel_rows=3, max_passes=3)
+WHOLE = Tiling(max_k=24, panel_rows=5)
+CASES = {
+    "float-groups": {
+        "tiling": GROUPS,
+        "weight": "uint4",
+        "drain": Drain(weight_zero=Int(4, False), scale=FP32, act_scale="row", bias=True, relu=True),
+    },
+    "float-act-groups": {
+        "tiling": Tiling(group_size=5, max_k=24, panel_rows=4, max_passes=2),
+        "act": "uint8",
+        "lanes": 2,
+        "drain": Drain(act_zero=Int(8, False), scale=BF16, act_scale="group", channel_scale=True, arithmetic=BF16),
+    },
+    "float-clamp": {
+        "tiling": GROUPS,
+        "drain": Drain(act_scale="group", clamp=(-1.5, 40.0)),
+    },
+    "integer-scales": {
+        "tiling": GROUPS,
+        "weight": "uint4",
+        "lanes": 3,
+        "drain": Drain(
+            weight_zero=Int(4, False),
+            act_zero=Int(8),
+            scale=Int(8, False),
+            channel_scale=True,
+            act_scale="row",
+            accumulator=Accumulator(40),
+        ),
+    },
+    "powers": {
+        "tiling": PLANES,
+        "act": "bipolar1",
+        "weight": "bipolar1",
+        "family": "bit_serial",
+        "lanes": 4,
+        "drain": Drain(
+            weight_zero=Int(2), scale=PowerOfTwo(5), scale_terms=3, accumulator=Accumulator(20, "wrap"), relu=True
+        ),
+    },
+    "saturate": {
+        "tiling": PLANES,
+        "drain": Drain(accumulator=Accumulator(12, "saturate"), clamp=(-2000, 1500)),
+    },
+    "requantize": {
+        "tiling": WHOLE,
+        "shape": Shape(rows=2, cols=3),
+        "drain": Drain(bias=True, requantize=Int(8), clamp=(-100, 90), accumulator=Accumulator(24)),
+    },
+    "turns": {
+        "tiling": Tiling(group_size=5, max_k=24, panel_rows=4, drain_lanes=2),
+        "weight": "uint4",
+        "shape": Shape(rows=2, cols=5),
+        "drain": Drain(weight_zero=Int(4, False), scale=FP16, act_scale="row", bias=True),
+    },
+    "turns-of-one": {
+        "tiling": Tiling(group_size=9, max_k=24, panel_rows=5, max_passes=2, drain_lanes=1),
+        "act": "uint8",
+        "drain": Drain(act_zero=Int(8, False), scale=FloatShape(8, 0), act_scale="group", arithmetic=BF16),
+    },
+    "turns-of-integers": {
+        "tiling": Tiling(group_size=5, max_k=24, panel_rows=3, drain_lanes=2),
+        "drain": Drain(bias=True, requantize=Int(8), accumulator=Accumulator(24)),
+    },
+    "turns-without-totals": {
+        "tiling": Tiling(max_k=24, panel_rows=7, drain_lanes=2),
+        "shape": Shape(rows=3, cols=4, tile_rows=3, tile_cols=2),
+        "drain": Drain(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
+    },
+    "bias": {
+        "tiling": WHOLE,
+        "drain": Drain(bias=True, accumulator=Accumulator(24)),
+    },
+}
+
+
+def make_engine(dataflow, *, drain, tiling, family="mac", act="int8", weight="int4", lanes=1, shape=None):
+    pe = FAMILIES[family](act=parse_format(act), weight=parse_format(weight), lanes=lanes)
+    shape = shape or Shape(rows=3, cols=2)
+    return ENGINES[dataflow](pe=pe, shape=shape, accumulator=Accumulator(18), tiling=tiling, drain=drain)
+
+
+def parameters(engine, random, sums, m, n):
+    """Random parameters, of sizes that do not overflow; floats of all signs."""
+    drain = engine.drain
+    forms = {"scale": drain.scale, "act_scale": drain.act_scale_format}
+    shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
+    found = {}
+    floats = {"act_scale", "channel_scale"}
+    floats |= {"bias"} if drain.floating else set()
+    floats |= {"scale"} if isinstance(drain.scale, FloatShape) else set()
+    for kind, fields in engine.parameter_shapes.items():
+        for name, shape in fields.items():
+            if name in floats:
+                reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
+                found[name] = forms.get(name, drain.arithmetic).encode(reals)
+            elif name == "scale" and isinstance(drain.scale, PowerOfTwo):
+                found[name] = random.integers(0, 1 << drain.scale.bits, (drain.scale_terms, *shapes[kind]))
+            else:
+                low, high = (-(1 << shape.width - 1), 1 << shape.width - 1) if shape.signed else (0, 1 << shape.width)
+                most = {"column_sum": 200, "bias": 1 << 20, "shift": 40}.get(name, 1 << 31)
+                found[name] = random.integers(max(low, -most), min(high, most), shapes[kind])
+    return found
+
+
+def product(engine, random, m, n, k, group, passes, abandon_after=None):
+    act = random.integers(0, 1 << engine.pe.act.bits, (m, k), np.uint32)
+    weight = random.integers(0, 1 << engine.pe.weight.bits, (passes, k, n), np.uint32)
+    sums = passes * -(-k // group)
+    given = parameters(engine, random, sums, m, n)
+    return Product(act=act, weight=weight, group=group, parameters=given, abandon_after=abandon_after)
+
+
+def products(engine, random):
+    """Sizes around the tiles, groups up to the longest, passes up to the most."""
+    tiling = engine.tiling
+    rows, cols, group = engine.panel_rows, engine.shape.cols, tiling.max_group
+    ms, ns, ks = (
+        (1, rows, rows + 1),
+        (cols, 1, 2 * cols + 1),
+        (tiling.max_k, group, 1, min(2 * group - 1, tiling.max_k)),
+    )
+    turns = zip(range(7), itertools.cycle(ms), itertools.cycle(ns), itertools.cycle(ks), strict=False)
+    for turn, m, n, k in turns:
+        passes = 1 + turn % tiling.max_passes
+        shorter = group - turn % 2 if tiling.group_size else group
+        yield m, n, k, min(k, shorter), passes
+
+
+@pytest.mark.parametrize("dataflow", ENGINES)
+@pytest.mark.parametrize("case", CASES)
+def test_results_are_those_of_the_model(dataflow, case):
+    """The bench holds results against the model, and without stalls cycles against the schedule."""
+    engine = make_engine(dataflow, **CASES[case])
+    random = np.random.default_rng(1)
+    sizes = list(products(engine, random))
+    jobs = [product(engine, random, *size) for size in sizes]
+    for index, size in enumerate(sizes):
+        jobs.append(product(engine, random, *size, abandon_after=9 * index + 4).under(stalls=0.4))
+        jobs.append(product(engine, random, *size).under(stalls=0.4))
+    outcome, done = simulate_engine(engine, jobs, seed=3)
+    assert outcome.failure is None
+    assert len(done) == 14
+    assert any((simulation.results != 0).any() for simulation in done)

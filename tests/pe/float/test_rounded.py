@@ -1,0 +1,229 @@
+"""Cells whose sums are floats, against the model, bit for bit."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pe.base import PEError
+from pe.float.family import FloatProduct
+from pe.float.rounded import finish_unit, lowest_exponents, round_core
+from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
+from sw_ref.formats.base import Int
+from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
+from sw_ref.formats.minifloat import FLOATS, Float
+from tb.core import Trial, simulate_cores
+from tb.units import UnitTrial, simulate_units
+
+E4M3, E2M1, BF16_CODES = FLOATS["fp8_e4m3"], FLOATS["fp4_e2m1"], FLOATS["bf16"]
+E4M3_FLUSHED = Float(4, 3, specials="fn", lowest="zero")
+BF16_FLUSHED = Float(8, 7, specials="ieee", lowest="zero")
+FP22 = AlignedSum(13, FloatShape(8, 13))
+PARTIAL = [PartialSum(), PartialSum((1, 2)), PartialSum((1, 3)), PartialSum((2, 4))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding(FloatProduct):
+    """Family float with the cores of this module."""
+
+    def core(self, accumulator):
+        return round_core(self, accumulator)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatTrial(Trial):
+    """Steps whose sums are given."""
+
+    expected: np.ndarray
+
+    @property
+    def sums(self):
+        unused = 64 - self.accumulator.bits
+        return self.expected << unused >> unused
+
+
+def values(form, codes):
+    """What codes stand for; 0 for those that are not finite."""
+    decoded = form.decode(codes)
+    return np.where(np.isfinite(decoded), decoded, 0)
+
+
+def trial(pe, sums, act, weight, mask, start):
+    """All steps of rows ``act`` (M, lanes), ``mask`` (M, lanes) and columns ``weight`` (lanes, N)."""
+    start = np.broadcast_to(start, (len(act), weight.shape[1]))
+    expected = sums.sums(
+        values(pe.act, act) * mask, values(pe.weight, weight), pe.lanes, lowest=lowest_exponents(pe), start=start
+    )
+    rows, columns = (index.ravel() for index in np.indices(start.shape))
+    return {
+        "act": act[rows],
+        "weight": weight.T[columns],
+        "mask": mask[rows],
+        "addend": start.ravel(),
+        "expected": expected.ravel(),
+    }
+
+
+def joined(pe, sums, parts):
+    """One trial of many."""
+    return FloatTrial(
+        pe=pe, accumulator=sums, **{key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    )
+
+
+def starts(pe, sums, dots, random):
+    """Codes of sums: next to what takes ``dots`` away, of exponents near theirs, and from everywhere."""
+    kind = random.random(dots.shape)
+    if isinstance(sums, PartialSum):
+        lowest = sum(lowest_exponents(pe)) + sums.bias
+        x = np.where(kind < 0.7, np.frexp(dots)[1] + sums.bias + random.integers(-20, 20, dots.shape), lowest + 3)
+        x = np.where(kind < 0.1, random.integers(0, 600, dots.shape), x).clip(0, 1000)
+        width = sums.significand + 1
+        s = random.integers(-(1 << width - 1), 1 << width - 1, dots.shape) >> random.integers(0, width, dots.shape)
+        return np.where(kind > 0.95, 0, x << width | s & ((1 << width) - 1))
+    shape = sums.shape
+    near = -dots * (1 + random.integers(-3, 4, dots.shape) * 2.0 ** -random.integers(0, shape.fraction + 3, dots.shape))
+    away = dots * 2.0 ** random.integers(-shape.fraction - 9, shape.fraction + 9, dots.shape) * random.normal()
+    anywhere = shape.decode(random.integers(0, 1 << shape.bits, dots.shape))
+    real = np.select([kind < 0.4, kind < 0.8], [near, away], np.where(np.isnan(anywhere), np.inf, anywhere))
+    codes = shape.encode(real).astype(np.int64)
+    return np.where(shape.decode(codes) == 0, 0, codes)
+
+
+def random_trial(pe, sums, random, count=32):
+    act = random.integers(0, 1 << pe.act.bits, (count, pe.lanes))
+    weight = random.integers(0, 1 << pe.weight.bits, (pe.lanes, count))
+    # half of the columns have exponents at which products of wide formats are neither large nor small
+    real = random.normal(size=(pe.lanes, count // 2))
+    weight[:, ::2] = pe.weight.encode(real / np.maximum(np.abs(values(pe.act, act)).mean(), 1e-30))
+    mask = random.random(act.shape) < 0.85
+    dots = (values(pe.act, act) * mask) @ values(pe.weight, weight)
+    return trial(pe, sums, act, weight, mask, starts(pe, sums, dots, random))
+
+
+def chain(pe, sums, random, steps=40):
+    """A long sum that cancels, whose every step begins with what came out of the one before."""
+    act, weight = random.normal(size=(6, steps, pe.lanes)), random.normal(size=(steps, pe.lanes, 6))
+    act[:, steps // 2 :], weight[steps // 2 :] = act[:, : steps // 2], -weight[: steps // 2]
+    act, weight = pe.act.encode(act).astype(np.int64), pe.weight.encode(weight).astype(np.int64)
+    parts, start = [], 0
+    for step in range(steps):
+        parts.append(trial(pe, sums, act[:, step], weight[step], np.ones((6, pe.lanes), bool), start))
+        start = parts[-1]["expected"].reshape(6, 6)
+    return parts
+
+
+def all_pairs(pe, sums, random, repeats):
+    """Every pair of codes, each several times, with different sums to start from."""
+    act, weight = np.arange(1 << pe.act.bits)[:, None], np.arange(1 << pe.weight.bits)[None, :]
+    dots = values(pe.act, act) @ values(pe.weight, weight)
+    mask = np.ones(act.shape, bool)
+    return [trial(pe, sums, act, weight, mask, starts(pe, sums, dots, random)) for _ in range(repeats)]
+
+
+def pe_of(act, weight=None, **options):
+    return Rounding(act=act, weight=weight or act, **options)
+
+
+SMALL = [
+    RoundedSum(FloatShape(3, 2)),
+    RoundedSum(FloatShape(4, 5)),
+    AlignedSum(3, FloatShape(3, 3)),
+    AlignedSum(8, BF16),
+]
+PAIRS = [
+    (pe_of(E4M3), RoundedSum(FP32)),
+    (pe_of(E4M3_FLUSHED), RoundedSum(FP16)),
+    (pe_of(E4M3), FP22),
+    (pe_of(E4M3), PartialSum(None, 8)),
+    (pe_of(E4M3, Int(4)), RoundedSum(FP16)),
+    (pe_of(E4M3, pipeline=1, interleave=3), RoundedSum(BF16)),
+]
+WIDE = [
+    *((pe_of(BF16_FLUSHED), sums) for sums in (RoundedSum(FP32), RoundedSum(BF16), *PARTIAL)),
+    (pe_of(BF16_CODES), RoundedSum(FP32)),
+    (pe_of(BF16_CODES, lanes=2, pipeline=1, interleave=5), AlignedSum(24, FP32)),
+    (pe_of(BF16_FLUSHED, pipeline=3, interleave=9), RoundedSum(FP32)),
+    *((pe_of(BF16_FLUSHED, pipeline=1, interleave=6), sums) for sums in PARTIAL[:2]),
+    (pe_of(FLOATS["fp16"]), RoundedSum(FP32)),
+    (pe_of(FLOATS["fp16"], E4M3), FP22),
+    (pe_of(E4M3, lanes=5, pipeline=2), FP22),
+    (pe_of(E4M3, lanes=13, pipeline=4, interleave=12), FP22),
+    (pe_of(E4M3, E2M1, lanes=2), RoundedSum(FP32)),
+    (pe_of(E4M3, lanes=2), PartialSum((1, 3), 9)),
+    (pe_of(E4M3, lanes=2, interleave=4), PartialSum((1, 3), 9)),
+]
+
+
+def test_all_sums_of_small_formats():
+    """Every pair of codes with every code of a sum."""
+    random = np.random.default_rng(1)
+    trials = []
+    for sums in SMALL[:3:2]:
+        pe = pe_of(E2M1)
+        finite = np.arange(1 << sums.bits)
+        number = sums.shape.decode(finite)
+        finite = finite[~np.isnan(number) & ((number != 0) | (finite == 0))]
+        act, weight = np.arange(16)[:, None], np.arange(16)[None, :]
+        parts = [trial(pe, sums, act, weight, np.ones((16, 1), bool), start) for start in finite]
+        trials.append(joined(pe, sums, parts))
+    for sums in SMALL[1::2]:
+        trials.append(joined(pe_of(E2M1), sums, all_pairs(pe_of(E2M1), sums, random, 16)))
+    assert simulate_cores(trials).failure is None
+
+
+def test_all_pairs_of_codes():
+    random = np.random.default_rng(2)
+    trials = [joined(pe, sums, all_pairs(pe, sums, random, 1) + chain(pe, sums, random)) for pe, sums in PAIRS]
+    assert simulate_cores(trials).failure is None
+
+
+# one simulator of all takes longer to build than several of some
+@pytest.mark.parametrize("part", range(4))
+def test_wide_formats_and_lanes(part):
+    random = np.random.default_rng(3)
+    cases = WIDE[part::4]
+    trials = [joined(pe, sums, [random_trial(pe, sums, random), *chain(pe, sums, random)]) for pe, sums in cases]
+    assert simulate_cores(trials).failure is None
+
+
+def test_columns_end_in_the_models_numbers():
+    random = np.random.default_rng(4)
+    pe, trials = pe_of(BF16_FLUSHED), []
+    for pipeline, sums in enumerate([*PARTIAL, PartialSum((1, 2), 9, FP16)]):
+        codes = starts(pe, sums, random.normal(size=4000) * 2.0 ** random.integers(-140, 140, 4000), random)
+        ends = [1 << sums.significand, (2 << sums.significand) - 1, 600 << sums.significand + 1 | 1]
+        codes = np.concatenate([codes, ends])
+        unit = finish_unit(sums, pipeline=pipeline)
+        trials.append(UnitTrial(unit=unit, inputs={"sum": codes}, expected={"code": sums.finish(codes)}))
+        assert unit.latency == pipeline
+    assert simulate_units(trials).failure is None
+
+
+@pytest.mark.parametrize("sums", [RoundedSum(FP32), FP22], ids=lambda sums: sums.name)
+def test_rounded_and_aligned_sums_are_results(sums):
+    assert finish_unit(sums, pipeline=0) is None
+
+
+def test_names_tell_everything():
+    names = [round_core(pe, sums).name for pe, sums in PAIRS + WIDE]
+    assert names[0] == "float_fp8_e4m3_fp8_e4m3_fp32"
+    assert names[2] == "float_fp8_e4m3_fp8_e4m3_aligned13_e8m13"
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("form", "sums", "message"),
+    [
+        (BF16_CODES, PartialSum(None, 15), "Significand must be of 16 bits at least, for exact products, not 15"),
+        (
+            Float(8, 3, bias=200),
+            PartialSum(),
+            "Exponents of products must be at least -252, not -398",
+        ),
+    ],
+)
+def test_products_that_do_not_fit_are_refused(form, sums, message):
+    with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
+        round_core(pe_of(form), sums)
