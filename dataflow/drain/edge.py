@@ -8,14 +8,16 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from dataflow.drain.finish import FinishColumn
-from dataflow.drain.pipeline import field_shapes
+from dataflow.drain.pipeline import CONVERT, to_float
 from dataflow.drain.term import TermColumn
 from dataflow.drain.total import AccumulateColumn
 from dataflow.drain.turns import Turns
 from hw.core.delay import delayed
+from hw.core.number import Number
 from hw.core.select import Choose
 from hw.core.unit import Unit, place
 from sw_ref.drain.edge import Drain
+from sw_ref.drain.step import Sizes
 from sw_ref.formats.base import Format
 from sw_ref.interval import Interval
 
@@ -81,19 +83,20 @@ class DrainEdge(Unit):
         self.accumulates = accumulates
         act, weight = (form.fixed.interval if form.fixed else Interval(0, 0) for form in (act, weight))
         row_sum = (act | 0).sum_of(depth)
-        self.row_sum_bits = row_sum.bits if drain.weight_zero else 0
-        self.shapes = field_shapes(drain, act=act, weight=weight, depth=depth)
+        self.row_sum_bits = row_sum.bits if drain.takes_row_sums else 0
+        column_sum = Interval.of_bits((weight | 0).sum_of(depth).signed_bits, signed=True)
+        self.sizes = Sizes(row_sum=row_sum, column_sum=column_sum)
+        self.shapes = {each.name: Shape(each.bits(self.sizes), each.signed) for each in drain.parameters}
         fields = tuple(self.shapes.items())
-        self.make_term = partial(TermColumn, drain=drain, sums=sums, row_sum=row_sum, fields=fields)
+        self.make_term = partial(TermColumn, drain=drain, sums=sums, sizes=self.sizes, fields=fields)
         self.term = self.make_term()
         shape = self.term.term.shape()
         self.make_accumulate = partial(AccumulateColumn, drain=drain, term=shape, accumulates=accumulates)
         self.accumulate = self.make_accumulate()
-        self.make_finish = partial(FinishColumn, drain=drain, fields=fields)
+        self.make_finish = partial(FinishColumn, drain=drain, sizes=self.sizes, fields=fields)
         self.finish = self.make_finish()
         self.result_bits = len(self.finish.result)
-        kinds = {"column": drain.column_fields, "row": drain.row_fields, "output": drain.output_fields}
-        self._fields = {kind: fields for kind, fields in kinds.items() if fields}
+        self._fields = {kind: names for kind in ("column", "row", "output") if (names := drain.names(kind))}
         self.parameter_bits = {
             kind: self._bits(fields) * (1 if kind == "row" else cols) for kind, fields in self._fields.items()
         }
@@ -161,10 +164,10 @@ class DrainEdge(Unit):
         words = {
             kind: self._of_turn(m, kind, getattr(self, f"{kind}_parameters"), turns.get(kind)) for kind in self._fields
         }
-        act_scale = self._act_scale(m)
-        terms = self._place_terms(m, given, words, act_scale)
+        late = self._late(m, given)
+        terms = self._place_terms(m, given, words, late)
         totals, invalid = self._elaborate_totals(m, given, terms)
-        results = self._place_finishes(m, totals, words, act_scale)
+        results = self._place_finishes(m, totals, words, late)
         if self.finds_nonfinite:
             invalid = delayed(m, invalid, self.finish.latency, name="invalid_result")
             m.d.comb += self.result_invalid.eq(self._row(m, "invalid", invalid))
@@ -214,15 +217,24 @@ class DrainEdge(Unit):
         m.d.comb += [unit.table.eq(words), unit.key.eq(turn)]
         return unit.word
 
-    def _act_scale(self, m: Module) -> Value | None:
-        """The row's scale, when the columns want it."""
-        if self.drain.act_scale == "none":
-            return None
-        if self.drain.act_scale == "group":
-            time = self.term.time_of("act_scale")
-        else:
-            time = self._finish_time + self.finish.time_of("act_scale")
-        return delayed(m, self._word(self.row_parameters, "row", "act_scale", 0), time, name="act_scale")
+    def _late(self, m: Module, given: Mapping[str, Value]) -> dict[str, Value]:
+        """What columns want later than the value, once for all of them."""
+        times = {name: self.term.time_of(name) for name in self.term.late}
+        times |= {name: self._finish_time + self.finish.time_of(name) for name in self.finish.late}
+        found = {}
+        for name, time in times.items():
+            if name == "row_sum_float":
+                integer = Number(
+                    given["row_sum"].as_signed() if self._row_sum.signed else given["row_sum"], self._row_sum
+                )
+                found[name] = delayed(m, to_float(m, integer, self.drain.arithmetic), time - CONVERT, name=name)
+            else:
+                found[name] = delayed(m, self._word(self.row_parameters, "row", name, 0), time, name=name)
+        return found
+
+    @property
+    def _row_sum(self) -> Interval:
+        return self.sizes.row_sum
 
     def _word(self, words: Value, kind: str, name: str, lane: int) -> Value:
         """One parameter of those that are at work."""
@@ -231,34 +243,39 @@ class DrainEdge(Unit):
         return words[at : at + self.shapes[name].width]
 
     def _connect(
-        self, m: Module, unit: TermColumn | FinishColumn, lane: int, words: Mapping[str, Value], act_scale: Value | None
+        self,
+        m: Module,
+        unit: TermColumn | FinishColumn,
+        lane: int,
+        words: Mapping[str, Value],
+        late: Mapping[str, Value],
     ) -> None:
         """Give a pipeline its parameters."""
         for kind, fields in self._fields.items():
             for name in fields:
-                if name in unit.signature.members:
-                    late = name in unit.late
-                    word = act_scale if late else self._word(words[kind], kind, name, 0 if kind == "row" else lane)
+                if name in unit.signature.members and name not in unit.late:
+                    word = self._word(words[kind], kind, name, 0 if kind == "row" else lane)
                     m.d.comb += getattr(unit, name).eq(word)
+        m.d.comb += [getattr(unit, name).eq(late[name]) for name in unit.late]
 
     def _place_terms(
-        self, m: Module, given: Mapping[str, Value], words: Mapping[str, Value], act_scale: Value | None
+        self, m: Module, given: Mapping[str, Value], words: Mapping[str, Value], late: Mapping[str, Value]
     ) -> list[Value]:
         units = [place(m, f"term_{lane}", self.make_term()) for lane in range(self.lanes)]
         for lane, unit in enumerate(units):
             m.d.comb += unit.sum.eq(given["sums"].word_select(lane, len(unit.sum)))
-            if self.row_sum_bits:
+            if "row_sum" in unit.signature.members:
                 m.d.comb += unit.row_sum.eq(given["row_sum"])
-            self._connect(m, unit, lane, words, act_scale)
+            self._connect(m, unit, lane, words, late)
         return [unit.term for unit in units]
 
     def _place_finishes(
-        self, m: Module, totals: list[Value], words: Mapping[str, Value], act_scale: Value | None
+        self, m: Module, totals: list[Value], words: Mapping[str, Value], late: Mapping[str, Value]
     ) -> list[Value]:
         units = [place(m, f"finish_{lane}", self.make_finish()) for lane in range(self.lanes)]
         for lane, (unit, total) in enumerate(zip(units, totals, strict=True)):
             m.d.comb += unit.total.eq(total)
-            self._connect(m, unit, lane, words, act_scale)
+            self._connect(m, unit, lane, words, late)
         return [unit.result for unit in units]
 
     def _row(self, m: Module, name: str, now: Value) -> Value:

@@ -24,6 +24,7 @@ from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
+from sw_ref.drain.steps.zero_points import ZeroPoints
 from sw_ref.engine.spec import EngineSpec, Field
 from sw_ref.interval import Interval
 
@@ -217,7 +218,7 @@ class Engine(Unit):
         """Words of a step of the panel, see `PanelBuffer`."""
 
     def _make_edge(self) -> DrainEdge:
-        if self.pe.rule.lsb and (self.drain.weight_zero or self.drain.act_zero):
+        if self.pe.rule.lsb and (self.drain.find(ZeroPoints) or self.drain.takes_row_sums):
             raise ValueError(f"Drain zero points must be none with {self.pe.name}, whose sums are not in units of 1")
         return DrainEdge(
             drain=self.drain,

@@ -3,7 +3,7 @@
 from functools import partial
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib.wiring import In, Out
 
 from hw.core.narrow import round_half_even, saturate, wrap
@@ -13,13 +13,19 @@ from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
 from hw.float.parts import shift_digits
 from hw.integer.multiply import check_dsp, product_steps
+from sw_ref.drain.requantize import Rounding
 from sw_ref.interval import Interval
 
 __all__ = ["Requantize"]
 
+# The part of a shift that gemmlowp rounds first.
+_HIGH = 31
+
 
 class Requantize(Unit):
-    """``result = clip(round_half_even(integer * multiplier / 2**shift))``, see `sw_ref.drain.requantize.requantize`.
+    """``result = clip(out_zero + round((integer * multiplier + addend) / 2**shift))``.
+
+    See `sw_ref.drain.requantize.requantize`.
 
     Parameters
     ----------
@@ -30,6 +36,12 @@ class Requantize(Unit):
     bits_out : int
     signed : bool
         What ``result`` is clipped to.
+    rounding : {"half_even", "floor", "gemmlowp"}
+        With ``gemmlowp``, ``shift`` is at least 31, the first of which is a rounding of its own.
+    addend_bits : int
+        Width of the port ``addend``, signed; 0 without it.
+    zero : bool
+        Whether there is a port ``out_zero``, as wide as ``result``.
     dsp : {"none", "auto"}
         How is multiplied, as for `hw.integer.multiply.Multiply`.
     pipeline : int
@@ -44,12 +56,18 @@ class Requantize(Unit):
         shift_bits: int,
         bits_out: int,
         signed: bool,
+        rounding: Rounding = "half_even",
+        addend_bits: int = 0,
+        zero: bool = False,
         dsp: str,
         pipeline: int,
     ) -> None:
         check_dsp(dsp)
         check_pipeline(pipeline)
         self.bounds = Interval.of_bits(bits_out, signed)
+        self.rounding = rounding
+        self.addend_bits = addend_bits
+        self.zero = zero
         self.dsp = dsp
         self.latency = pipeline
         super().__init__(
@@ -57,6 +75,8 @@ class Requantize(Unit):
                 "integer": In(Shape(bits_in, True)),
                 "multiplier": In(multiplier_bits),
                 "shift": In(shift_bits),
+                **({"addend": In(Shape(addend_bits, True))} if addend_bits else {}),
+                **({"out_zero": In(Shape(bits_out, signed))} if zero else {}),
                 "result": Out(Shape(bits_out, signed)),
             }
         )
@@ -65,26 +85,48 @@ class Requantize(Unit):
     def name(self) -> str:
         widths = f"{len(self.integer)}x{len(self.multiplier)}_by_{len(self.shift)}"
         result = f"{'i' if self.bounds.signed else 'u'}{len(self.result)}"
-        return f"requantize_{widths}_to_{result}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
+        rounding = "" if self.rounding == "half_even" else f"_{self.rounding}"
+        more = ("_addend" if self.addend_bits else "") + ("_zero" if self.zero else "")
+        return f"requantize_{widths}_to_{result}{rounding}{more}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         integer, multiplier = Number(self.integer), Number(self.multiplier)
         narrow, wide = sorted((multiplier, integer), key=lambda number: len(number.value))
         at = SimpleNamespace(multiplicand=wide, multiplier=narrow, shift=self.shift)
+        if self.addend_bits:
+            at.addend = Number(self.addend)
+        if self.zero:
+            at.out_zero = Number(self.out_zero)
         digits = shift_digits((1 << len(self.shift)) - 1)
         steps = [
             *product_steps(narrow.interval, dsp=self.dsp),
+            *([Step(2, self._add)] if self.addend_bits else []),
+            *([Step(2, self._high)] if self.rounding == "gemmlowp" else []),
             Step(0, self._start),
             *(
                 Step(2 if choices == 4 else 1, partial(self._shift, unit=unit, choices=choices))
                 for unit, choices in digits
             ),
             Step(3, self._round),
+            *([Step(2, self._offset)] if self.zero else []),
         ]
         run_steps(m, at, steps, registers=self.latency)
         m.d.comb += assign(self.result, at.result)
         return m
+
+    def _add(self, m: Module, at: SimpleNamespace) -> None:
+        at.product = wire(m, "with_addend", at.product + at.addend)
+        del at.addend
+
+    def _high(self, m: Module, at: SimpleNamespace) -> None:
+        """The product in units of ``2**31``, ties up; what is left of the shift."""
+        half = wire(m, "with_half", at.product + Number.constant(1 << (_HIGH - 1)))
+        at.product = Number(half.value.shift_right(_HIGH))
+        # as none is less, the bits below 31 say how much it is above 31, less 1
+        left = Signal(len(self.shift), name="shift_left")
+        m.d.comb += left.eq(at.shift - _HIGH)
+        at.shift = left
 
     def _start(self, m: Module, at: SimpleNamespace) -> None:
         at.quotient = at.product << 1
@@ -101,7 +143,8 @@ class Requantize(Unit):
         first = unit.bit_length() - 1
         select = at.shift[first : first + choices.bit_length() - 1]
         # one bit for the sign beyond that of the result, one below the point, and what later digits shift
-        bits = min(len(value), len(self.result) + 2 + unit - 1)
+        kept = self._reach.signed_bits if self.zero else len(self.result)
+        bits = min(len(value), kept + 2 + unit - 1)
         at.lost = at.lost | pick(select, [value[: i * unit].any() for i in range(choices)])
         above = [value[i * unit + bits - 1 :] for i in range(choices)]
         unlike = [(part ^ at.is_negative.replicate(len(part))).any() for part in above]
@@ -112,7 +155,24 @@ class Requantize(Unit):
 
     def _round(self, m: Module, at: SimpleNamespace) -> None:
         exact = Number(Cat(at.lost, at.quotient.value).as_signed())
-        rounded = wire(m, "rounded", round_half_even(exact, 2))
-        clipped = saturate(rounded, self.bounds)
-        bound = Mux(at.is_negative, self.bounds.lo, self.bounds.hi)
-        at.result = wire(m, "clipped", Number(Mux(at.is_beyond, bound, clipped.value), self.bounds))
+        if self.rounding == "floor":
+            rounded = Number(exact.value.shift_right(2))
+        elif self.rounding == "gemmlowp":
+            # ties away from 0: a half is added, and of negative numbers a little less
+            above = Number(Mux(at.is_negative, 1, 2), Interval(1, 2))
+            rounded = Number(wire(m, "with_tie", exact + above).value.shift_right(2))
+        else:
+            rounded = round_half_even(exact, 2)
+        rounded = wire(m, "rounded", rounded)
+        bounds = self._reach
+        clipped = saturate(rounded, bounds)
+        bound = Mux(at.is_negative, bounds.lo, bounds.hi)
+        at.result = wire(m, "clipped", Number(Mux(at.is_beyond, bound, clipped.value), bounds))
+
+    @property
+    def _reach(self) -> Interval:
+        """What is kept of a rounded number: of one with a zero point, as much as that can bring back within bounds."""
+        return self.bounds - self.bounds if self.zero else self.bounds
+
+    def _offset(self, m: Module, at: SimpleNamespace) -> None:
+        at.result = wire(m, "with_zero", saturate(at.result + at.out_zero, self.bounds))

@@ -12,6 +12,9 @@ from macforge.compile.parameters import part_of
 from macforge.compile.program import ActPlan, Program
 from macforge.compile.weights import column_classes, quantize_operand
 from macforge.design.target import Target
+from sw_ref.drain.steps.bias import Bias
+from sw_ref.drain.steps.limits import Limits
+from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.groups import group_slices
 from sw_ref.quantize.salience import blocks_with, by_magnitude, outlier_channels
 from sw_ref.quantize.uniform import Quantized
@@ -54,7 +57,8 @@ def compile_layer(
     program = {"target": target, "k": k, "n": n, "exponent": weight.exponent, "integral": weight.integral}
     if not target.edge:
         return Program(**program, weight=_undrained(target, weight))
-    if weight.exponent and target.edge.clamp:
+    limits = target.edge.find(Limits)
+    if weight.exponent and limits and limits.clamp:
         raise ValueError(f"Drain clamp must be left out for weights as large or small as 2**{weight.exponent}")
     bias = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
     acts = _act_plan(target, act, k)
@@ -88,7 +92,7 @@ def _act_plan(target: Target, act: Operand | None, k: int) -> ActPlan:
         marked = outlier_channels(act.values, ratio=choice.ratio) if held is None else ~held
         wide = blocks_with(marked[order], block=group)
     plan = {"group": group, "segments": _segments(target, groups, wide), "order": order, "wide": wide}
-    if target.edge.floating or not (target.edge.bias or target.edge.requantize):
+    if target.edge.floating or not (target.edge.find(Bias) or target.edge.find(Requantize)):
         return ActPlan(**plan)
     act = _calibration(act, "a bias or results in integers")
     static = quantize_operand(act, target.act_quantizer, k_axis=1)
@@ -115,6 +119,6 @@ def _reference(
     target: Target, act: Operand | None, weight: Operand, bias: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray | None:
     """The exact product of some columns, where results are requantized by it, without the operands' exponents."""
-    if not target.edge.requantize:
+    if not target.edge.find(Requantize):
         return None
     return act.values.astype(np.float64) @ weight.values[:, chosen].astype(np.float64) + bias[chosen]

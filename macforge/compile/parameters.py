@@ -9,6 +9,11 @@ from macforge.compile.weights import Pass
 from macforge.design.target import Target
 from sw_ref.drain.edge import Drain
 from sw_ref.drain.requantize import INTEGERS, MOST_SHIFT, dyadic
+from sw_ref.drain.steps.bias import Bias
+from sw_ref.drain.steps.offset import Offset
+from sw_ref.drain.steps.requantize import Requantize
+from sw_ref.drain.steps.scale import Scale
+from sw_ref.drain.steps.zero_points import ZeroPoints
 from sw_ref.formats.base import Format
 from sw_ref.formats.binary_float import FloatShape
 from sw_ref.formats.nonfinite import zeroed
@@ -47,19 +52,21 @@ def part_of(
     drain, pairs = target.edge, [(one, segment) for one in passes for segment in acts.segments]
     given = {"weight_zero": np.stack([one.zero[s.group] for one, s in pairs])}
     check_zeros(drain, "weight_zero", given["weight_zero"])
-    if drain.act_zero:
+    if "column_sum" in drain.names("column"):
         given["column_sum"] = np.stack([_column_sum(target.weight, *pair) for pair in pairs])
     scale, channel = _weight_scales(target, pairs, len(passes))
     channel = channel * passes[0].overall
     size = np.stack([_largest(target, one, segment) for one, segment in pairs])
-    exponent = 0
+    offset, exponent = _offsets(target, pairs), 0
     if scale is not None:
-        powers = isinstance(drain.scale, PowerOfTwo)
-        size = size * np.abs(drain.scale.to_fixed(scale).sum(axis=0) if powers else scale)
-        if isinstance(drain.scale, FloatShape):
-            scaling = Scaling(arithmetic=drain.arithmetic)
-            scale, exponent = scaling.factor("scale", drain.scale, scale, np.zeros(1)), scaling.exponent
-        given["scale"] = scale
+        form = drain.find(Scale).scale
+        size = size * np.abs(form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale)
+        size = size + np.abs(offset)
+        if isinstance(form, FloatShape):
+            codes, exponent = _float_scales(drain, scale, offset)
+            given |= codes
+        else:
+            given["scale"] = scale
     if acts.static is not None:
         steps, channel = _integer_steps(drain, bias, reference, channel, acts)
         given |= steps
@@ -67,7 +74,7 @@ def part_of(
     return Part(
         columns=columns,
         codes=np.stack(pieces),
-        parameters={name: given[name] for name in (*drain.column_fields, *drain.output_fields) if name in given},
+        parameters={name: given[name] for name in (*drain.names("column"), *drain.names("output")) if name in given},
         channel=channel,
         size=size,
         exponent=exponent,
@@ -83,7 +90,8 @@ def magnitudes(target: Target, form: Format, codes: np.ndarray) -> np.ndarray:
 
 def check_zeros(drain: Drain, side: str, zeros: np.ndarray) -> None:
     """Raise ValueError if a drain edge does not take these zero points."""
-    form = getattr(drain, side)
+    step = drain.find(ZeroPoints)
+    form = step and getattr(step, side)
     if form is None and zeros.any():
         raise ValueError(f"Drain {side} must not be none: the quantizer gives zero points, such as {zeros.max()}")
     if form is not None and (zeros.min() < form.interval.lo or zeros.max() > form.interval.hi):
@@ -109,19 +117,42 @@ def _weight_scales(
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Scales of groups, as numbers if they are floats and else as codes, and those of columns (N,), in float64."""
     drain = target.edge
+    step = drain.find(Scale)
+    form = step and step.scale
     integer = np.stack([one.integer[s.group] * s.digit.weight for one, s in pairs])
     # floats are what they are
     unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed.lsb + target.weight.fixed.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
-    if isinstance(drain.scale, FloatShape):
+    if isinstance(form, FloatShape):
         return integer * real, np.ones(real.shape[1])
-    if isinstance(drain.scale, PowerOfTwo):
-        return _powers(drain, integer, real, passes)
-    if not drain.scale and (integer != 1).any():
+    if isinstance(form, PowerOfTwo):
+        return _powers(step, integer, real, passes)
+    if not form and (integer != 1).any():
         raise ValueError("Drain scale must not be none where weights or activations come in digits or groups")
     if (real != real[0]).any():
         raise ValueError("Weight scales must be the same for all groups where the drain edge has none for each")
-    return integer if drain.scale else None, real[0].astype(np.float64)
+    return integer if form else None, real[0].astype(np.float64)
+
+
+def _offsets(target: Target, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:
+    """What is added to ``value * scale`` of each weight, in units of the sums' activations (sums, N)."""
+    offset = np.stack([one.offset[s.group] * s.digit.weight for one, s in pairs])
+    if not offset.any():
+        return offset
+    if not target.edge.find(Offset):
+        raise ValueError("Drain offset must not be none: the quantizer gives weights an offset")
+    return offset * np.ldexp(1.0, target.act.fixed.lsb)
+
+
+def _float_scales(drain: Drain, scale: np.ndarray, offset: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
+    """Codes of scales that are floats, and of offsets; the power of two that was taken out of both."""
+    step, scaling = drain.find(Offset), Scaling(arithmetic=drain.arithmetic)
+    beside = (step.offset, offset) if step else None
+    form = drain.find(Scale).scale
+    codes = {"scale": scaling.factor("scale", form, scale, np.zeros(1), beside=beside)}
+    if step:
+        codes["offset"] = step.offset.encode(np.ldexp(offset, -scaling.exponent))
+    return codes, scaling.exponent
 
 
 def _integer_steps(
@@ -132,19 +163,20 @@ def _integer_steps(
     if (scales != scales[0, 0]).any():
         raise ValueError("Activation scales must be the same for all rows and groups under a bias or requantization")
     unit, steps, step = channel * scales[0, 0], {}, 1.0
-    if drain.requantize:
+    to = drain.find(Requantize)
+    if to:
         # no smaller than a multiplier can bring sums to
-        least = unit.max() / 2.0 ** (drain.multiplier_bits - 1)
-        step = _short(max(np.abs(reference).max() / drain.requantize.interval.hi, least) or 1.0)
+        least = unit.max() / 2.0 ** (to.multiplier_bits - 1)
+        step = _short(max(np.abs(reference).max() / to.requantize.interval.hi, least) or 1.0)
     # where all sums are 0, the bias alone counts, and the unit may be anything
     unit = np.where(unit == 0, np.maximum(np.abs(bias), step) / 2**16, unit)
-    if drain.bias:
+    if drain.find(Bias):
         steps["bias"] = _integer_bias(bias, unit)
-    if not drain.requantize:
+    if not to:
         return steps, unit
     # what is less rounds every sum to 0, too
-    ratio = np.maximum(unit / step, 2.0 ** (drain.multiplier_bits - MOST_SHIFT))
-    steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=drain.multiplier_bits)
+    ratio = np.maximum(unit / step, 2.0 ** (to.multiplier_bits - MOST_SHIFT))
+    steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=to.multiplier_bits)
     return steps, np.full(len(unit), step)
 
 
@@ -165,28 +197,28 @@ def _short(x: float) -> float:
     return float(np.ldexp(np.float64(np.float32(mantissa)), exponent))
 
 
-def _powers(drain: Drain, integer: np.ndarray, real: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
+def _powers(step: Scale, integer: np.ndarray, real: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
     """Scales as sums of powers of two, ``channel * sum over terms of +-2**e``: codes (terms, sums, N), channel (N,).
 
     Exponents count from the largest of a column, and what lies below the smallest is dropped.
     """
     constant = (real == real[0]).all()
-    signs, exponents = power_terms(integer if constant else integer * real, drain.scale_terms)
-    top = len(drain.scale.terms[0]) - 2
+    signs, exponents = power_terms(integer if constant else integer * real, step.scale_terms)
+    top = len(step.scale.terms[0]) - 2
     highest = np.where(signs != 0, exponents.astype(np.int64), -128).max(axis=(0, 1))
     base = np.zeros_like(highest) if constant else highest - top
-    steps = exponents - base
-    if constant and (steps > top).any():
+    places = exponents - base
+    if constant and (places > top).any():
         raise ValueError(
-            f"Drain scale must hold powers of two up to 2**{steps.max()}, which {drain.scale.name} does not"
+            f"Drain scale must hold powers of two up to 2**{places.max()}, which {step.scale.name} does not"
         )
-    values = np.where((signs != 0) & (steps >= 0), signs * np.ldexp(1.0, steps), 0.0)
-    _check_kept(drain, integer * real, values.any(axis=0), passes)
+    values = np.where((signs != 0) & (places >= 0), signs * np.ldexp(1.0, places), 0.0)
+    _check_kept(step, integer * real, values.any(axis=0), passes)
     channel = np.where((signs != 0).any(axis=(0, 1)), np.ldexp(1.0, base), 0.0) * (real[0] if constant else 1.0)
-    return drain.scale.encode(values), channel.astype(np.float64)
+    return step.scale.encode(values), channel.astype(np.float64)
 
 
-def _check_kept(drain: Drain, scales: np.ndarray, kept: np.ndarray, passes: int) -> None:
+def _check_kept(step: Scale, scales: np.ndarray, kept: np.ndarray, passes: int) -> None:
     """Every group must keep one of its passes' scales, other than 0, of (sums, N)."""
     some, left = ((x.reshape(passes, -1, x.shape[1])).any(axis=0) for x in (scales != 0, kept))
     if (some & ~left).any():
@@ -195,5 +227,5 @@ def _check_kept(drain: Drain, scales: np.ndarray, kept: np.ndarray, passes: int)
         least, most = sizes[some[:, at], at].min(), sizes[:, at].max()
         raise ValueError(
             f"Drain scale must hold scales of column {at} from {least:.3g} to {most:.3g}, which lie too far apart for "
-            f"powers of two of {drain.scale.name}"
+            f"powers of two of {step.scale.name}"
         )

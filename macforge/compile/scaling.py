@@ -25,7 +25,15 @@ class Scaling:
     arithmetic: FloatShape
     exponent: int = 0
 
-    def factor(self, name: str, shape: FloatShape, factors: np.ndarray, after: np.ndarray) -> np.ndarray:
+    def factor(
+        self,
+        name: str,
+        shape: FloatShape,
+        factors: np.ndarray,
+        after: np.ndarray,
+        *,
+        beside: tuple[FloatShape, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Codes of ``factors / 2**e``, where e, which is added to ``exponent``, is 0 if nothing is lost.
 
         Otherwise e is the integer nearest to 0 with which no factor becomes 0 or infinite, and, if there is a choice,
@@ -41,6 +49,8 @@ class Scaling:
         factors : float64 array
         after : float64 array
             Magnitudes that the floats have at most once they are multiplied by ``factors``; 0 where they are 0.
+        beside : (FloatShape, float64 array), optional
+            What is added to the products, of another format perhaps, and is divided by the same power of two.
 
         Raises
         ------
@@ -48,8 +58,11 @@ class Scaling:
             If the factors, or what they lead to, lie too far apart for their format.
         """
         low, high = _exponents(factors, shape)
+        if beside is not None:
+            lowest, highest = _exponents(beside[1], beside[0])
+            low, high = max(low, lowest), min(high, highest)
         if low > high:
-            least, most = _extent(factors)
+            least, most = _extent(factors if beside is None else np.concatenate([factors, beside[1]]))
             raise ValueError(
                 f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float "
                 f"of {shape.exponent} exponent bits; float32 and bfloat16 have 8"

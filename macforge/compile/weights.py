@@ -22,9 +22,10 @@ __all__ = ["Pass", "block_quantizer", "coded", "column_classes", "quantize_opera
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pass:
-    """One pass of weights: a weight is the sum over all passes of ``real * integer * (value - zero)``.
+    """One pass of weights: a weight is the sum over all passes of ``real * integer * (value - zero) + offset``.
 
-    ``codes`` (K, N); ``integer`` and ``zero`` (G, N) int64, ``real`` (G, N) float. ``overall`` is a factor of all.
+    ``codes`` (K, N); ``integer`` and ``zero`` (G, N) int64, ``real`` (G, N) float. ``overall`` is a factor of all. An
+    ``offset`` (G, N) is added to every weight of its group and column.
     """
 
     codes: np.ndarray
@@ -32,6 +33,12 @@ class Pass:
     real: np.ndarray
     zero: np.ndarray
     overall: float = 1.0
+    added: np.ndarray | None = None
+
+    @property
+    def offset(self) -> np.ndarray:
+        """What is added to the weights of each group and column (G, N)."""
+        return np.zeros(self.real.shape) if self.added is None else self.added
 
 
 class Coder(Protocol):

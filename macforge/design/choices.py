@@ -1,27 +1,21 @@
 """What a design leaves to choose besides its formats: quantizers, accumulators, the steps of the drain edge."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from types import UnionType
+from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Literal
 
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, Overflow
 from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
-from sw_ref.drain.edge import ActScale, Drain
+from sw_ref.drain.edge import Drain
+from sw_ref.drain.names import FLOATING, FLOATS, float_format
+from sw_ref.drain.step import Step
+from sw_ref.drain.steps import STEPS
 from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with, shown
-from sw_ref.formats.base import Format, Int
-from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
-from sw_ref.formats.catalog import parse_format
-from sw_ref.formats.signs import PowerOfTwo
+from sw_ref.formats.binary_float import FloatShape
 from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.uniform import Granularity, Scheme
 
 __all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
-
-_FLOATS = {"float32": FP32, "bfloat16": BF16, "float16": FP16}
-_FLOATING = "float32, bfloat16, float16, a float such as e5m3 or e8m0"
-
 
 # Quantizers that scale what they round.
 _SCALED = only_with(method=("uniform", "mixed"))
@@ -29,12 +23,6 @@ _SCALED = only_with(method=("uniform", "mixed"))
 
 def _never(_owner: object) -> bool:
     return False
-
-
-def _factor(name: str) -> FloatShape | None:
-    """The float of this name, if it is one."""
-    fields = re.fullmatch(r"e([2-8])m(\d{1,2})", name)
-    return FloatShape(int(fields[1]), int(fields[2])) if fields else _FLOATS.get(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +64,9 @@ class AccumulatorChoice:
 
     def float_sum(self) -> FloatSum:
         """What is kept where it is floats."""
-        shape = _factor(self.shape)
+        shape = float_format(self.shape)
         if not shape:
-            raise ValueError(f"Accumulator shape must be {_FLOATING}, not {shown(self.shape)}")
+            raise ValueError(f"Accumulator shape must be {FLOATING}, not {shown(self.shape)}")
         if self.kind == "rounded":
             return RoundedSum(shape)
         if self.kind == "aligned":
@@ -161,49 +149,17 @@ class QuantizerChoices:
             raise FieldError("Quantizer", "act.granularity", "group with method mixed", self.act.granularity)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrainChoice:
-    """The steps of the drain edge, see `sw_ref.drain.edge.Drain`; without any, there is none, and sums are the results.
+class _DrainChoice:
+    """What a `DrainChoice` is besides its keys."""
 
-    Parameters
-    ----------
-    weight_zero, act_zero, requantize : str
-        An integer format, or ``none``.
-    scale : str
-        ``float32``, ``bfloat16``, ``float16`` or a float of so many exponent and fraction bits, such as ``e5m3``, an
-        integer format, a power of two such as ``pot5``, or ``none``.
-    act_scale_format : str
-        A float, as for ``scale``; empty for that of ``arithmetic``.
-    accumulator : AccumulatorChoice
-        Of integers; ``bits`` 0 for what exact sums take.
-    arithmetic : {"float32", "bfloat16", "float16"}
-    scale_terms, act_scale, channel_scale, bias, multiplier_bits, clamp, relu
-        As `sw_ref.drain.edge.Drain` has them; an empty ``clamp`` is none.
-    """
-
-    weight_zero: str = "none"
-    act_zero: str = "none"
-    scale: str = "none"
-    scale_terms: Annotated[int, Range(1, 8)] = 1
-    act_scale: ActScale = "none"
-    act_scale_format: Annotated[str, only_with(act_scale=("row", "group"))] = ""
-    channel_scale: bool = False
-    bias: bool = False
-    requantize: str = "none"
-    multiplier_bits: Annotated[
-        int, Range(2, 31), Only(lambda drain: drain.requantize != "none", " unless {}requantize is a format")
-    ] = 31
-    clamp: Annotated[Sequence[float], Length(0, 2), Range(-1e38, 1e38)] = ()
-    relu: bool = False
-    accumulator: Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))] = field(
-        default_factory=AccumulatorChoice
-    )
-    arithmetic: Literal["float32", "bfloat16", "float16"] = "float32"
+    accumulator: AccumulatorChoice
+    arithmetic: str
 
     def __post_init__(self) -> None:
         check_fields(self, "Drain")
-        if len(self.clamp) == 1:
-            raise FieldError("Drain", "clamp", "two numbers, or empty", self.clamp)
+        clamp = getattr(self, "clamp", ())
+        if len(clamp) == 1:
+            raise FieldError("Drain", "clamp", "two numbers, or empty", clamp)
 
     @property
     def has_steps(self) -> bool:
@@ -213,50 +169,50 @@ class DrainChoice:
     @property
     def adds_floats(self) -> bool:
         """Whether sums are floats once they are scaled, whatever they were before."""
-        return self.act_scale == "group" or _factor(self.scale) is not None
+        return any(step.wants_floats for step in self.steps if step.stage == "term")
 
     @property
     def has_floats(self) -> bool:
         """Whether results are floats, even if sums are integers."""
-        return self.adds_floats or self.act_scale == "row" or self.channel_scale
+        return any(step.wants_floats for step in self.steps)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that the keys ask for, in their order."""
+        found = []
+        for kind in STEPS:
+            step = kind.of({key.name: key.read(key.name, getattr(self, key.name)) for key in kind.keys})
+            if step is not None:
+                found.append(step)
+        return tuple(found)
 
     def build(self, accumulator: Accumulator, sums: FloatShape | None = None) -> Drain:
         """The drain edge with this accumulator, for integers or for ``sums`` that are floats."""
-        return Drain(
-            weight_zero=self._format("weight_zero", Int),
-            act_zero=self._format("act_zero", Int),
-            scale=_factor(self.scale) or self._format("scale", Int | PowerOfTwo),
-            scale_terms=self.scale_terms,
-            act_scale=self.act_scale,
-            act_scale_format=self._act_scale_format(),
-            channel_scale=self.channel_scale,
-            bias=self.bias,
-            requantize=self._format("requantize", Int),
-            multiplier_bits=self.multiplier_bits,
-            clamp=self.clamp or None,
-            relu=self.relu,
-            accumulator=accumulator,
-            sums=sums,
-            arithmetic=_FLOATS[self.arithmetic],
-        )
+        return Drain(steps=self.steps, accumulator=accumulator, sums=sums, arithmetic=FLOATS[self.arithmetic])
 
-    def _act_scale_format(self) -> FloatShape | None:
-        form = _factor(self.act_scale_format)
-        if self.act_scale_format and not form:
-            raise ValueError(
-                f"Drain act_scale_format must be {_FLOATING}, or empty, not {shown(self.act_scale_format)}"
-            )
-        return form
 
-    def _format(self, key: str, kinds: type | UnionType) -> Format | None:
-        given = getattr(self, key)
-        if given == "none":
-            return None
-        try:
-            form = parse_format(given)
-        except ValueError:
-            form = None
-        if not isinstance(form, kinds):
-            more = f"{_FLOATING}, a power of two such as pot5, " if key == "scale" else ""
-            raise ValueError(f"Drain {key} must be {more}an integer format such as int8, or none, not {shown(given)}")
-        return form
+def _keys_of_steps() -> list[tuple[str, object, object]]:
+    return [(key.name, key.hint, field(default=key.default)) for step in STEPS for key in step.keys]
+
+
+DrainChoice = make_dataclass(
+    "DrainChoice",
+    [
+        *_keys_of_steps(),
+        (
+            "accumulator",
+            Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))],
+            field(default_factory=AccumulatorChoice),
+        ),
+        ("arithmetic", Literal["float32", "bfloat16", "float16"], field(default="float32")),
+    ],
+    bases=(_DrainChoice,),
+    frozen=True,
+    kw_only=True,
+    namespace={"__module__": __name__},
+)
+"""The steps of the drain edge by the keys of each, see `sw_ref.drain.steps`; without any, sums are the results.
+
+Further keys: ``accumulator``, an `AccumulatorChoice` of integers whose ``bits`` are 0 for what exact sums take; and
+``arithmetic``, the floats: ``float32``, ``bfloat16`` or ``float16``.
+"""

@@ -16,6 +16,10 @@ from macforge.run.activations import Activations, prepared
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.dequantize import dequantize_gemm
 from sw_ref.drain.edge import Drain
+from sw_ref.drain.steps.act_scale import ActScale
+from sw_ref.drain.steps.bias import Bias
+from sw_ref.drain.steps.channel_scale import ChannelScale
+from sw_ref.drain.steps.limits import Limits
 from sw_ref.engine.product import Product
 from sw_ref.formats.binary_float import FloatShape
 from sw_ref.formats.nonfinite import nonfinite_results, zeroed
@@ -113,7 +117,8 @@ def _invalid(target: Target, product: Product) -> np.ndarray:
 
 def _drained(program: Program, act: Operand) -> Job:
     target, drain = program.target, program.target.edge
-    if act.exponent and drain.clamp:
+    limits = drain.find(Limits)
+    if act.exponent and limits and limits.clamp:
         raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
     acts = prepared(program, act)
     check_zeros(drain, "act_zero", acts.zero)
@@ -145,27 +150,33 @@ def _parameters(
     drain = program.target.edge
     passes = len(part.codes)
     given = {**part.parameters, "act_zero": np.tile(acts.zero, (passes, 1))}
-    if drain.act_scale != "group" and (acts.scale != acts.scale[0]).any():
+    if _when(drain) != "group" and (acts.scale != acts.scale[0]).any():
         raise ValueError("Activation scales must be the same for all groups where the drain edge has none for each")
     if not drain.floating:
         # with a bias or requantization, part of the scale that calibration left
         row = 1.0 if program.acts.static is not None else acts.scale[0][:, None]
         return _wanted(drain, given), part.channel * row
     channel = part.channel * acts.overall
-    left = np.ones((1, 1)) if drain.channel_scale else channel[None]
-    if drain.act_scale == "none":
+    left = np.ones((1, 1)) if drain.find(ChannelScale) else channel[None]
+    if _when(drain) == "none":
         left = left * acts.scale[0][:, None]
     steps, taken = _float_steps(program, part, acts, channel, _offset(drain, part, exponent, left))
     return _wanted(drain, given | steps), left * 2.0**taken
 
 
+def _when(drain: Drain) -> str:
+    """When the scales of rows multiply."""
+    step = drain.find(ActScale)
+    return step.act_scale if step else "none"
+
+
 def _wanted(drain: Drain, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: given[name] for name in (*drain.column_fields, *drain.row_fields, *drain.output_fields)}
+    return {parameter.name: given[parameter.name] for parameter in drain.parameters}
 
 
 def _offset(drain: Drain, part: Part, exponent: int, left: np.ndarray) -> np.ndarray:
     """The bias in the unit of the results of a floating drain edge (N,)."""
-    if not drain.bias:
+    if not drain.find(Bias):
         return np.zeros(len(part.bias))
     if (left != left[0]).any():
         raise ValueError("Activation scales must be the same for all rows, under a bias, where there is no act_scale")
@@ -180,23 +191,25 @@ def _float_steps(
     target, drain, passes = program.target, program.target.edge, len(part.codes)
     sizes = _row_sizes(program, acts)
     scale = np.tile(acts.scale, (passes, 1))
-    rows = np.tile(sizes * acts.scale if drain.act_scale == "group" else sizes, (passes, 1))
+    of_row, when = drain.find(ActScale), _when(drain)
+    rows = np.tile(sizes * acts.scale if when == "group" else sizes, (passes, 1))
     bound, factors = rows.T @ part.size, []
-    if drain.act_scale == "group":
-        factors.append(("act_scale", drain.act_scale_format, scale, bound))
-    if drain.channel_scale:
+    if when == "group":
+        factors.append(("act_scale", of_row.form(drain), scale, bound))
+    if drain.find(ChannelScale):
         bound = bound * np.abs(channel)
         factors.append(("channel_scale", drain.arithmetic, channel, bound))
-    if drain.act_scale == "row":
+    if when == "row":
         bound = bound * acts.scale[0][:, None]
-        factors.append(("act_scale", drain.act_scale_format, scale, bound))
+        factors.append(("act_scale", of_row.form(drain), scale, bound))
     scaling, steps = Scaling(arithmetic=drain.arithmetic, exponent=part.exponent), {}
     for name, shape, values, after in factors:
         after = after + np.abs(bias) if name == factors[-1][0] else after
         steps[name] = scaling.factor(name, shape, values, after)
-    if drain.bias:
+    if drain.find(Bias):
         steps["bias"] = _float_bias(drain, np.ldexp(bias, -scaling.exponent))
-    if scaling.exponent and drain.clamp:
+    limits = drain.find(Limits)
+    if scaling.exponent and limits and limits.clamp:
         raise ValueError(
             f"Drain clamp must be left out for results that {drain.arithmetic.exponent} exponent bits of "
             f"{target.name} hold only over 2**{scaling.exponent}"

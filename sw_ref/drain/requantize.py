@@ -1,12 +1,16 @@
 """Dyadic requantization: integers times a ratio, which is an integer over a power of two."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
 
-__all__ = ["INTEGERS", "MOST_SHIFT", "MULTIPLIERS", "dyadic", "requantize"]
+__all__ = ["INTEGERS", "MOST_SHIFT", "MULTIPLIERS", "Rounding", "dyadic", "requantize"]
+
+Rounding = Literal["half_even", "floor", "gemmlowp"]
 
 INTEGERS = Interval.of_bits(32, signed=True)
 """What can be requantized: with `MULTIPLIERS`, every product is an int64."""
@@ -63,8 +67,22 @@ def dyadic(ratio: ArrayLike, *, bits: int = 31) -> tuple[np.ndarray, np.ndarray]
     return multiplier, shift
 
 
-def requantize(integer: ArrayLike, multiplier: ArrayLike, shift: ArrayLike, *, bits: int, signed: bool) -> np.ndarray:
-    """``clip(round_half_even(integer * multiplier / 2**shift))``, exact.
+def requantize(
+    integer: ArrayLike,
+    multiplier: ArrayLike,
+    shift: ArrayLike,
+    *,
+    bits: int,
+    signed: bool,
+    rounding: Rounding = "half_even",
+    addend: ArrayLike = 0,
+    zero: ArrayLike = 0,
+) -> np.ndarray:
+    """``clip(zero + round((integer * multiplier + addend) / 2**shift))``, exact but for the rounding.
+
+    ``half_even`` rounds once, ties to even: HAWQ-V3 (arXiv 2011.10680) and ONNX. ``floor`` drops the low bits: RBE
+    (Marsellus, arXiv 2305.08415). ``gemmlowp`` rounds twice, as TensorFlow Lite's integer kernels do: the product to
+    units of 2**31, ties up, and then by what is left of the shift, ties away from 0.
 
     Parameters
     ----------
@@ -75,6 +93,9 @@ def requantize(integer: ArrayLike, multiplier: ArrayLike, shift: ArrayLike, *, b
     bits : int
     signed : bool
         What results are clipped to.
+    rounding : {"half_even", "floor", "gemmlowp"}
+    addend, zero : integer arrays
+        Added before the shift, and after it; of 32 bits.
 
     Returns
     -------
@@ -83,23 +104,44 @@ def requantize(integer: ArrayLike, multiplier: ArrayLike, shift: ArrayLike, *, b
     Raises
     ------
     ValueError
-        If an integer is outside `INTEGERS`, a multiplier outside `MULTIPLIERS`, or a shift is negative.
+        If an integer is outside `INTEGERS`, a multiplier outside `MULTIPLIERS`, or a shift is negative, or with
+        ``gemmlowp`` less than 31.
     """
-    integer, multiplier, shift = (np.asarray(x, dtype=np.int64) for x in (integer, multiplier, shift))
+    integer, multiplier, shift, addend = (np.asarray(x, dtype=np.int64) for x in (integer, multiplier, shift, addend))
     _check_within(integer, INTEGERS, "integer")
+    _check_within(addend, INTEGERS, "addend")
     _check_within(multiplier, MULTIPLIERS, "multiplier")
-    if (shift < 0).any():
-        raise ValueError(f"{first_where(shift < 0, shift, what='shift')}, which is negative")
-    product = integer * multiplier
+    least = 31 if rounding == "gemmlowp" else 0
+    if (shift < least).any():
+        raise ValueError(f"{first_where(shift < least, shift, what='shift')}, which is less than {least}")
+    product = integer * multiplier + addend
     # a product is less than half of 2**63 in size, so that further shifts also give 0
-    shift = np.minimum(shift, MOST_SHIFT)
+    quotient = _ROUNDINGS[rounding](product, np.minimum(shift, MOST_SHIFT))
+    bounds = Interval.of_bits(bits, signed)
+    return np.clip(quotient + zero, bounds.lo, bounds.hi)
+
+
+def _floor(product: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    return product >> shift
+
+
+def _half_even(product: np.ndarray, shift: np.ndarray) -> np.ndarray:
     quotient = product >> shift
     # what is left of the product, with the point above bit 62
     rest = (product - (quotient << shift)) << (63 - shift)
     half = np.int64(1 << 62)
-    quotient += (rest > half) | ((rest == half) & (quotient & 1 == 1))
-    bounds = Interval.of_bits(bits, signed)
-    return np.clip(quotient, bounds.lo, bounds.hi)
+    return quotient + ((rest > half) | ((rest == half) & (quotient & 1 == 1)))
+
+
+def _gemmlowp(product: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    high = (product + (1 << 30)) >> 31
+    right = shift - 31
+    rest = high & ((1 << right) - 1)
+    threshold = ((1 << right) - 1 >> 1) + (high < 0)
+    return (high >> right) + (rest > threshold)
+
+
+_ROUNDINGS = {"half_even": _half_even, "floor": _floor, "gemmlowp": _gemmlowp}
 
 
 def _check_within(values: np.ndarray, interval: Interval, what: str) -> None:

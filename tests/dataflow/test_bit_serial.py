@@ -34,7 +34,7 @@ def bit_serial_engine(dataflow, bit):
         shape=Shape(rows=3, cols=2),
         accumulator=Accumulator(9),
         tiling=Tiling(group_size=K, max_k=8 * K, panel_rows=3, max_passes=8),
-        drain=Drain(scale=SCALE, accumulator=Accumulator(26, "wrap")),
+        drain=Drain.of(scale=SCALE, accumulator=Accumulator(26, "wrap")),
     )
 
 

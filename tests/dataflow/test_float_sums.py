@@ -24,14 +24,14 @@ CASES = {
         "sums": RoundedSum(FP32),
         "forms": ("fp8_e4m3", "int4"),
         "group": 5,
-        "drain": Drain(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
     },
     "rounded-short": {"sums": RoundedSum(BF16), "forms": ("fp8_e5m2", "fp4_e2m1"), "lanes": 2},
     "aligned": {
         "sums": AlignedSum(13, FloatShape(8, 13)),
         "forms": ("fp8_e4m3", "fp8_e4m3"),
         "lanes": 4,
-        "drain": Drain(channel_scale=True, sums=FloatShape(8, 13)),
+        "drain": Drain.of(channel_scale=True, sums=FloatShape(8, 13)),
     },
     "rounded-in-turn": {
         "sums": RoundedSum(FP32),
@@ -42,14 +42,14 @@ CASES = {
         "sums": RoundedSum(FP32),
         "forms": ("fp8_e4m3", "int4"),
         "group": 5,
-        "drain": Drain(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
         "options": {"interleave": 4},
     },
     "aligned-in-turn": {
         "sums": AlignedSum(13, FloatShape(8, 13)),
         "forms": ("fp8_e4m3", "fp8_e5m2"),
         "lanes": 5,
-        "drain": Drain(channel_scale=True, act_scale="row", sums=FloatShape(8, 13)),
+        "drain": Drain.of(channel_scale=True, act_scale="row", sums=FloatShape(8, 13)),
         "options": {"pipeline": 2, "interleave": 2},
     },
     "partial-in-turn": {
@@ -62,7 +62,7 @@ CASES = {
         "sums": PartialSum((2,)),
         "forms": (BF16_FLUSHED, BF16_FLUSHED),
         "group": 4,
-        "drain": Drain(sums=BF16, arithmetic=BF16),
+        "drain": Drain.of(sums=BF16, arithmetic=BF16),
     },
 }
 
@@ -81,12 +81,10 @@ def codes(random, form, shape):
 
 def product(engine, random, m, n, k):
     group = min(engine.tiling.group_size or k, k)
-    given, drain = {}, engine.drain
-    for kind, fields in engine.parameter_shapes.items():
-        for name in fields:
-            shape = {"column": (-(-k // group), n), "row": (-(-k // group), m), "output": (n,)}[kind]
-            form = drain.scale if name == "scale" else drain.arithmetic
-            given[name] = form.encode(2.0 ** random.integers(-3, 4, shape))
+    given, sums = {}, -(-k // group)
+    shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
+    for parameter in engine.drain.parameters if engine.drain else ():
+        given[parameter.name] = parameter.form.encode(2.0 ** random.integers(-3, 4, shapes[parameter.kind]))
     act, weight = codes(random, engine.pe.act, (m, k)), codes(random, engine.pe.weight, (k, n))
     return Product(act=act, weight=weight, group=group, parameters=given)
 
@@ -145,11 +143,11 @@ def test_operands_that_are_not_finite_do_not_reach_the_cells():
             "^Accumulator must hold fixed-point sums for family mac, not fp32$",
         ),
         (
-            lambda: Drain(sums=FP32, weight_zero=Int(4)),
+            lambda: Drain.of(sums=FP32, weight_zero=Int(4)),
             "^Drain zero points must be none, and its scale a float or none, where sums are floats$",
         ),
         (
-            lambda: Drain(sums=FP32, arithmetic=BF16),
+            lambda: Drain.of(sums=FP32, arithmetic=BF16),
             "^Drain arithmetic must have the 8 exponent bits of the sums, and at least their 23 of fraction, not 8 ",
         ),
     ],

@@ -29,11 +29,11 @@ MAX_K = 24
 CASES = {
     "refuse": (32, Accumulator(70), None),
     "wrap": (53, Accumulator(108, "wrap"), None),
-    "float": (53, Accumulator(130), Drain(scale=FP32, relu=True)),
+    "float": (53, Accumulator(130), Drain.of(scale=FP32, relu=True)),
     "saturate": (
         32,
         Accumulator(66, "saturate"),
-        Drain(weight_zero=Int(4), act_zero=Int(4), scale=Int(4), accumulator=Accumulator(73, "saturate")),
+        Drain.of(weight_zero=Int(4), act_zero=Int(4), scale=Int(4), accumulator=Accumulator(73, "saturate")),
     ),
 }
 

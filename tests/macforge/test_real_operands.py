@@ -12,6 +12,7 @@ from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.product import matmul
 from pe import FAMILIES
+from sw_ref.drain.steps.requantize import Requantize
 from tests.macforge.coarseness import coarseness, rounding
 
 DESIGNS = {name: load_design(name).resized(2) for name in design_names()}
@@ -110,10 +111,10 @@ def bound(design, act, weight):
         np.sqrt(depth) * coarseness(design, side) * most for side, most in (("act", a_most), ("weight", w_most))
     )
     lost = a * w_lost + a_lost * (w + w_lost) + rounding(design) * (a + a_lost) * (w + w_lost)
-    if design.edge and design.edge.requantize:
+    if design.edge and design.edge.find(Requantize):
         most = np.abs(act @ weight).max()
         # half a step of the results, and what is clipped since the largest was thought to be smaller
-        lost = lost + lost.max() + most / design.edge.requantize.interval.hi
+        lost = lost + lost.max() + most / design.edge.find(Requantize).requantize.interval.hi
     return lost
 
 
@@ -190,8 +191,8 @@ def test_integers_are_the_values_themselves_or_refused(family):
             return
         lost = np.abs(act.astype(float)) @ np.abs(weight.astype(float)) * rounding(design)
         lost = lost if design.accumulator.kind != "exact" else lost / 8
-        if design.edge and design.edge.requantize:
-            lost = lost + np.abs(exact).max() / design.edge.requantize.interval.hi
+        if design.edge and design.edge.find(Requantize):
+            lost = lost + np.abs(exact).max() / design.edge.find(Requantize).requantize.interval.hi
         # an entry of a table is rounded to its unit, for each table and each plane of weights, which weigh 1 and 2
         tables = -(-act.shape[1] // design.options.get("k", 1))
         lost = lost + 2.0 ** (design.pe.rule.lsb - 1) * 3 * tables * bool(design.options.get("table_bits"))

@@ -50,14 +50,14 @@ def test_rule_is_that_of_rows_and_columns():
 CASES = {
     "sums": {},
     "groups": {"tiling": Tiling(group_size=4, max_k=12, panel_rows=3)},
-    "passes": {"tiling": Tiling(max_k=12, panel_rows=3, max_passes=2), "drain": Drain(accumulator=Accumulator(40))},
+    "passes": {"tiling": Tiling(max_k=12, panel_rows=3, max_passes=2), "drain": Drain.of(accumulator=Accumulator(40))},
     "floats": {
         "tiling": Tiling(group_size=4, max_k=12, panel_rows=3),
-        "drain": Drain(scale=FloatShape(8, 0), act_scale="row", relu=True),
+        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", relu=True),
     },
     "turns": {
         "tiling": Tiling(group_size=4, max_k=12, panel_rows=3, drain_lanes=2),
-        "drain": Drain(scale=FP32, act_scale="group"),
+        "drain": Drain.of(scale=FP32, act_scale="group"),
     },
 }
 
@@ -79,12 +79,9 @@ def product(engine, random, m, n, k, *, rate):
         codes[side] = np.where(random.random(shape) < rate, nonfinite_pattern(form).value, finite)
     group = min(engine.tiling.group_size or k, k)
     sums = passes * -(-k // group)
-    drain, given = engine.drain, {}
-    for kind, fields in engine.parameter_shapes.items():
-        for name in fields:
-            form = drain.scale if name == "scale" else drain.act_scale_format
-            shape = {"column": (sums, n), "row": (sums, m), "output": (n,)}[kind]
-            given[name] = form.encode(2.0 ** random.integers(-3, 4, shape))
+    shapes, given = {"column": (sums, n), "row": (sums, m), "output": (n,)}, {}
+    for parameter in engine.drain.parameters if engine.drain else ():
+        given[parameter.name] = parameter.form.encode(2.0 ** random.integers(-3, 4, shapes[parameter.kind]))
     return Product(**codes, group=group, parameters=given)
 
 
@@ -95,7 +92,7 @@ def test_results_with_such_operands_are_invalid_and_no_others(dataflow, case):
     hold_against_the_model(make_engine(dataflow, **CASES[case]))
 
 
-@pytest.mark.parametrize("drain", [None, Drain(channel_scale=True, sums=FP32)], ids=["sums", "drain"])
+@pytest.mark.parametrize("drain", [None, Drain.of(channel_scale=True, sums=FP32)], ids=["sums", "drain"])
 def test_cells_that_keep_several_sums_tell_them_apart(drain):
     engine = make_engine("output_stationary", drain=drain, sums=RoundedSum(FP32), interleave=3)
     hold_against_the_model(engine)

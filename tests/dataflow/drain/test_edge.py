@@ -11,6 +11,7 @@ from dataflow.engine.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.drain.edge import Drain
+from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.engine.product import Product
 from sw_ref.formats.base import Int
 from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
@@ -25,23 +26,23 @@ CASES = {
     "float-groups": {
         "tiling": GROUPS,
         "weight": "uint4",
-        "drain": Drain(weight_zero=Int(4, False), scale=FP32, act_scale="row", bias=True, relu=True),
+        "drain": Drain.of(weight_zero=Int(4, False), scale=FP32, act_scale="row", bias=True, relu=True),
     },
     "float-act-groups": {
         "tiling": Tiling(group_size=5, max_k=24, panel_rows=4, max_passes=2),
         "act": "uint8",
         "lanes": 2,
-        "drain": Drain(act_zero=Int(8, False), scale=BF16, act_scale="group", channel_scale=True, arithmetic=BF16),
+        "drain": Drain.of(act_zero=Int(8, False), scale=BF16, act_scale="group", channel_scale=True, arithmetic=BF16),
     },
     "float-clamp": {
         "tiling": GROUPS,
-        "drain": Drain(act_scale="group", clamp=(-1.5, 40.0)),
+        "drain": Drain.of(act_scale="group", clamp=(-1.5, 40.0)),
     },
     "integer-scales": {
         "tiling": GROUPS,
         "weight": "uint4",
         "lanes": 3,
-        "drain": Drain(
+        "drain": Drain.of(
             weight_zero=Int(4, False),
             act_zero=Int(8),
             scale=Int(8, False),
@@ -56,42 +57,42 @@ CASES = {
         "weight": "bipolar1",
         "family": "bit_serial",
         "lanes": 4,
-        "drain": Drain(
+        "drain": Drain.of(
             weight_zero=Int(2), scale=PowerOfTwo(5), scale_terms=3, accumulator=Accumulator(20, "wrap"), relu=True
         ),
     },
     "saturate": {
         "tiling": PLANES,
-        "drain": Drain(accumulator=Accumulator(12, "saturate"), clamp=(-2000, 1500)),
+        "drain": Drain.of(accumulator=Accumulator(12, "saturate"), clamp=(-2000, 1500)),
     },
     "requantize": {
         "tiling": WHOLE,
         "shape": Shape(rows=2, cols=3),
-        "drain": Drain(bias=True, requantize=Int(8), clamp=(-100, 90), accumulator=Accumulator(24)),
+        "drain": Drain.of(bias=True, requantize=Int(8), clamp=(-100, 90), accumulator=Accumulator(24)),
     },
     "turns": {
         "tiling": Tiling(group_size=5, max_k=24, panel_rows=4, drain_lanes=2),
         "weight": "uint4",
         "shape": Shape(rows=2, cols=5),
-        "drain": Drain(weight_zero=Int(4, False), scale=FP16, act_scale="row", bias=True),
+        "drain": Drain.of(weight_zero=Int(4, False), scale=FP16, act_scale="row", bias=True),
     },
     "turns-of-one": {
         "tiling": Tiling(group_size=9, max_k=24, panel_rows=5, max_passes=2, drain_lanes=1),
         "act": "uint8",
-        "drain": Drain(act_zero=Int(8, False), scale=FloatShape(8, 0), act_scale="group", arithmetic=BF16),
+        "drain": Drain.of(act_zero=Int(8, False), scale=FloatShape(8, 0), act_scale="group", arithmetic=BF16),
     },
     "turns-of-integers": {
         "tiling": Tiling(group_size=5, max_k=24, panel_rows=3, drain_lanes=2),
-        "drain": Drain(bias=True, requantize=Int(8), accumulator=Accumulator(24)),
+        "drain": Drain.of(bias=True, requantize=Int(8), accumulator=Accumulator(24)),
     },
     "turns-without-totals": {
         "tiling": Tiling(max_k=24, panel_rows=7, drain_lanes=2),
         "shape": Shape(rows=3, cols=4, tile_rows=3, tile_cols=2),
-        "drain": Drain(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
+        "drain": Drain.of(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
     },
     "bias": {
         "tiling": WHOLE,
-        "drain": Drain(bias=True, accumulator=Accumulator(24)),
+        "drain": Drain.of(bias=True, accumulator=Accumulator(24)),
     },
 }
 
@@ -104,24 +105,22 @@ def make_engine(dataflow, *, drain, tiling, family="mac", act="int8", weight="in
 
 def parameters(engine, random, sums, m, n):
     """Random parameters, of sizes that do not overflow; floats of all signs."""
-    drain = engine.drain
-    forms = {"scale": drain.scale, "act_scale": drain.act_scale_format}
     shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
     found = {}
-    floats = {"act_scale", "channel_scale"}
-    floats |= {"bias"} if drain.floating else set()
-    floats |= {"scale"} if isinstance(drain.scale, FloatShape) else set()
-    for kind, fields in engine.parameter_shapes.items():
-        for name, shape in fields.items():
-            if name in floats:
-                reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
-                found[name] = forms.get(name, drain.arithmetic).encode(reals)
-            elif name == "scale" and isinstance(drain.scale, PowerOfTwo):
-                found[name] = random.integers(0, 1 << drain.scale.bits, (drain.scale_terms, *shapes[kind]))
-            else:
-                low, high = (-(1 << shape.width - 1), 1 << shape.width - 1) if shape.signed else (0, 1 << shape.width)
-                most = {"column_sum": 200, "bias": 1 << 20, "shift": 40}.get(name, 1 << 31)
-                found[name] = random.integers(max(low, -most), min(high, most), shapes[kind])
+    for parameter in engine.drain.parameters:
+        name, kind, form = parameter.name, parameter.kind, parameter.form
+        if isinstance(form, FloatShape):
+            reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
+            found[name] = form.encode(reals)
+        elif isinstance(form, PowerOfTwo):
+            found[name] = random.integers(0, 1 << form.bits, (parameter.terms, *shapes[kind]))
+        else:
+            shape = engine.parameter_shapes[kind][name]
+            low, high = (-(1 << shape.width - 1), 1 << shape.width - 1) if shape.signed else (0, 1 << shape.width)
+            gemmlowp = engine.drain.find(Requantize) and engine.drain.find(Requantize).rounding == "gemmlowp"
+            least = (31 if gemmlowp else 0) if name == "shift" else -(1 << 31)
+            most = {"column_sum": 200, "bias": 1 << 20, "shift": least + 40}.get(name, 1 << 31)
+            found[name] = random.integers(max(low, -most, least), min(high, most), shapes[kind])
     return found
 
 

@@ -8,6 +8,7 @@ from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.job import job_of
 from macforge.run.product import matmul
+from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.engine.product import expected_results
 from sw_ref.quantize.bcq import BinaryCoder
 from sw_ref.quantize.bitmod import BitMoDQuantizer
@@ -68,14 +69,14 @@ def test_result_is_the_product_of_quantized_operands(name):
     result = job.real([expected_results(design.engine.spec, product) for product in job.products])
     reference = quantized_act(design, act)
     reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
-    if design.edge.requantize:
+    if design.edge.find(Requantize):
         # half a step of the result, half a unit of the sums for the bias, and what the multiplier's width loses
-        step = np.abs(act @ weight + bias).max() / design.edge.requantize.interval.hi
+        step = np.abs(act @ weight + bias).max() / design.edge.find(Requantize).requantize.interval.hi
         scales = [
             design.act_quantizer.quantize(act, k_axis=1).scale,
             design.weight_quantizer.quantize(weight, k_axis=0).scale,
         ]
-        inside = np.abs(reference) < step * design.edge.requantize.interval.hi
+        inside = np.abs(reference) < step * design.edge.find(Requantize).requantize.interval.hi
         lost = (step + scales[0].max() * scales[1].max()) / 2 + np.abs(reference).max() * 2.0**-16
         assert np.abs(result - reference)[inside].max() <= lost
     elif design.options.get("table_bits"):

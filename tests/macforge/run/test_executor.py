@@ -8,13 +8,14 @@ from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.executor import run_program
 from macforge.run.product import matmul
+from sw_ref.drain.steps.requantize import Requantize
 
 DESIGNS = {name: load_design(name) for name in design_names()}
 # scales and precisions that depend on activations
 CALIBRATED = [
     name
     for name, design in DESIGNS.items()
-    if design.quantizer.act.method == "mixed" or (design.edge and design.edge.requantize)
+    if design.quantizer.act.method == "mixed" or (design.edge and design.edge.find(Requantize))
 ]
 
 
@@ -42,17 +43,17 @@ def test_calibration_is_asked_for(name):
         compile_layer(DESIGNS[name], weight)
 
 
-@pytest.mark.parametrize("name", [name for name in CALIBRATED if DESIGNS[name].edge.requantize])
+@pytest.mark.parametrize("name", [name for name in CALIBRATED if DESIGNS[name].edge.find(Requantize)])
 def test_scales_of_calibration_stay(name):
     act, weight = operands(0)
     design = DESIGNS[name]
     program = compile_layer(design, weight, calibration=act)
     small = run_program(program, act / 4, engine="ref").product
-    step = np.abs(act @ weight).max() / design.edge.requantize.interval.hi
+    step = np.abs(act @ weight).max() / design.edge.find(Requantize).requantize.interval.hi
     # steps of the calibration's results, and results beyond them saturate
     np.testing.assert_allclose(small / step, np.rint(small / step), atol=1e-4)
     large = run_program(program, act * 50, engine="ref").product
-    assert np.abs(large).max() <= 1.01 * step * -design.edge.requantize.interval.lo
+    assert np.abs(large).max() <= 1.01 * step * -design.edge.find(Requantize).requantize.interval.lo
 
 
 def test_activations_of_another_kind_than_the_calibration_are_refused():

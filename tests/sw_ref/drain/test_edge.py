@@ -41,7 +41,7 @@ def centred(g, m, n):
 
 
 def test_floats_in_order():
-    config = Drain(
+    config = Drain.of(
         weight_zero=Int(4, False),
         act_zero=Int(8),
         scale=FP32,
@@ -66,7 +66,7 @@ def test_floats_in_order():
 
 
 def test_floats_of_rows_and_groups():
-    config = Drain(scale=FP32, act_scale="group", clamp=(-2.5, 3.0))
+    config = Drain.of(scale=FP32, act_scale="group", clamp=(-2.5, 3.0))
     parameters = {"scale": codes(SCALE), "act_scale": codes(ACT_SCALE)}
 
     def one(m, n):
@@ -78,7 +78,7 @@ def test_floats_of_rows_and_groups():
 
 
 def test_powers_of_two_and_a_wrapping_accumulator():
-    config = Drain(scale=PowerOfTwo(5), scale_terms=2, accumulator=Accumulator(20, "wrap"))
+    config = Drain.of(scale=PowerOfTwo(5), scale_terms=2, accumulator=Accumulator(20, "wrap"))
     scale = RANDOM.integers(0, 32, (2, G, N))
 
     def power(code):
@@ -93,7 +93,7 @@ def test_powers_of_two_and_a_wrapping_accumulator():
 
 
 def test_saturation_at_each_sum():
-    config = Drain(accumulator=Accumulator(15, "saturate"))
+    config = Drain.of(accumulator=Accumulator(15, "saturate"))
 
     def one(m, n):
         y = 0
@@ -106,7 +106,7 @@ def test_saturation_at_each_sum():
 
 @pytest.mark.parametrize("form", [Int(8), Int(4, False)])
 def test_requantization_rounds_half_to_even(form):
-    config = Drain(scale=Int(8, False), bias=True, requantize=form, multiplier_bits=16, accumulator=Accumulator(32))
+    config = Drain.of(scale=Int(8, False), bias=True, requantize=form, multiplier_bits=16, accumulator=Accumulator(32))
     parameters = {
         "scale": RANDOM.integers(1, 256, (G, N)),
         "bias": RANDOM.integers(-(1 << 20), 1 << 20, N),
@@ -125,7 +125,7 @@ def test_requantization_rounds_half_to_even(form):
 @pytest.mark.parametrize("overflow", ["refuse", "wrap", "saturate"])
 def test_integers_beyond_int64(overflow):
     """Sums of 62 bits with both zero points, and scales of 8."""
-    config = Drain(
+    config = Drain.of(
         weight_zero=Int(8), act_zero=Int(8), scale=Int(8), bias=True, accumulator=Accumulator(72, overflow), relu=True
     )
     sums, row_sums = (RANDOM.integers(-(1 << 61), 1 << 61, shape) for shape in ((G, M, N), (G, M)))
@@ -159,7 +159,7 @@ def test_integers_beyond_int64(overflow):
 
 @pytest.mark.parametrize("accumulate", [True, False])
 def test_floats_of_integers_beyond_int64(accumulate):
-    config = Drain(scale=FP32) if accumulate else Drain(act_scale="row", accumulator=Accumulator(80))
+    config = Drain.of(scale=FP32) if accumulate else Drain.of(act_scale="row", accumulator=Accumulator(80))
     sums = RANDOM.integers(-(1 << 62), 1 << 62, (G, M, N)).astype(object) * 3000 + 1
     scales = {"scale": codes(SCALE), "act_scale": codes(ACT_SCALE)}
 
@@ -179,6 +179,6 @@ def test_floats_of_integers_beyond_int64(accumulate):
 
 
 def test_accumulator_that_refuses():
-    config = Drain(accumulator=Accumulator(14))
+    config = Drain.of(accumulator=Accumulator(14))
     with pytest.raises(ValueError, match=r"^sum\[\d, \d\] is -?\d+, outside the 14-bit accumulator"):
         drain(SUMS, ROW_SUMS, {}, config)

@@ -1,0 +1,65 @@
+"""The offset of a group and column: what is added to each of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sw_ref.drain.names import FLOATING, float_format
+from sw_ref.drain.step import Key, Parameter, Step
+from sw_ref.fields import shown
+from sw_ref.formats.binary_float import FloatShape
+
+if TYPE_CHECKING:
+    from sw_ref.drain.edge import Drain
+
+__all__ = ["Offset"]
+
+
+def _float(key: str, given: object) -> FloatShape | None:
+    form = float_format(given)
+    if given != "none" and not form:
+        raise ValueError(f"Drain {key} must be {FLOATING}, or none, not {shown(given)}")
+    return form
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offset(Step):
+    """``y = y + offset[g,n] * row_sum[g,m]``, where ``w = scale * q + offset`` is what a weight stands for.
+
+    The row sum becomes a float of the edge's arithmetic first; product and sum are rounded one after the other. GGUF's
+    Q4_1 and Q5_1 have such an offset (their ``m``), AWQ and GPTQ with zero points that are floats, and LUT-GEMM (arXiv
+    2206.09557), whose ``z`` it is.
+
+    Parameters
+    ----------
+    offset : FloatShape or None
+        Its format, whose numbers the edge's arithmetic holds.
+    """
+
+    offset: FloatShape | None = None
+
+    keys = (Key(name="offset", hint=str, default="none", read=_float),)
+    stage = "term"
+    wants_floats = True
+    takes_row_sums = True
+
+    @property
+    def is_present(self) -> bool:
+        return self.offset is not None
+
+    def check(self, edge: Drain) -> None:
+        edge.check_factor("offset", self.offset)
+        if edge.sums:
+            raise ValueError("Drain offset must be none where sums are floats, as there are no sums of rows")
+
+    def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
+        return (Parameter(name="offset", kind="column", form=self.offset),)
+
+    def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
+        floats = edge.arithmetic
+        product = floats.multiply(floats.from_integer(given["row_sum"]), given["offset"], self.offset)
+        return floats.add(y, product)
