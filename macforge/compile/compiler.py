@@ -10,7 +10,7 @@ from macforge.compile.layout import Segment, digits_of, segments_of
 from macforge.compile.operands import Operand, read_operand, read_vector
 from macforge.compile.parameters import part_of
 from macforge.compile.program import ActPlan, Program
-from macforge.compile.weights import column_classes, quantize_operand
+from macforge.compile.weights import column_classes, group_digits, group_passes, quantize_operand, wide_groups
 from macforge.design.target import Target
 from sw_ref.drain.steps.bias import Bias
 from sw_ref.drain.steps.limits import Limits
@@ -60,14 +60,21 @@ def compile_layer(
     limits = target.edge.find(Limits)
     if weight.exponent and limits and limits.clamp:
         raise ValueError(f"Drain clamp must be left out for weights as large or small as 2**{weight.exponent}")
+    if bias is not None and not target.edge.adds_bias:
+        raise ValueError(f"Bias must be left out for {target.name}, whose drain edge adds none")
     bias = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
-    acts = _act_plan(target, act, k)
+    wide = wide_groups(target, weight, act)
+    acts = _act_plan(target, act, k, wide)
     bias = np.ldexp(bias, -weight.exponent - acts.exponent)
     if acts.order is not None:
         weight, act = weight.permuted(acts.order, slice(None)), act.permuted(slice(None), acts.order)
     parts = [
         part_of(target, acts, passes, chosen, bias[chosen], _reference(target, act, weight, bias, chosen))
-        for chosen, passes in column_classes(target, weight, act)
+        for chosen, passes in (
+            column_classes(target, weight, act)
+            if wide is None
+            else [(np.arange(n), group_passes(target, weight, wide))]
+        )
     ]
     return Program(**program, acts=acts, parts=tuple(parts))
 
@@ -80,7 +87,7 @@ def _undrained(target: Target, weight: Operand) -> Quantized:
     return quantize_operand(weight, target.weight_quantizer, k_axis=0)
 
 
-def _act_plan(target: Target, act: Operand | None, k: int) -> ActPlan:
+def _act_plan(target: Target, act: Operand | None, k: int, more: np.ndarray | None) -> ActPlan:
     """How activations are cut, and what of them is decided beforehand."""
     group = min(target.group_size or k, k)
     groups = group_slices(k, group)
@@ -91,7 +98,7 @@ def _act_plan(target: Target, act: Operand | None, k: int) -> ActPlan:
         held = target.act_quantizer.format.holds(act.values).all(axis=0) if act.integral else None
         marked = outlier_channels(act.values, ratio=choice.ratio) if held is None else ~held
         wide = blocks_with(marked[order], block=group)
-    plan = {"group": group, "segments": _segments(target, groups, wide), "order": order, "wide": wide}
+    plan = {"group": group, "segments": _segments(target, groups, wide, more), "order": order, "wide": wide}
     if target.edge.floating or not (target.edge.find(Bias) or target.edge.find(Requantize)):
         return ActPlan(**plan)
     act = _calibration(act, "a bias or results in integers")
@@ -107,12 +114,15 @@ def _calibration(act: Operand | None, what: str) -> Operand:
     return act
 
 
-def _segments(target: Target, groups: tuple[slice, ...], wide: np.ndarray) -> tuple[Segment, ...]:
+def _segments(
+    target: Target, groups: tuple[slice, ...], wide: np.ndarray, more: np.ndarray | None
+) -> tuple[Segment, ...]:
+    weights = None if more is None else group_digits(target, more)
     if target.quantizer.act.method == "block":
         digits = digits_of(target.act, target.act, "act")
-        return segments_of(groups, [digits] * len(groups))
+        return segments_of(groups, [digits] * len(groups), weights)
     formats = [(target.wide_quantizer("act") if is_wide else target.act_quantizer).format for is_wide in wide]
-    return segments_of(groups, [digits_of(form, target.act, "act") for form in formats])
+    return segments_of(groups, [digits_of(form, target.act, "act") for form in formats], weights)
 
 
 def _reference(

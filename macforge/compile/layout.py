@@ -1,7 +1,7 @@
 """How K is laid out for an engine: in groups, and in digits where operands have more bits than a cell takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Segment:
     index : int
         Which digit of the group's, the lowest first.
     digit : Digit
+    plane : int
+        Which digit of the group's weights, where they come in digits along K, the lowest first.
+    weight : Digit
+        Of weights.
     """
 
     group: int
@@ -44,6 +48,8 @@ class Segment:
     stop: int
     index: int
     digit: Digit
+    plane: int = 0
+    weight: Digit = field(default_factory=lambda: Digit(weight=1))
 
     @property
     def size(self) -> int:
@@ -78,22 +84,26 @@ def digit_codes(codes: np.ndarray, given: Format, taken: Format) -> Sequence[np.
     return [digit.codes for digit in split(codes, given, digit_bits=taken.bits)]
 
 
-def segments_of(groups: Sequence[slice], digits: Sequence[Sequence[Digit]]) -> tuple[Segment, ...]:
-    """All segments of K in groups, of which each has its digits.
+def segments_of(
+    groups: Sequence[slice],
+    digits: Sequence[Sequence[Digit]],
+    weights: Sequence[Sequence[Digit]] | None = None,
+) -> tuple[Segment, ...]:
+    """All segments of K in groups, of which each has its digits, and each of these its digits of weights.
 
     Raises
     ------
     ValueError
         If a group shorter than the first is not the last segment.
     """
+    weights = weights or [[Digit(weight=1)]] * len(groups)
     segments = tuple(
-        Segment(group=index, start=k.start, stop=k.stop, index=place, digit=digit)
-        for index, (k, several) in enumerate(zip(groups, digits, strict=True))
+        Segment(group=index, start=k.start, stop=k.stop, index=place, digit=digit, plane=plane, weight=weight)
+        for index, (k, several, planes_) in enumerate(zip(groups, digits, weights, strict=True))
         for place, digit in enumerate(several)
+        for plane, weight in enumerate(planes_)
     )
     group, depth = groups[0].stop, groups[-1].stop
     if any(segment.size < group for segment in segments[:-1]):
-        raise ValueError(
-            f"K must be a multiple of the group size ({group}) where activations come in digits, not {depth}"
-        )
+        raise ValueError(f"K must be a multiple of the group size ({group}) where a group comes in digits, not {depth}")
     return segments

@@ -50,7 +50,7 @@ def part_of(
         If the drain edge lacks a step that these weights need, or its formats cannot hold what they give.
     """
     drain, pairs = target.edge, [(one, segment) for one in passes for segment in acts.segments]
-    given = {"weight_zero": np.stack([one.zero[s.group] for one, s in pairs])}
+    given = {"weight_zero": np.stack([s.weight.zero_with(one.zero[s.group]) for one, s in pairs])}
     check_zeros(drain, "weight_zero", given["weight_zero"])
     if "column_sum" in drain.names("column"):
         given["column_sum"] = np.stack([_column_sum(target.weight, *pair) for pair in pairs])
@@ -70,7 +70,7 @@ def part_of(
     if acts.static is not None:
         steps, channel = _integer_steps(drain, bias, reference, channel, acts)
         given |= steps
-    pieces = [np.concatenate([one.codes[s.start : s.stop] for s in acts.segments]) for one in passes]
+    pieces = [np.concatenate([one.piece(segment) for segment in acts.segments]) for one in passes]
     return Part(
         columns=columns,
         codes=np.stack(pieces),
@@ -102,14 +102,14 @@ def check_zeros(drain: Drain, side: str, zeros: np.ndarray) -> None:
 
 def _column_sum(form: Format, one: Pass, segment: Segment) -> np.ndarray:
     """``sum over k of (value - zero)`` of each column."""
-    values = form.to_fixed(one.codes[segment.start : segment.stop])
-    return values.sum(axis=0) - segment.size * one.zero[segment.group]
+    values = form.to_fixed(one.piece(segment))
+    return values.sum(axis=0) - segment.size * segment.weight.zero_with(one.zero[segment.group])
 
 
 def _largest(target: Target, one: Pass, segment: Segment) -> np.ndarray:
     """The largest ``|value - zero|`` of each column."""
-    values = magnitudes(target, target.weight, one.codes[segment.start : segment.stop])
-    return np.abs(values - one.zero[segment.group]).max(axis=0)
+    values = magnitudes(target, target.weight, one.piece(segment))
+    return np.abs(values - segment.weight.zero_with(one.zero[segment.group])).max(axis=0)
 
 
 def _weight_scales(
@@ -119,7 +119,7 @@ def _weight_scales(
     drain = target.edge
     step = drain.find(Scale)
     form = step and step.scale
-    integer = np.stack([one.integer[s.group] * s.digit.weight for one, s in pairs])
+    integer = np.stack([one.integer[s.group] * s.digit.weight * s.weight.weight for one, s in pairs])
     # floats are what they are
     unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed.lsb + target.weight.fixed.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
@@ -165,9 +165,9 @@ def _integer_steps(
     unit, steps, step = channel * scales[0, 0], {}, 1.0
     to = drain.find(Requantize)
     if to:
-        # no smaller than a multiplier can bring sums to
-        least = unit.max() / 2.0 ** (to.multiplier_bits - 1)
-        step = _short(max(np.abs(reference).max() / to.requantize.interval.hi, least) or 1.0)
+        step, zero = _result_scale(to, reference, unit.max())
+        if to.out_zero:
+            steps["out_zero"] = np.full(len(unit), zero)
     # where all sums are 0, the bias alone counts, and the unit may be anything
     unit = np.where(unit == 0, np.maximum(np.abs(bias), step) / 2**16, unit)
     if drain.find(Bias):
@@ -177,11 +177,31 @@ def _integer_steps(
     # what is less rounds every sum to 0, too
     ratio = np.maximum(unit / step, 2.0 ** (to.multiplier_bits - MOST_SHIFT))
     steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=to.multiplier_bits)
+    if to.addend:
+        addend = np.zeros(len(bias)) if drain.find(Bias) else bias / step
+        steps["addend"] = _within(np.ldexp(addend, steps["shift"]), step * np.ldexp(1.0, -steps["shift"]), bias)
     return steps, np.full(len(unit), step)
 
 
+def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[float, int]:
+    """The step of requantized results, and their zero point: what ``reference`` spans becomes what the format holds."""
+    bounds = to.requantize.interval
+    # no smaller than a multiplier can bring sums to, and with gemmlowp no shift to the left
+    least = unit if to.rounding == "gemmlowp" else unit / 2.0 ** (to.multiplier_bits - 1)
+    if not to.out_zero:
+        return _short(max(np.abs(reference).max() / bounds.hi, least) or 1.0), 0
+    low, high = min(0.0, float(reference.min())), max(0.0, float(reference.max()))
+    step = _short(max((high - low) / (bounds.hi - bounds.lo), least) or 1.0)
+    return step, int(np.clip(np.rint(bounds.lo - low / step), bounds.lo, bounds.hi))
+
+
 def _integer_bias(bias: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    integers = np.rint(bias / unit)
+    return _within(bias / unit, unit, bias)
+
+
+def _within(numbers: np.ndarray, unit: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Numbers as integers of 32 bits; ``unit`` and ``bias`` are for the message if one is not."""
+    integers = np.rint(numbers)
     wrong = ~((integers >= INTEGERS.lo) & (integers <= INTEGERS.hi))
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])

@@ -156,7 +156,9 @@ def _part(index: int, header: dict, arrays: dict[str, np.ndarray]) -> Part:
 
 def _act_plan(header: dict, arrays: dict[str, np.ndarray]) -> ActPlan:
     acts = header["acts"]
-    segments = tuple(Segment(**{**one, "digit": Digit(**one["digit"])}) for one in acts["segments"])
+    segments = tuple(
+        Segment(**{**one, "digit": Digit(**one["digit"]), "weight": Digit(**one["weight"])}) for one in acts["segments"]
+    )
     static = None
     if header["static"]:
         scale, zero_point = arrays["acts.scale"], arrays["acts.zero_point"]

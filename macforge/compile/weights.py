@@ -5,27 +5,41 @@ from typing import Protocol
 
 import numpy as np
 
-from macforge.compile.layout import digit_codes, digits_of
+from macforge.compile.layout import Digit, Segment, digit_codes, digits_of
 from macforge.compile.operands import Operand
 from macforge.design.target import Target
+from sw_ref.drain.steps.offset import Offset
+from sw_ref.formats.base import Int
 from sw_ref.formats.bitmod import SelectedBitMoD
+from sw_ref.formats.minifloat import Float
 from sw_ref.groups import group_slices
+from sw_ref.quantize.affine import AffineQuantizer
 from sw_ref.quantize.bcq import BinaryCoder
 from sw_ref.quantize.bitmod import BitMoDQuantizer
 from sw_ref.quantize.block import BLOCKS, BlockQuantizer
 from sw_ref.quantize.progressive import ProgressiveQuantizer
-from sw_ref.quantize.salience import salient_columns
+from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import Quantized, Quantizer
 
-__all__ = ["Pass", "block_quantizer", "coded", "column_classes", "quantize_operand"]
+__all__ = [
+    "Pass",
+    "block_quantizer",
+    "coded",
+    "column_classes",
+    "group_digits",
+    "group_passes",
+    "quantize_operand",
+    "wide_groups",
+]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pass:
     """One pass of weights: a weight is the sum over all passes of ``real * integer * (value - zero) + offset``.
 
-    ``codes`` (K, N); ``integer`` and ``zero`` (G, N) int64, ``real`` (G, N) float. ``overall`` is a factor of all. An
-    ``offset`` (G, N) is added to every weight of its group and column.
+    ``codes`` (K, N), or (D, K, N) where groups of K come in D digits or fewer; ``integer`` and ``zero`` (G, N) int64,
+    ``real`` (G, N) float. ``overall`` is a factor of all. An ``offset`` (G, N) is added to every weight of its group
+    and column.
     """
 
     codes: np.ndarray
@@ -34,6 +48,11 @@ class Pass:
     zero: np.ndarray
     overall: float = 1.0
     added: np.ndarray | None = None
+
+    def piece(self, segment: Segment) -> np.ndarray:
+        """The codes of a segment of K."""
+        codes = self.codes[segment.plane] if self.codes.ndim == 3 else self.codes
+        return codes[segment.start : segment.stop]
 
     @property
     def offset(self) -> np.ndarray:
@@ -79,7 +98,7 @@ def column_classes(target: Target, weight: Operand, act: Operand | None) -> list
         Activations that tell which columns deserve more bits, where a design has two precisions.
     """
     choice = target.quantizer.weight
-    if choice.method != "mixed":
+    if choice.method != "mixed" or choice.axis == "group":
         return [(np.arange(weight.values.shape[1]), _passes(target, weight))]
     if weight.integral:
         # they need more bits, or do not
@@ -97,19 +116,103 @@ def column_classes(target: Target, weight: Operand, act: Operand | None) -> list
     return classes
 
 
+def wide_groups(target: Target, weight: Operand, act: Operand | None) -> np.ndarray | None:
+    """Which groups of K get more bits of weights, bool (G,); None where all get the same."""
+    choice = target.quantizer.weight
+    if choice.method != "mixed" or choice.axis != "group":
+        return None
+    if choice.granularity != "group":
+        raise ValueError(f"Quantizer weight.granularity must be group with axis group, not {choice.granularity}")
+    if weight.integral:
+        starts = [group.start for group in group_slices(len(weight.values), target.group_size)]
+        return np.logical_or.reduceat(~target.weight_quantizer.format.holds(weight.values).all(axis=1), starts)
+    known = None if act is None else act.values
+    return salient_groups(weight.values, target.weight_quantizer, fraction=choice.fraction, act=known)
+
+
+def group_digits(target: Target, wide: np.ndarray) -> list[tuple[Digit, ...]]:
+    """The digits in which the weights of each group of K come."""
+    quantizers = target.weight_quantizer, target.wide_quantizer("weight")
+    few, more = (digits_of(quantizer.format, target.weight, "weight") for quantizer in quantizers)
+    return [more if is_wide else few for is_wide in wide]
+
+
+def group_passes(target: Target, weight: Operand, wide: np.ndarray) -> list[Pass]:
+    """One pass of weights whose groups of K come in digits, some in more than others."""
+    groups = group_slices(len(weight.values), target.group_size)
+    quantizers = target.weight_quantizer, target.wide_quantizer("weight")
+    pieces = [
+        quantize_operand(weight.permuted(group, slice(None)), quantizers[int(is_wide)], k_axis=0)
+        for group, is_wide in zip(groups, wide, strict=True)
+    ]
+    digits = [digit_codes(one.codes, one.format, target.weight) for one in pieces]
+    codes = np.zeros((max(map(len, digits)), *weight.values.shape), np.uint32)
+    for group, several in zip(groups, digits, strict=True):
+        codes[: len(several), group] = several
+    shape = len(groups), weight.values.shape[1]
+    real, zero = (
+        np.concatenate([np.broadcast_to(getattr(one, name), (1, shape[1])) for one in pieces])
+        for name in ("scale", "zero_point")
+    )
+    return [Pass(codes=codes, integer=np.ones(shape, np.int64), real=real, zero=zero)]
+
+
+def _binary_passes(target: Target, weight: Operand) -> list[Pass]:
+    choice, offset = target.quantizer.weight, target.edge.find(Offset)
+    coder = BinaryCoder(
+        planes=choice.planes, group_size=target.group_size, powers=choice.powers, bias=offset is not None
+    )
+    binary = coded(coder, weight, what="weight")
+    return [
+        Pass(
+            codes=plane.codes,
+            integer=np.ones(plane.scale.shape, np.int64),
+            real=plane.scale,
+            zero=plane.zero_point,
+            added=binary.bias if index == 0 else None,
+        )
+        for index, plane in enumerate(binary.planes)
+    ]
+
+
+def _affine_passes(target: Target, weight: Operand) -> list[Pass]:
+    form = target.weight
+    if not isinstance(form, Int) or form.signed:
+        raise ValueError(f"Quantizer weight.method affine takes unsigned integers such as uint4, not {form.name}")
+    affine = coded(AffineQuantizer(bits=form.bits, group_size=target.group_size), weight, what="weight")
+    one, none = (np.full(affine.scale.shape, value) for value in (1, 0))
+    return [
+        Pass(
+            codes=affine.codes,
+            integer=one,
+            real=affine.scale,
+            zero=none,
+            added=affine.offset,
+            overall=affine.overall,
+        )
+    ]
+
+
+def _dequantized_passes(target: Target, weight: Operand) -> list[Pass]:
+    """Each element dequantized to the float that cells take; a power of two is taken out if it must be."""
+    form = target.weight
+    if not isinstance(form, Float):
+        raise ValueError(f"Quantizer weight.method dequantized takes floats such as fp16, not {form.name}")
+    reals = quantize_operand(weight, target.weight_quantizer, k_axis=0).reals()
+    largest = np.abs(reals).max()
+    inside = not largest or form.full_precision <= largest <= form.bounds[1]
+    overall = 1.0 if inside else 2.0 ** int(np.frexp(largest)[1])
+    shape = len(group_slices(len(reals), target.group_size)), reals.shape[1]
+    one, none = np.ones(shape, np.int64), np.zeros(shape, np.int64)
+    codes = form.encode(reals / overall)
+    return [Pass(codes=codes, integer=one, real=one.astype(float), zero=none, overall=overall)]
+
+
 def _passes(target: Target, weight: Operand) -> list[Pass]:
     choice, group_size = target.quantizer.weight, target.group_size
-    if choice.method == "bcq":
-        coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
-        return [
-            Pass(
-                codes=plane.codes,
-                integer=np.ones(plane.scale.shape, np.int64),
-                real=plane.scale,
-                zero=plane.zero_point,
-            )
-            for plane in coded(coder, weight, what="weight").planes
-        ]
+    methods = {"bcq": _binary_passes, "affine": _affine_passes, "dequantized": _dequantized_passes}
+    if choice.method in methods:
+        return methods[choice.method](target, weight)
     if choice.method == "block":
         blocks = coded(block_quantizer(target, "weight"), weight, k_axis=0, what="weight")
         real = blocks.scales()

@@ -18,7 +18,7 @@ from sw_ref.quantize.uniform import Granularity, Scheme
 __all__ = ["AccumulatorChoice", "DrainChoice", "QuantizerChoice", "QuantizerChoices"]
 
 # Quantizers that scale what they round.
-_SCALED = only_with(method=("uniform", "mixed"))
+_SCALED = only_with(method=("uniform", "mixed", "dequantized"))
 
 
 def _never(_owner: object) -> bool:
@@ -80,11 +80,12 @@ class QuantizerChoice:
 
     Parameters
     ----------
-    method : {"uniform", "mixed", "block", "bcq", "progressive", "bitmod"}
+    method : {"uniform", "mixed", "block", "bcq", "progressive", "bitmod", "affine", "dequantized"}
         ``uniform``: `sw_ref.quantize.uniform.Quantizer`. ``mixed``: the same, and ``wide`` for what is salient: of
         weights, columns; of activations, groups of K (`sw_ref.quantize.salience`). ``block``: `sw_ref.quantize.block`.
         Of weights only, ``bcq``: `sw_ref.quantize.bcq`; ``progressive``: `sw_ref.quantize.progressive`; ``bitmod``:
-        `sw_ref.formats.bitmod`.
+        `sw_ref.quantize.bitmod`; ``affine``: `sw_ref.quantize.affine`; ``dequantized``: quantized as ``uniform`` says
+        to ``format``, and then each element brought to the processing element's float format.
     format : str
         What is quantized to, if it is not the processing element's format: it then comes in digits of that.
     scheme : {"auto", "symmetric", "asymmetric", "absmean", "cast"}
@@ -92,8 +93,12 @@ class QuantizerChoice:
     granularity : {"tensor", "channel", "group"}
     clip_search : int
         Clipping ratios that are tried, with ``uniform`` and ``mixed`` as are the three before.
+    power_of_two : bool
+        Whether scales are powers of two.
     wide : str
         Format of what is salient, with ``mixed``.
+    axis : {"column", "group"}
+        Of weights, what is salient, with ``mixed``: columns, or groups of K.
     fraction : float
         Of weights, how many columns are salient, with ``mixed``.
     ratio : float
@@ -104,12 +109,14 @@ class QuantizerChoice:
         Planes, and terms of a scale (0: a float), with ``bcq``.
     """
 
-    method: Literal["uniform", "mixed", "block", "bcq", "progressive", "bitmod"] = "uniform"
+    method: Literal["uniform", "mixed", "block", "bcq", "progressive", "bitmod", "affine", "dequantized"] = "uniform"
     format: Annotated[str, _SCALED] = ""
     scheme: Annotated[Literal["auto", Scheme], _SCALED] = "auto"
     granularity: Annotated[Granularity, _SCALED] = "channel"
     clip_search: Annotated[int, Range(0, 1000), _SCALED] = 0
+    power_of_two: Annotated[bool, _SCALED] = False
     wide: Annotated[str, only_with(method="mixed")] = "int8"
+    axis: Literal["column", "group"] = "column"
     fraction: Annotated[float, Range(0, 1)] = 0.1
     ratio: Annotated[float, Range(0, 1e6)] = 4.0
     block: Annotated[str, OneOf(("", *BLOCKS)), only_with(method="block")] = ""
@@ -132,13 +139,13 @@ class QuantizerChoices:
 
     act: Annotated[
         QuantizerChoice,
-        Only(_never, ", as only weights have a use for it", ("fraction", "planes", "powers")),
+        Only(_never, ", as only weights have a use for it", ("axis", "fraction", "planes", "powers")),
         Only(lambda both: both.act.method == "mixed", " unless {}act.method is mixed", ("ratio",)),
     ] = field(default_factory=QuantizerChoice)
     weight: Annotated[
         QuantizerChoice,
         Only(_never, ", as only activations have a use for it", ("ratio",)),
-        _weight_has("mixed", "fraction"),
+        _weight_has("mixed", "axis", "fraction"),
         _weight_has("bcq", "planes", "powers"),
     ] = field(default_factory=QuantizerChoice)
 
@@ -175,6 +182,11 @@ class _DrainChoice:
     def has_floats(self) -> bool:
         """Whether results are floats, even if sums are integers."""
         return any(step.wants_floats for step in self.steps)
+
+    @property
+    def adds_bias(self) -> bool:
+        """Whether a step adds a layer's bias."""
+        return any(step.adds_bias for step in self.steps)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -46,7 +46,9 @@ def quantizer_of(choices: QuantizerChoices, side: Side, taken: Format, group_siz
         lo, hi = fmt.bounds
         scheme = "symmetric" if lo < 0 < hi else "asymmetric"
     groups = group_size if choice.granularity == "group" else 0
-    return Quantizer(fmt, scheme, choice.granularity, groups, clip_search=choice.clip_search)
+    return Quantizer(
+        fmt, scheme, choice.granularity, groups, clip_search=choice.clip_search, power_of_two=choice.power_of_two
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from macforge.run.job import job_of
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.rules import EXACT
-from sw_ref.drain.steps.bias import Bias
 from sw_ref.engine.product import expected_results
 from sw_ref.quantize.uniform import sqnr_db
 
@@ -109,7 +108,7 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
 
 def compiled(design: Design, layer: Layer) -> Program:
     """A layer for a design, calibrated with its own activations; with its bias, if the drain edge takes one."""
-    bias = layer.bias if design.drain.bias else None
+    bias = layer.bias if design.drain.adds_bias else None
     return compile_layer(design, layer.weight, bias, calibration=layer.act)
 
 
@@ -125,7 +124,7 @@ def quantized_result(program: Program, layer: Layer) -> np.ndarray:
     """
     target, job = program.target, job_of(program, layer.act)
     product = job.real([expected_results(target.engine, each) for each in job.products])
-    return product if (target.edge and target.edge.find(Bias)) or layer.bias is None else product + layer.bias
+    return product if (target.edge and target.edge.adds_bias) or layer.bias is None else product + layer.bias
 
 
 def _blas() -> list[str]:

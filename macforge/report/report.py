@@ -258,7 +258,7 @@ def _verify(design: Design, layer: Layer) -> dict[str, object]:
     design = design.resized(Report.CELLS)
     engine = design.engine
     act = layer.act[: design.report_tokens or None]
-    bias = layer.bias if design.drain.bias else None
+    bias = layer.bias if design.drain.adds_bias else None
     job = job_of(compile_layer(design, layer.weight, bias, calibration=act), act)
     found = verdict(design, (act, layer.weight, bias), job.products)
     schedules = [product.schedule(engine.spec) for product in job.products]

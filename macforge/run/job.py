@@ -20,6 +20,7 @@ from sw_ref.drain.steps.act_scale import ActScale
 from sw_ref.drain.steps.bias import Bias
 from sw_ref.drain.steps.channel_scale import ChannelScale
 from sw_ref.drain.steps.limits import Limits
+from sw_ref.drain.steps.offset import Offset
 from sw_ref.engine.product import Product
 from sw_ref.formats.binary_float import FloatShape
 from sw_ref.formats.nonfinite import nonfinite_results, zeroed
@@ -122,6 +123,8 @@ def _drained(program: Program, act: Operand) -> Job:
         raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
     acts = prepared(program, act)
     check_zeros(drain, "act_zero", acts.zero)
+    if drain.find(Offset) and acts.zero.any():
+        raise ValueError("Activations must have no zero point where weights have an offset, which multiplies their sum")
     # a calibrated scale is that of the calibration's numbers
     exponent = program.exponent + (act if program.acts.static is None else program.acts).exponent
     products, places = [], []
@@ -136,7 +139,8 @@ def _drained(program: Program, act: Operand) -> Job:
         reals, invalid = np.empty(shape), np.empty(shape, bool)
         for result, product, (columns, scale) in zip(results, products, places, strict=True):
             values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
-            reals[:, columns] = values * scale
+            # the zero point of requantized results
+            reals[:, columns] = (values - product.parameters.get("out_zero", 0)) * scale
             invalid[:, columns] = _invalid(target, product)
         return rounded_product(reals, exponent, invalid)
 

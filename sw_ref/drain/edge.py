@@ -122,6 +122,11 @@ class Drain:
         return any(step.takes_row_sums for step in self.steps)
 
     @property
+    def adds_bias(self) -> bool:
+        """Whether a step adds a layer's bias."""
+        return any(step.adds_bias for step in self.steps)
+
+    @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What all steps take, in the order of a beat."""
         return tuple(parameter for step in self.steps for parameter in step.parameters(self))

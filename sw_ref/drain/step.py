@@ -105,6 +105,8 @@ class Step(ABC):
     """Whether it takes integers alone."""
     takes_row_sums: bool = False
     """Whether it takes the sums of a row's activations, ``row_sum`` (G, M)."""
+    adds_bias: bool = False
+    """Whether it adds a layer's bias."""
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Self | None:

@@ -8,6 +8,7 @@ from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
 from sw_ref.arith.rules import Exact
 from sw_ref.arith.table import RoundedTable
 from sw_ref.drain.edge import Drain
+from sw_ref.drain.steps import STEPS
 from sw_ref.engine.spec import EngineSpec, Field, Mode
 from sw_ref.formats.base import Format
 from sw_ref.formats.binary_float import FloatShape
@@ -33,6 +34,11 @@ _CLASSES = {
 }
 
 
+def _known() -> dict[str, type]:
+    """Classes by their names: those above, and the steps of drain edges."""
+    return _CLASSES | {step.__name__: step for step in STEPS}
+
+
 def to_plain(value: object) -> object:
     """Plain data for JSON, of which `spec_of` makes an equal object."""
     match value:
@@ -44,7 +50,7 @@ def to_plain(value: object) -> object:
             return {"items": {key: to_plain(each) for key, each in value.items()}}
         case tuple() | list():
             return [to_plain(each) for each in value]
-    if _CLASSES.get(type(value).__name__) is not type(value):
+    if _known().get(type(value).__name__) is not type(value):
         raise ValueError(f"A file can hold an engine of macforge's own classes, which {type(value).__name__} is not")
     fields = {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     return {"class": type(value).__name__, "fields": fields}
@@ -76,5 +82,5 @@ def _made(plain: object) -> object:
         case {"items": dict() as items}:
             return {key: _made(each) for key, each in items.items()}
         case {"class": str() as kind, "fields": dict() as fields}:
-            return _CLASSES[kind](**{name: _made(each) for name, each in fields.items()})
+            return _known()[kind](**{name: _made(each) for name, each in fields.items()})
     return plain

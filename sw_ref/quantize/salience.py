@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sw_ref.groups import group_slices
 from sw_ref.quantize.uniform import Quantizer, finite_matrix
 
-__all__ = ["blocks_with", "by_magnitude", "outlier_channels", "salient_columns"]
+__all__ = ["blocks_with", "by_magnitude", "outlier_channels", "salient_columns", "salient_groups"]
 
 
 def salient_columns(
@@ -34,8 +34,32 @@ def salient_columns(
     -------
     bool array (N,)
     """
-    if not 0 <= fraction <= 1:
-        raise ValueError(f"Fraction must be from 0 to 1, not {fraction}")
+    return _most(_harm(weight, quantizer, act).sum(axis=0), fraction)
+
+
+def salient_groups(
+    weight: ArrayLike, quantizer: Quantizer, *, fraction: float, act: ArrayLike | None = None
+) -> np.ndarray:
+    """The groups of K that quantization harms most, as `salient_columns` measures it: bool (G,).
+
+    SliM-LLM (arXiv 2405.14917) gives groups of 128 more bits or fewer by their salience, which it takes from second
+    derivatives; this is the error of the outputs instead.
+
+    Parameters
+    ----------
+    weight : real array (K, N)
+    quantizer : Quantizer
+        That of the groups that get few bits, with their group size.
+    fraction, act
+        As for `salient_columns`.
+    """
+    harm = _harm(weight, quantizer, act).sum(axis=1)
+    starts = [group.start for group in group_slices(len(harm), quantizer.group_size)]
+    return _most(np.add.reduceat(harm, starts), fraction)
+
+
+def _harm(weight: ArrayLike, quantizer: Quantizer, act: ArrayLike | None) -> np.ndarray:
+    """What the error of each weight (K, N) adds to the mean squared error of its output."""
     weight = finite_matrix(weight, "weight")
     moments = np.ones(len(weight))
     if act is not None:
@@ -43,8 +67,14 @@ def salient_columns(
         if act.shape[1] != len(weight):
             raise ValueError(f"Act must have the {len(weight)} channels of the weight, not {act.shape[1]}")
         moments = np.mean(act.astype(np.float64) ** 2, axis=0)
-    harm = moments @ (weight - quantizer.quantize(weight, k_axis=0).reals()) ** 2
-    salient = np.zeros(weight.shape[1], dtype=bool)
+    return moments[:, None] * (weight - quantizer.quantize(weight, k_axis=0).reals()) ** 2
+
+
+def _most(harm: np.ndarray, fraction: float) -> np.ndarray:
+    """The ``round(fraction * len(harm))`` places that are harmed most; of equals the first."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Fraction must be from 0 to 1, not {fraction}")
+    salient = np.zeros(len(harm), dtype=bool)
     salient[np.argsort(-harm, kind="stable")[: round(fraction * len(salient))]] = True
     return salient
 

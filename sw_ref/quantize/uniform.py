@@ -106,6 +106,8 @@ class Quantizer:
         n, how many narrower ranges are tried: of the evenly spaced ratios 1, n/(n+1), ... 1/(n+1) by which min and
         max are multiplied first, each scale takes the one of least squared error, the largest of several. Not for
         absmean and cast.
+    power_of_two : bool
+        Whether scales are powers of two, the least that clip nothing: only with symmetric, without a clip search.
     """
 
     format: Format
@@ -113,6 +115,7 @@ class Quantizer:
     granularity: Granularity = "tensor"
     group_size: int = 0
     clip_search: int = 0
+    power_of_two: bool = False
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
@@ -133,6 +136,8 @@ class Quantizer:
             raise ValueError(f"Clip search must be at least 0, not {self.clip_search}")
         if self.scheme in ("absmean", "cast") and self.clip_search:
             raise ValueError(f"Clip search must be 0 with {self.scheme}, not {self.clip_search}")
+        if self.power_of_two and (self.scheme != "symmetric" or self.clip_search):
+            raise ValueError("Scales that are powers of two take a symmetric scheme and no clip search")
         if self.scheme == "cast" and self.granularity != "tensor":
             raise ValueError(f"Granularity must be tensor with cast, not {self.granularity}")
 
@@ -163,6 +168,10 @@ class Quantizer:
         if self.scheme == "symmetric":
             amax = np.maximum(-low, high)
             scale = _positive(amax / np.float32(self.format.full_scale), amax)
+            if self.power_of_two:
+                mantissa, exponent = np.frexp(scale)
+                # of 0 it stays 0
+                scale = np.where(mantissa == 0, scale, np.ldexp(np.float32(1), exponent - (mantissa == 0.5)))
             tries = (self._symmetric(x, ratio * scale, k_axis) for ratio in ratios)
         else:
             low, high = np.minimum(low, np.float32(0)), np.maximum(high, np.float32(0))

@@ -1,5 +1,7 @@
 """How far a design's quantizers may be from what they are given: bounds that follow from its formats."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sw_ref.formats.minifloat import Float
@@ -31,6 +33,11 @@ def coarseness(design, side):
         return 1 / (2**choice.planes - 1) + (choice.powers and 0.42**choice.powers)
     if choice.method == "progressive":
         return 1 / 238 + 17 / 119
+    if choice.method == "affine":
+        # half a step, and what FP16 takes of the scale and the offset
+        return 1 / (2**form.bits - 1) + 2.0**-9
+    if choice.method == "dequantized":
+        return _uniform(design.weight_quantizer) + 2.0 ** -(form.fraction + 1)
     if choice.method == "bitmod":
         return _BITMOD[form.code_bits]
     return _uniform(getattr(design, f"{side}_quantizer")) + (design.options.get("table_bits", 0) and 1 / 16)
@@ -44,6 +51,9 @@ def _uniform(quantizer):
         return 2 / (2**form.bits - 1)
     if quantizer.scheme == "cast" and isinstance(form, Float):
         return 2.0 ** -(form.fraction + 1)
+    if quantizer.power_of_two:
+        # the scale may be twice what it has to be
+        return 2 * _uniform(replace(quantizer, power_of_two=False))
     values = np.unique(form.decode(np.arange(1 << form.bits)))
     full = min(form.full_scale, -values[0])
     inside = values[np.abs(values) <= full]

@@ -15,7 +15,7 @@ def macforge(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["macforge", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            cli()
         captured = capsys.readouterr()
         return stop.value.code, captured.out, captured.err
 

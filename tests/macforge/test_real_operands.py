@@ -70,8 +70,9 @@ def laid_out(x, layout):
 def sizes(draw, design):
     group = design.tiling.group_size or 16
     k = draw(st.sampled_from([1, 2, 5, group - 1, group, group + 1, 2 * group]))
-    if design.quantizer.act.method == "mixed" or design.act_quantizer.format != design.pe.act:
-        # digits of activations take whole groups
+    digits = design.quantizer.act.method == "mixed" or design.act_quantizer.format != design.pe.act
+    if digits or design.quantizer.weight.axis == "group":
+        # digits along K take whole groups
         k = k if k <= group else 2 * group
     return draw(st.integers(1, 3)), k, draw(st.integers(1, 3))
 

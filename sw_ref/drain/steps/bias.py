@@ -27,6 +27,7 @@ class Bias(Step):
     bias: bool = False
 
     keys = (Key(name="bias", hint=bool, default=False),)
+    adds_bias = True
 
     @property
     def is_present(self) -> bool:

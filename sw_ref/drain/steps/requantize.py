@@ -71,6 +71,10 @@ class Requantize(Step):
     def is_present(self) -> bool:
         return self.requantize is not None
 
+    @property
+    def adds_bias(self) -> bool:
+        return self.addend
+
     def check(self, edge: Drain) -> None:
         if edge.floating:
             raise ValueError("Drain requantize must follow integer steps, not floating scales")

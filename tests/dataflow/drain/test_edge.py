@@ -90,6 +90,32 @@ CASES = {
         "shape": Shape(rows=3, cols=4, tile_rows=3, tile_cols=2),
         "drain": Drain.of(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
     },
+    "offset": {
+        "tiling": GROUPS,
+        "weight": "uint4",
+        "drain": Drain.of(scale=FP16, offset=FP16, act_scale="group", channel_scale=True),
+    },
+    "offset-at-once": {
+        "tiling": Tiling(group_size=9, max_k=24, panel_rows=5, drain_lanes=1),
+        "act": "uint8",
+        "drain": Drain.of(weight_zero=Int(4), offset=BF16, arithmetic=BF16),
+    },
+    "gemmlowp": {
+        "tiling": WHOLE,
+        "drain": Drain.of(
+            bias=True, requantize=Int(8), rounding="gemmlowp", out_zero=True, accumulator=Accumulator(32)
+        ),
+    },
+    "floor": {
+        "tiling": PLANES,
+        "drain": Drain.of(
+            requantize=Int(5, False), multiplier_bits=16, rounding="floor", addend=True, accumulator=Accumulator(24)
+        ),
+    },
+    "zero-of-results": {
+        "tiling": GROUPS,
+        "drain": Drain.of(requantize=Int(4, False), out_zero=True, relu=True, accumulator=Accumulator(24)),
+    },
     "bias": {
         "tiling": WHOLE,
         "drain": Drain.of(bias=True, accumulator=Accumulator(24)),

@@ -11,8 +11,9 @@ from sw_ref.drain.requantize import requantize
 from tb.units import UnitTrial, simulate_units
 
 
-def unit_of(bits_in, multiplier_bits, shift_bits, bits_out, signed, dsp, pipeline):
+def unit_of(bits_in, multiplier_bits, shift_bits, bits_out, signed, dsp, pipeline, **how):
     return Requantize(
+        **how,
         bits_in=bits_in,
         multiplier_bits=multiplier_bits,
         shift_bits=shift_bits,
@@ -35,6 +36,16 @@ UNITS = [
     unit_of(32, 31, 6, 4, False, "auto", 3),
     unit_of(24, 16, 5, 8, True, "none", 4),
     unit_of(20, 9, 6, 4, False, "none", 3),
+]
+ROUNDED = [
+    unit_of(5, 4, 3, 3, True, "none", 0, rounding="floor", addend_bits=4),
+    unit_of(6, 3, 4, 4, False, "none", 2, zero=True),
+    unit_of(5, 4, 4, 3, True, "none", 1, rounding="floor", zero=True),
+    unit_of(32, 31, 6, 8, True, "none", 8, rounding="gemmlowp", zero=True),
+    unit_of(32, 31, 6, 8, False, "none", 0, rounding="gemmlowp"),
+    unit_of(24, 31, 6, 4, True, "none", 3, rounding="gemmlowp", zero=True),
+    unit_of(32, 16, 6, 8, False, "none", 8, rounding="floor", addend_bits=32),
+    unit_of(32, 31, 6, 8, True, "none", 8, addend_bits=32, zero=True),
 ]
 
 
@@ -68,9 +79,31 @@ def operands(unit, random):
 
 def trial_of(unit, random):
     integer, multiplier, shift = operands(unit, random)
-    expected = requantize(integer, multiplier, shift, bits=len(unit.result), signed=unit.bounds.signed)
     inputs = {"integer": integer, "multiplier": multiplier, "shift": shift}
+    if unit.rounding == "gemmlowp":
+        # the product is halved 31 times first, and of what is left most is in range again
+        up = len(unit.integer) - 17
+        inputs["integer"] = integer = np.where(np.abs(integer) < 1 << 16, integer << up, integer)
+        inputs["shift"] = shift = np.maximum(shift, 31)
+    more = {}
+    if unit.addend_bits:
+        top = 1 << unit.addend_bits - 1
+        inputs["addend"] = more["addend"] = random.integers(-top, top, len(integer))
+    if unit.zero:
+        bounds = unit.bounds
+        inputs["out_zero"] = more["zero"] = random.integers(bounds.lo, bounds.hi + 1, len(integer))
+    bits = len(unit.result)
+    expected = requantize(
+        integer, multiplier, shift, bits=bits, signed=unit.bounds.signed, rounding=unit.rounding, **more
+    )
     return UnitTrial(unit=unit, inputs=inputs, expected={"result": expected})
+
+
+def test_other_roundings_are_the_models():
+    random = np.random.default_rng(2)
+    trials = [trial_of(unit, random) for unit in ROUNDED]
+    assert all(len(np.unique(trial.expected["result"])) > 0.7 * 2 ** len(trial.unit.result) for trial in trials)
+    assert simulate_units(trials).failure is None
 
 
 def test_results_are_the_models():

@@ -8,13 +8,15 @@ from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.job import job_of
 from macforge.run.product import matmul
+from sw_ref.drain.steps.offset import Offset
 from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.engine.product import expected_results
+from sw_ref.quantize.affine import AffineQuantizer
 from sw_ref.quantize.bcq import BinaryCoder
 from sw_ref.quantize.bitmod import BitMoDQuantizer
 from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.progressive import ProgressiveQuantizer
-from sw_ref.quantize.salience import salient_columns
+from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import sqnr_db
 
 DRAINED = [name for name in design_names() if load_design(name).edge]
@@ -35,7 +37,8 @@ def quantized_weight(design, act, weight):
     """The weight as the design's quantizer leaves it."""
     choice, group_size = design.quantizer.weight, design.tiling.group_size
     if choice.method == "bcq":
-        coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers)
+        offset = design.edge.find(Offset) is not None
+        coder = BinaryCoder(planes=choice.planes, group_size=group_size, powers=choice.powers, bias=offset)
         return coder.quantize(weight).dequantize()
     if choice.method == "block":
         return BLOCKS[choice.block].quantize(weight, k_axis=0).dequantize()
@@ -44,7 +47,15 @@ def quantized_weight(design, act, weight):
     if choice.method == "bitmod":
         bits = design.pe.weight.code_bits
         return BitMoDQuantizer(bits=bits, group_size=group_size).quantize(weight).dequantize()
+    if choice.method == "affine":
+        return AffineQuantizer(bits=design.pe.weight.bits, group_size=group_size).quantize(weight).reals()
     narrow = design.weight_quantizer.quantize(weight, k_axis=0).dequantize()
+    if choice.method == "dequantized":
+        return design.pe.weight.decode(design.pe.weight.encode(narrow))
+    if choice.method == "mixed" and choice.axis == "group":
+        salient = salient_groups(weight, design.weight_quantizer, fraction=choice.fraction, act=act)
+        wide = design.wide_quantizer("weight").quantize(weight, k_axis=0).dequantize()
+        return np.where(np.repeat(salient, group_size)[:K, None], wide, narrow)
     if choice.method == "mixed":
         salient = salient_columns(weight, design.weight_quantizer, fraction=choice.fraction, act=act)
         wide = design.wide_quantizer("weight").quantize(weight, k_axis=0).dequantize()
@@ -65,10 +76,10 @@ def test_result_is_the_product_of_quantized_operands(name):
     """But for the rounding of the floats on the way: 2**-24 of each term, or 2**-11 of scales, 2**-13 of sums."""
     design = load_design(name)
     act, weight, bias = operands()
-    job = job_of(compile_layer(design, weight, bias if design.drain.bias else None, calibration=act), act)
+    job = job_of(compile_layer(design, weight, bias if design.drain.adds_bias else None, calibration=act), act)
     result = job.real([expected_results(design.engine.spec, product) for product in job.products])
     reference = quantized_act(design, act)
-    reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.bias else 0)
+    reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.adds_bias else 0)
     if design.edge.find(Requantize):
         # half a step of the result, half a unit of the sums for the bias, and what the multiplier's width loses
         step = np.abs(act @ weight + bias).max() / design.edge.find(Requantize).requantize.interval.hi
@@ -85,7 +96,7 @@ def test_result_is_the_product_of_quantized_operands(name):
     else:
         # scales of 10 bits of fraction
         short = design.accumulator.kind == "aligned"
-        rounded = short or {"float16", "e8m10"} & {design.drain.scale, design.drain.act_scale_format}
+        rounded = short or {"float16", "e8m10", "e6m10"} & {design.drain.scale, design.drain.act_scale_format}
         assert sqnr_db(reference, result) > (65 if rounded else 110)
 
 
@@ -160,7 +171,7 @@ def test_hardware_is_the_model(name):
         (
             "abq_w2a8",
             "tiling.group_size=100",
-            r"^K must be a multiple of the group size \(100\) where activations come in ",
+            r"^K must be a multiple of the group size \(100\) where a group comes in ",
         ),
     ],
 )
@@ -171,4 +182,4 @@ def test_what_the_drain_edge_lacks_is_named(name, setting, message):
         assert job_of(compile_layer(design, weight, calibration=act), act).products
         return
     with pytest.raises(ValueError, match=message):
-        job_of(compile_layer(design, weight, bias if design.drain.bias else None, calibration=act), act)
+        job_of(compile_layer(design, weight, bias if design.drain.adds_bias else None, calibration=act), act)

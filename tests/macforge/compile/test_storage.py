@@ -34,7 +34,7 @@ def written(tmp_path_factory):
 def test_program_of_every_design_comes_back(name, tmp_path):
     design = load_design(name)
     act, weight, bias = layer()
-    program = compile_layer(design, weight, bias if design.drain.bias else None, calibration=act)
+    program = compile_layer(design, weight, bias if design.drain.adds_bias else None, calibration=act)
     path = tmp_path / "layer.safetensors"
     save_program(program, path)
     again = load_program(path)
