@@ -90,7 +90,7 @@ def explained(error: BaseException) -> tuple[int, str]:
             return WRONG, missing_package(error)
         case ValueError():
             return WRONG, str(error)
-        case SystemExit():
+        case SystemExit(code=1):
             # Click's own way out, once nobody reads what it prints
             return UNREAD, "whoever reads the output has closed it"
         case KeyboardInterrupt() | typer.Abort():

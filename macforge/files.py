@@ -50,6 +50,8 @@ def read_npy(path: Path, what: str) -> "np.ndarray":
     ValueError
         If there is no such file, or it is not a .npy file of numbers.
     """
+    import numpy as np
+
     if not path.is_file():
         raise ValueError(f"{what} must be a .npy file that exists, not {path}")
     try:

@@ -27,7 +27,7 @@ VERSION = 2
 _KEY = "macforge_program"
 
 
-def save_program(program: Program, path: Path) -> None:
+def save_program(program: Program, path: str | Path) -> None:
     """Write a program to a file, whole or not at all."""
     from safetensors.numpy import save
 
@@ -37,7 +37,7 @@ def save_program(program: Program, path: Path) -> None:
     write_whole(path, save(arrays, metadata={_KEY: json.dumps(header)}))
 
 
-def load_program(path: Path) -> Program:
+def load_program(path: str | Path) -> Program:
     """The program of a file.
 
     Raises
@@ -47,6 +47,7 @@ def load_program(path: Path) -> Program:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
     if not path.is_file():
         raise ValueError(f"Program must be a file that exists, not {path}")
     try:

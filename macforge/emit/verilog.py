@@ -78,7 +78,11 @@ def _payloads(engine: Engine) -> dict[str, object]:
             name: [f"{field}: {shape.width} bits" for field, shape in fields.items()]
             for name, fields in engine.parameter_shapes.items()
         },
-        "result": [f"{kind}: {engine.shape.cols} x {engine.result_bits} bits, column 0 low", "last: 1 bit"],
+        "result": [
+            f"{kind}: {engine.shape.cols} x {engine.result_bits} bits, column 0 low",
+            *([f"invalid: {engine.invalid_bits} bits, column 0 low"] if engine.invalid_bits else []),
+            "last: 1 bit",
+        ],
     }
 
 

@@ -154,6 +154,7 @@ def random_products(
     modes = design.pe.modes
     if design.edge:
         act, weight, bias = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
+        bias = bias if design.drain.adds_bias else None
         products = job_of(compile_layer(design, weight, bias, calibration=act), act).products
     else:
         products = [
