@@ -64,3 +64,7 @@ def test_links_lead_to_files(path):
     text = path.read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)", text)
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
