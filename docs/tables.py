@@ -13,9 +13,13 @@ from macforge.cli.app import app
 from macforge.design.design import Design
 from macforge.design.named import DEFAULTS, named_tables
 from pe import FAMILIES
+from sw_ref.drain.steps import STEPS
 from sw_ref.formats import catalog
 
 __all__ = ["TABLES", "designs", "families", "formats", "fpga_families", "keys", "markdown_table", "options", "plain"]
+
+
+_WHEN = {"term": "each sum", "total": "each result"}
 
 
 def plain(text: str) -> str:
@@ -109,6 +113,17 @@ def _commands() -> Iterator[tuple[str, object]]:
     yield from typer.main.get_command(app).commands.items()
 
 
+def drain_steps() -> str:
+    """The steps of the drain edge, in their order."""
+    rows = []
+    for kind in STEPS:
+        names = ", ".join(f"`{key.name}`" for key in kind.keys)
+        # the stage of some depends on their keys
+        when = _WHEN[kind.stage] if isinstance(kind.stage, str) else " or ".join(_WHEN.values())
+        rows.append([kind.__name__, names, when, _summary(kind)])
+    return markdown_table(("step", "keys of `[drain]`", "once for", "what it computes"), rows)
+
+
 def keys() -> str:
     """Every key of a design file, with its default and what its docstring says."""
     rows = [[f"`{key}`", default, meaning] for key, default, meaning in _keys(Design, "", {"name"})]
@@ -117,6 +132,10 @@ def keys() -> str:
 
 def _keys(kind: type, prefix: str, left_out: set[str]) -> Iterator[tuple[str, str, str]]:
     meanings, hints = _parameters(kind), typing.get_type_hints(kind)
+    if prefix == "drain.":
+        # a step documents its own keys
+        meanings = {key.name: _parameters(step).get(key.name) or _summary(step) for step in STEPS for key in step.keys}
+        meanings["arithmetic"] = "The floats of the drain edge."
     for field in dataclasses.fields(kind):
         if field.name in left_out:
             continue
@@ -135,6 +154,11 @@ def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(list(value) if isinstance(value, tuple) else value)
+
+
+def _summary(kind: type) -> str:
+    """The first paragraph of a docstring."""
+    return _inline(" ".join(inspect.getdoc(kind).partition("\n\n")[0].split()))
 
 
 def _parameters(kind: type) -> Mapping[str, str]:
@@ -164,6 +188,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "families": families,
     "options": options,
     "fpga_families": fpga_families,
+    "drain_steps": drain_steps,
     "keys": keys,
     "commands": commands,
     "command_options": command_options,

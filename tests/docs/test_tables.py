@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from docs.tables import TABLES, plain
 from macforge import load_design
 from macforge.design.plain import to_toml
+from sw_ref.drain.steps import STEPS
 from sw_ref.formats import catalog
 
 
@@ -29,6 +30,17 @@ def test_tables_are_whole(name):
     assert rows
     assert {len(row) for row in rows} == {len(titles)}
     assert all(row[0] for row in rows)
+
+
+def test_steps_are_in_their_order_with_their_keys():
+    rows = cells_of(TABLES["drain_steps"]())[1:]
+    assert [row[0] for row in rows] == [step.__name__ for step in STEPS]
+    assert [row[1].split(", ") for row in rows] == [[key.name for key in step.keys] for step in STEPS]
+    assert all(row[3] for row in rows)
+
+
+def test_every_key_has_a_meaning():
+    assert [key for key, _default, meaning in cells_of(TABLES["keys"]())[1:] if not meaning] == []
 
 
 def test_names_of_formats_are_shown_as_they_are_spelled():
