@@ -171,7 +171,8 @@ def _parameters(kind: type) -> Mapping[str, str]:
         head, _, body = entry.partition("\n")
         names, _, form = head.partition(" : ")
         text = " ".join(line.strip() for line in body.splitlines())
-        meaning = "; ".join(filter(None, (plain(form), _inline(text))))
+        shown = _code(form) if form.startswith("{") else plain(form)
+        meaning = "; ".join(filter(None, (shown, _inline(text))))
         found |= dict.fromkeys(names.split(", "), meaning)
     return found
 
