@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-all sim verilog area lint clean tools icarus
+.PHONY: help report test test-all sim verilog area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ verilog: .venv/.stamp ## write the Verilog of every named design to build/verilo
 
 area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count its resources
 	$(run) macforge area --all --seeds 1 --cells 4
+
+docs: .venv/.stamp ## build the documentation in build/docs
+	$(run) sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 
 lint: .venv/.stamp ## check the style of the Python code
 	$(run) ruff check
