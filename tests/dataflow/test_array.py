@@ -28,6 +28,7 @@ from sw_ref.formats.catalog import parse_format
 from tb.array import Tile, simulate_array, timetable_of
 from tb.core import simulate_cores, trial_of
 from tb.streams import pack, unpack
+from tests.quick import few
 
 ARRAYS = [OutputStationaryArray, WeightStationaryArray]
 
@@ -157,7 +158,7 @@ def named(kind, pe, shape, accumulator):
     return f"{kind.__name__}_{pe.name_with(accumulator)}_{shape.name}"
 
 
-@pytest.mark.parametrize(("kind", "pe", "shape", "accumulator"), RUNS, ids=[named(*run) for run in RUNS])
+@pytest.mark.parametrize(("kind", "pe", "shape", "accumulator"), few(RUNS, 3), ids=[named(*run) for run in RUNS])
 def test_results_are_the_models_at_the_stated_latency(kind, pe, shape, accumulator):
     array = kind(pe=pe, shape=shape, accumulator=accumulator)
     tiles = tiles_for(array, 40, np.random.default_rng(0))
@@ -194,7 +195,7 @@ IN_TURN = [
 ]
 
 
-@pytest.mark.parametrize(("pe", "shape"), IN_TURN, ids=[f"{pe.name}_{shape.name}" for pe, shape in IN_TURN])
+@pytest.mark.parametrize(("pe", "shape"), few(IN_TURN, 2), ids=[f"{pe.name}_{shape.name}" for pe, shape in IN_TURN])
 def test_cells_that_keep_several_sums_keep_them_apart(pe, shape):
     array = OutputStationaryArray(pe=pe, shape=shape, accumulator=RoundedSum(FP32))
     random = np.random.default_rng(2)

@@ -23,6 +23,7 @@ from tb.core import simulate_cores, trial_of
 from tb.draw import draw
 from tb.engine import simulate_engine
 from tb.units import UnitTrial, simulate_units
+from tests.quick import each_once
 
 MAX_K = 24
 # Sums of products of 32 bits take 69 bits, those of 53 bits 111.
@@ -78,8 +79,7 @@ def parameters(engine, random, sums, m, n, weight):
     return given
 
 
-@pytest.mark.parametrize("dataflow", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
 def test_engines_sum_beyond_int64(dataflow, case):
     """The bench holds results against the model, with and without stalls; here sums against Python's integers."""
     bits, accumulator, drain = CASES[case]

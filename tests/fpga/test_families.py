@@ -160,12 +160,12 @@ def test_what_a_data_file_cannot_say_is_refused():
     ("family", "lut", "memories"),
     [
         ("xc7", 8 + 1, {"RAM32M": 3, "RAMB18E1": 1, "SRLC32E": 1}),
-        ("xcup", 8 + 1, {"RAM32M16": 2, "RAMB18E2": 1, "SRLC32E": 1}),
+        pytest.param("xcup", 8 + 1, {"RAM32M16": 2, "RAMB18E2": 1, "SRLC32E": 1}, marks=pytest.mark.long),
         ("ecp5", 2 * 4 + 1, {"TRELLIS_DPR16X4": 4, "DP16KD": 1}),
         # a carry chain starts in a cell of its own
-        ("nexus", 2 * 5 + 1, {"DPR16X4": 4, "PDPSC16K": 1}),
+        pytest.param("nexus", 2 * 5 + 1, {"DPR16X4": 4, "PDPSC16K": 1}, marks=pytest.mark.long),
         # registers are only reset when enabled, so that one LUT more enables them
-        ("ice40", 8 + 1 + 1, {"SB_RAM40_4K": 3}),
+        pytest.param("ice40", 8 + 1 + 1, {"SB_RAM40_4K": 3}, marks=pytest.mark.long),
         ("gowin", 8 + 1, {"RAM16SDP4": 4, "SPX9": 1}),
     ],
 )

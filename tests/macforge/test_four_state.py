@@ -9,28 +9,13 @@ from hw.emit.verilog import emit_verilog
 from macforge import design_names, load_design
 from macforge.measure.simulation import random_products
 from tb.engine import simulate_engine
+from tests.quick import named_designs
 
 CELLS = 2
 
 
-def quick_choice():
-    """One design of each family and dataflow, and all whose sums are floats: cells that add in every cycle.
-
-    An X got through in weight-stationary designs, where a block had fewer rows than the array, whatever the family; and
-    in sums that are floats.
-    """
-    chosen = {}
-    for name in design_names():
-        design = load_design(name)
-        chosen.setdefault((design.family, design.dataflow, design.accumulator.kind), name)
-        if design.accumulator.kind != "exact":
-            chosen[name] = name
-    return set(chosen.values())
-
-
-QUICK = quick_choice()
-# `make test-all` runs them all
-NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in design_names()]
+# An X got through in sums that are floats, and in weight-stationary designs with blocks of fewer rows than the array.
+FAULTY_ONCE = [name for name in design_names() if load_design(name).accumulator.kind != "exact"]
 
 
 def products_of(design, random):
@@ -50,7 +35,7 @@ def memories_with_contents(verilog):
     return {name for block in blocks for name in re.findall(r"^    (\S+?) ?\[\d+\] = ", block, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", named_designs(*FAULTY_ONCE))
 def test_named_design_starts_from_unknown_registers(name):
     design = load_design(name).resized(CELLS)
     verilog = emit_verilog(design.engine)

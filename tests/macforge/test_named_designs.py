@@ -24,6 +24,7 @@ from macforge.run.product import matmul
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db
 from tb.engine import simulate_engine
+from tests.quick import few, named_designs, some
 
 CELLS = 2
 
@@ -46,7 +47,7 @@ def extreme_products(design, random, *, m, n, k):
     return job_of(compile_layer(design, weight, calibration=act), act).products
 
 
-@pytest.mark.parametrize("name", design_names(), scope="module")
+@pytest.mark.parametrize("name", named_designs(), scope="module")
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
     # two groups, or a bit more than two steps
@@ -80,7 +81,7 @@ def test_named_design_takes_a_real_layer(name):
     assert sqnr_db(layer.act.astype(np.float64) @ weight, product) > 3
 
 
-@pytest.mark.parametrize("name", design_names(), scope="module")
+@pytest.mark.parametrize("name", named_designs(), scope="module")
 def test_named_design_is_clean_under_lint(name, tmp_path):
     engine = small(name).engine
     source = tmp_path / f"{name}.v"
@@ -105,7 +106,13 @@ def families_in_turn():
 FAMILY_OF = families_in_turn()
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY_OF if load_design(name).headline])
+HEADLINE = [name for name in FAMILY_OF if load_design(name).headline]
+OTHERS = [name for name in FAMILY_OF if name not in HEADLINE]
+# one of each family of processing elements
+FIRST = set({load_design(name).family: name for name in OTHERS}.values())
+
+
+@pytest.mark.parametrize("name", few(HEADLINE, 6))
 def test_headline_design_is_synthesized_with_its_drain_edge(name):
     report = area(small(name), family=FAMILY_OF[name], seeds=())
     assert report.macs == CELLS * CELLS * report.products
@@ -113,10 +120,10 @@ def test_headline_design_is_synthesized_with_its_drain_edge(name):
     assert report.resources.dsp == 0
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY_OF if not load_design(name).headline])
+@pytest.mark.parametrize("name", some(OTHERS, FIRST.__contains__))
 def test_named_design_is_synthesized(name):
     design = small(name)
-    array, has_dsp = fitted(design, FAMILY_OF[name]).engine.array, "dsp" in design.options
+    array, has_dsp = fitted(design, FAMILY_OF[name]).engine.array, design.pe.uses_dsp
     mapped = synthesize(emit_verilog(array), top=array.name, family=FAMILY_OF[name], dsp=has_dsp)
     assert mapped.resources.size > 10
     assert bool(mapped.resources.dsp) == has_dsp

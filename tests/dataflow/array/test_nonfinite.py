@@ -15,6 +15,7 @@ from sw_ref.formats.binary_float import FP32, FloatShape
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.nonfinite import Pattern, nonfinite_pattern, nonfinite_results, zeroed
 from tb.engine import simulate_engine
+from tests.quick import each_once
 
 PATTERNS = {
     "int8": None,
@@ -85,8 +86,7 @@ def product(engine, random, m, n, k, *, rate):
     return Product(**codes, group=group, parameters=given)
 
 
-@pytest.mark.parametrize("dataflow", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
 def test_results_with_such_operands_are_invalid_and_no_others(dataflow, case):
     """The bench holds values, flags and the sticky flag against the model; a product without follows one with."""
     hold_against_the_model(make_engine(dataflow, **CASES[case]))

@@ -18,6 +18,7 @@ from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.signs import PowerOfTwo
 from tb.engine import simulate_engine
+from tests.quick import each_once
 
 GROUPS = Tiling(group_size=5, max_k=24, panel_rows=4)
 PLANES = Tiling(max_k=24, panel_rows=3, max_passes=3)
@@ -174,8 +175,7 @@ def products(engine, random):
         yield m, n, k, min(k, shorter), passes
 
 
-@pytest.mark.parametrize("dataflow", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
 def test_results_are_those_of_the_model(dataflow, case):
     """The bench holds results against the model, and without stalls cycles against the schedule."""
     engine = make_engine(dataflow, **CASES[case])

@@ -14,6 +14,7 @@ from sw_ref.engine.product import Product, expected_results
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.formats.catalog import parse_format
 from tb.engine import simulate_engine
+from tests.quick import each_once
 
 CASES = {
     "plain": {},
@@ -102,8 +103,7 @@ def expected(engine, one):
     return np.stack([act[:, at : at + size] @ weight[at : at + size] for at in starts])
 
 
-@pytest.mark.parametrize("dataflow", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
 def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     """The bench holds results against the model and cycles against the schedule; here against NumPy."""
     engine = make_engine(dataflow, **CASES[case])

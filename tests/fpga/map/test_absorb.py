@@ -16,6 +16,7 @@ from pe.mac import IntegerMac
 from pe.shift_add import ShiftAdd
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
+from tests.quick import few
 
 # Yosys's command, and its models of the cells
 FLOWS = {
@@ -88,7 +89,7 @@ def every_row():
     return "\n".join([*lines, "endmodule\n"])
 
 
-@pytest.mark.parametrize("family", FLOWS)
+@pytest.mark.parametrize("family", few(FLOWS, 2))
 def test_rows_take_what_is_in_front_of_them(family):
     before = mapped(every_row(), "rows", family)
     after = absorbed(before)
@@ -103,7 +104,7 @@ def test_rows_take_what_is_in_front_of_them(family):
         (IntegerMac(act=Int(4), weight=Int(4), lut=4), "ecp5"),
         (IntegerMac(act=Int(4), weight=Int(4, signed=False)), "ecp5"),
         (ShiftAdd(act=Int(4), weight=Int(4)), "ecp5"),
-        (ShiftAdd(act=Int(4), weight=Int(4)), "nexus"),
+        pytest.param(ShiftAdd(act=Int(4), weight=Int(4)), "nexus", marks=pytest.mark.long),
     ],
     ids=lambda given: getattr(given, "name", given),
 )

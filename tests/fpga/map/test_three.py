@@ -71,6 +71,7 @@ def test_a_bit_takes_one_look_up_table(family):
     assert (found.lut, found.cells) == (19, {"CARRY4": 5, "LUT6_2": 19})
 
 
+@pytest.mark.long
 def test_no_path_leads_along_the_look_up_tables():
     unit = adder(FORMATS[-1])
     verilog = emit_verilog(unit)

@@ -8,6 +8,7 @@ from fpga import families
 from fpga.map.synth import map_netlist
 from fpga.time.levels import longest_path
 from hw.emit import yosys
+from tests.quick import few
 
 ECP5, XC7 = families.find("ecp5"), families.find("xc7")
 
@@ -117,7 +118,9 @@ endmodule
 """
 
 
-@pytest.mark.parametrize(("name", "registers"), [("cmos", "$_DFF_P_"), ("ecp5", "TRELLIS_FF"), ("ice40", "SB_DFF")])
+@pytest.mark.parametrize(
+    ("name", "registers"), few([("cmos", "$_DFF_P_"), ("ecp5", "TRELLIS_FF"), ("ice40", "SB_DFF")], 2)
+)
 def test_yosys_finds_a_path_of_that_length(name, registers, tmp_path):
     family = families.find(name)
     flow = family.synth()

@@ -18,6 +18,7 @@ from hw.integer.compress import Count
 from hw.integer.dot import STRUCTURES, cheapest, dot_steps, estimate
 from sw_ref.interval import Interval
 from tb.units import UnitTrial, simulate_units
+from tests.quick import few
 
 FORMATS = [Interval.of_bits(bits, signed) for bits in (1, 2) for signed in (True, False)] + [Interval(-5, 2)]
 
@@ -114,6 +115,7 @@ def trial_of(unit, random):
     return UnitTrial(unit=unit, inputs=inputs, expected={"sum": total})
 
 
+@pytest.mark.long
 def test_sums_of_many_products_are_exact():
     random = np.random.default_rng(2)
     shapes = [((8, True), (8, True), 4), ((8, True), (4, False), 7), ((9, False), (5, True), 3)]
@@ -153,7 +155,7 @@ class Side(Unit):
         return m
 
 
-@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+@pytest.mark.parametrize("family", few(["xc7", "ecp5"], 2))
 def test_estimates_are_confirmed_by_synthesis(family):
     lut = families.find(family).lut
     shapes = [(4, 4, 1), (8, 8, 1), (8, 4, 4), (4, 4, 8), (16, 8, 4)]

@@ -12,6 +12,7 @@ from hw.core.number import Number
 from hw.integer import dot
 from macforge.design.design import load_design
 from macforge.design.named import design_names
+from tests.quick import few
 
 
 def one_line(error):
@@ -108,7 +109,7 @@ class TestSim:
         assert code == 1
         assert one_line(error).startswith("RTL and model differ: w4a8_os: ")
 
-    @pytest.mark.parametrize("kind, holds", [("vcd", b"$enddefinitions"), ("fst", b"acc")])
+    @pytest.mark.parametrize("kind, holds", few([("vcd", b"$enddefinitions"), ("fst", b"acc")], 2))
     def test_waves(self, macforge, small, tmp_path, kind, holds):
         path = tmp_path / f"x.{kind}"
         code, _, error = macforge("sim", "w4a8_os", "-m", 1, "-n", 1, "-k", 1, "--waves", path, *small)

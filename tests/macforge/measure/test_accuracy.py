@@ -72,6 +72,7 @@ def test_more_bits_lose_less():
     assert int16.cosine_min > 0.999999 and int8.cosine_mean > 0.99
 
 
+@pytest.mark.long
 def test_result_of_a_layer_is_what_the_hardware_puts_out():
     design = load_design("hawqv3_w8a8").resized(2)
     layer = recorded("encoder.layer.2.intermediate.dense")

@@ -58,7 +58,7 @@ def test_cells_leave_the_edges_out():
     ("name", "family", "multiplier", "dsp"),
     [
         ("w8a8_packed", "xc7", "25x18", 8),
-        ("w4a4_packed", "xcup", "27x18", 4),
+        pytest.param("w4a4_packed", "xcup", "27x18", 4, marks=pytest.mark.long),
         # pairs share a multiplier of 18 x 18 bits
         ("w4a4_packed", "ecp5", "18x18", 8),
         # two products do not fit one, so that the block takes two

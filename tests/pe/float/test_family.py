@@ -91,6 +91,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.long
 def test_every_pair_of_codes():
     random = np.random.default_rng(0)
     overflows = ["refuse", "wrap", "saturate"]

@@ -15,6 +15,7 @@ from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.formats.minifloat import FLOATS, Float
 from tb.core import Trial, simulate_cores
 from tb.units import UnitTrial, simulate_units
+from tests.quick import few
 
 E4M3, E2M1, BF16_CODES = FLOATS["fp8_e4m3"], FLOATS["fp4_e2m1"], FLOATS["bf16"]
 E4M3_FLUSHED = Float(4, 3, specials="fn", lowest="zero")
@@ -180,7 +181,7 @@ def test_all_pairs_of_codes():
 
 
 # one simulator of all takes longer to build than several of some
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", few(range(4), 4))
 def test_wide_formats_and_lanes(part):
     random = np.random.default_rng(3)
     cases = WIDE[part::4]

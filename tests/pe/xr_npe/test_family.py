@@ -90,6 +90,7 @@ def trial(accumulator, random, most=None):
     )
 
 
+@pytest.mark.long
 def test_every_narrow_pair_and_every_wide_code_with_modes_that_change_every_step():
     random = np.random.default_rng(0)
     trials = [trial(Accumulator(bits_for(PE.term, 100)), random)]
