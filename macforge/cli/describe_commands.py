@@ -27,13 +27,17 @@ def list_(
     print_rows(listings[what](), json_, columns if what == "designs" else None)
 
 
-def show(design: DesignName, settings: Settings = None, json_: Json = False) -> None:
-    """Show a design as TOML, with everything that follows from it; or what a program is."""
+def show(
+    design: DesignName,
+    settings: Settings = None,
+    rows: Annotated[
+        int | None, typer.Option("-m", min=1, help="Of a program: rows of A; by default as many as stay on chip.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show a design as TOML, with everything that follows from it; or what a program is, and what it costs."""
     if design.endswith(".safetensors"):
-        from macforge.compile.program import summary
-        from macforge.compile.storage import load_program
-
-        print_rows([summary(load_program(Path(design)))], json_)
+        _show_program(Path(design), rows, json_)
         return
     from macforge.design.describe import derived
     from macforge.design.design import load_design
@@ -61,6 +65,26 @@ def verilog(
     for design in tracked(chosen, "writing Verilog"):
         for path in generate_verilog(design).write(output):
             out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _show_program(path: Path, rows: int | None, json_: bool) -> None:
+    from macforge.compile.cost import cost
+    from macforge.compile.program import summary
+    from macforge.compile.storage import load_program
+
+    program = load_program(path)
+    costs = cost(program, rows or program.target.engine.panel_rows)
+    table = {**summary(program), "m": costs.rows, "cycles": costs.cycles, "utilization": round(costs.utilization, 4)}
+    streams = [
+        {"stream": name, "beats": one.beats, "bits": one.bits, "bytes": one.bytes}
+        for name, one in costs.streams.items()
+    ]
+    if json_:
+        print_rows({**table, "streams": streams}, json_)
+        return
+    print_rows([table], json_)
+    out.print()
+    print_rows(streams, json_)
 
 
 def _designs() -> list[dict[str, object]]:

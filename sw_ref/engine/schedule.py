@@ -114,6 +114,30 @@ class Schedule(ABC):
         return {"act": self.m * self.k, "weight": len(self._rows) * self.passes * self.k * self.n}
 
     @property
+    def beats(self) -> dict[str, int]:
+        """Beats on each stream, the command's among them."""
+        panels, blocks = len(self._rows), len(self._cols)
+        parameters = {"column": panels * blocks * self.sums, "row": self.m * blocks * self.sums}
+        parameters["output"] = panels * blocks
+        return {
+            "command": 1,
+            "act": self._act_beats,
+            "weight": self._weight_beats,
+            **{name: parameters[name] for name in self.engine.parameters},
+            "result": self.m * blocks * self.results,
+        }
+
+    @property
+    @abstractmethod
+    def _act_beats(self) -> int:
+        """Beats of activations."""
+
+    @property
+    @abstractmethod
+    def _weight_beats(self) -> int:
+        """Beats of weights."""
+
+    @property
     @abstractmethod
     def cycles(self) -> int:
         """Cycles from the one in which the command is accepted to the one of the last result, when nothing stalls."""
@@ -203,6 +227,14 @@ class OutputStationarySchedule(Schedule):
         "more if the drain edge has parameters of rows, and they take longer to come in than the first group's steps"
     )
 
+    @property
+    def _act_beats(self) -> int:
+        return len(self._rows) * len(self._steps) * self.engine.interleave
+
+    @property
+    def _weight_beats(self) -> int:
+        return len(self._rows) * len(self._cols) * self.passes * len(self._steps)
+
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         rows, turns = self.engine.rows, self.engine.interleave
         row = self._rows.reshape(-1, rows, turns).swapaxes(1, 2)[:, None, :, :, None]
@@ -243,6 +275,19 @@ class WeightStationarySchedule(Schedule):
         "start at least turns * panel's rows apart; after the last block, (turns - 1) * (panel's rows - 1) more"
     )
 
+    @property
+    def _act_beats(self) -> int:
+        return self.m * len(self._steps)
+
+    @property
+    def _weight_beats(self) -> int:
+        return len(self._rows) * len(self._cols) * self.passes * int(self._loads.sum())
+
+    @property
+    def _loads(self) -> np.ndarray:
+        """Rows of weights in each block: a row of the array without a single weight is not loaded."""
+        return (self._steps.reshape(-1, self.engine.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
+
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
         beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
@@ -260,7 +305,7 @@ class WeightStationarySchedule(Schedule):
 
     @property
     def cycles(self) -> int:
-        loads = (self._steps.reshape(-1, self.engine.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
+        loads = self._loads
         last_k = [group.stop - 1 for group in self.groups]
         blocks = list(zip(loads, np.isin(self._steps, last_k).any(1), strict=True)) * (len(self._cols) * self.passes)
         turns = self.engine.turns

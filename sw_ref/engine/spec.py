@@ -114,6 +114,21 @@ class EngineSpec:
     group_cycles: int
     turns: int
 
+    @property
+    def stream_bits(self) -> dict[str, int]:
+        """Width of the payload of each stream."""
+        parameters = {
+            kind: sum(field.bits for field in fields) * (1 if kind == "row" else self.cols)
+            for kind, fields in self.parameters.items()
+        }
+        return {
+            "command": sum(field.bits for field in self.command),
+            "act": self.rows * self.row_code_bits,
+            "weight": self.cols * self.column_code_bits,
+            **parameters,
+            "result": self.cols * (self.result_bits + self.invalid) + 1,
+        }
+
     def command_payload(self, **values: int) -> int:
         """A command with these values of its fields; a field that is left out is 0."""
         payload, place = 0, 0

@@ -1,0 +1,85 @@
+"""What a program costs: cycles, and what passes on each stream of the engine."""
+
+from dataclasses import dataclass
+
+from macforge.compile.program import Program
+from sw_ref.engine.schedule import Schedule, schedule_of
+
+__all__ = ["ProgramCost", "StreamCost", "cost", "schedules"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamCost:
+    """What passes on a stream.
+
+    Parameters
+    ----------
+    beats : int
+    bits : int
+        Width of a beat's payload.
+    """
+
+    beats: int
+    bits: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes, each beat in whole ones."""
+        return self.beats * -(-self.bits // 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramCost:
+    """What a program costs with so many rows of activations.
+
+    Parameters
+    ----------
+    rows : int
+    cycles : int
+        When nothing stalls, all parts one after the other.
+    macs : int
+        Multiply-accumulates of cells, padding left out.
+    utilization : float
+        The part of all that the array could have done in these cycles.
+    streams : dict of str to StreamCost
+    """
+
+    rows: int
+    cycles: int
+    macs: int
+    utilization: float
+    streams: dict[str, StreamCost]
+
+
+def schedules(program: Program, rows: int) -> list[Schedule]:
+    """What the engine does for each part of a program, with so many rows of activations."""
+    engine = program.target.engine
+    if program.weight is not None:
+        return [schedule_of(engine, m=rows, n=program.n, k=program.k)]
+    found = []
+    for part in program.parts:
+        passes, k, n = part.codes.shape
+        found.append(schedule_of(engine, m=rows, n=n, k=k, group=program.acts.group, passes=passes))
+    return found
+
+
+def cost(program: Program, rows: int) -> ProgramCost:
+    """Cycles of a program, and beats and bytes on every stream.
+
+    Raises
+    ------
+    ValueError
+        If the engine does not take so many rows.
+    """
+    done = schedules(program, rows)
+    bits = program.target.engine.stream_bits
+    streams = {name: StreamCost(beats=sum(one.beats[name] for one in done), bits=width) for name, width in bits.items()}
+    cycles = sum(one.cycles for one in done)
+    macs = sum(one.macs for one in done)
+    return ProgramCost(
+        rows=rows,
+        cycles=cycles,
+        macs=macs,
+        utilization=macs / sum(one.cycles * one.peak_macs for one in done),
+        streams=streams,
+    )
