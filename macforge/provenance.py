@@ -13,10 +13,13 @@ from hw.core.digest import digest
 from hw.emit import tools, yosys
 from hw.emit.cache import cached_json
 
-__all__ = ["LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
+__all__ = ["FAMILIES", "LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
 
 PACKAGES = ("sw_ref", "hw", "pe", "dataflow", "fpga", "tb", "macforge")
 """The packages that macforge is made of."""
+
+FAMILIES = "macforge.families"
+"""Entry points of this group are processing element families of other packages, which have a say in figures too."""
 
 # The extra whose packages have a say in figures. The others show figures, spread the work, or test.
 _EXTRA = "model"
@@ -34,7 +37,7 @@ class Sources:
     Parameters
     ----------
     folders : dict of str to Path
-        Where each package is; by default where Python finds `PACKAGES`.
+        Where each package is, or the file of a single module; by default where Python finds `PACKAGES`.
     """
 
     def __init__(self, folders: Mapping[str, Path] | None = None) -> None:
@@ -64,7 +67,7 @@ class Sources:
 
     def _path(self, name: str) -> Path:
         package, _, rest = name.partition("/")
-        return self._folders[package] / rest
+        return self._folders[package] / rest if rest else self._folders[package]
 
     def _stamped(self) -> dict[str, tuple[int, int]]:
         """What changes with a file, by its name."""
@@ -80,10 +83,13 @@ def _folder(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"Package {package} must be installed with macforge, but is not there")
-    return Path(found.origin).parent
+    origin = Path(found.origin)
+    return origin.parent if found.submodule_search_locations else origin
 
 
 def _files(package: str, folder: Path) -> Iterator[str]:
+    if folder.is_file():
+        yield package
     for where, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
         inside = Path(where).relative_to(folder)
@@ -103,6 +109,13 @@ LOADED = Sources()
 """The files that this process runs: the package macforge imports this module before any other."""
 
 
+@functools.cache
+def _others() -> Sources | None:
+    """The files of packages that bring families, as they are when figures are first asked for; None without any."""
+    tops = {point.module.partition(".")[0] for point in metadata.entry_points(group=FAMILIES)} - {*PACKAGES}
+    return Sources({name: _folder(name) for name in sorted(tops)}) if tops else None
+
+
 def made_by() -> dict[str, str]:
     """What has a say in a figure besides what it is of: macforge's own files, and the versions of all that it uses.
 
@@ -110,9 +123,11 @@ def made_by() -> dict[str, str]:
     -------
     dict of str to str
         ``source``: the digest of `LOADED`. Everything else is a version: of Python, Yosys, the C++ compiler, macforge,
-        each package that it requires, and what these require.
+        each package that it requires, and what these require. ``families``: the digest of other packages' families.
     """
-    return {"source": LOADED.digest, **_versions()}
+    others = _others()
+    families = {} if others is None else {"families": others.digest}
+    return {"source": LOADED.digest, **families, **_versions()}
 
 
 @functools.cache
@@ -169,7 +184,12 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
     compute : callable
         What it returns must survive JSON.
     """
-    return cached_json(kind, key_of(kind, *inputs), compute, is_valid=lambda: LOADED.are_unchanged)
+    return cached_json(kind, key_of(kind, *inputs), compute, is_valid=_unchanged)
+
+
+def _unchanged() -> bool:
+    others = _others()
+    return LOADED.are_unchanged and (others is None or others.are_unchanged)
 
 
 def substance(table: Mapping[str, object]) -> dict[str, object]:
