@@ -4,14 +4,14 @@ import functools
 import importlib.util
 import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 
 from hw.core.digest import digest
-from hw.emit import tools, yosys
-from hw.emit.cache import cached_json
+
+# What only figures take is imported where they are made: this module comes before any other, in every command.
 
 __all__ = ["FAMILIES", "LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
 
@@ -42,20 +42,18 @@ class Sources:
 
     def __init__(self, folders: Mapping[str, Path] | None = None) -> None:
         self._folders = folders or {name: _folder(name) for name in PACKAGES}
-        # before the contents, so that a change in between is noticed later
         self._stamps = self._stamped()
-        parts = ((name, self._path(name).read_bytes()) for name in self._stamps)
-        self._digest = digest(*(part for pair in parts for part in pair))
 
     @property
     def names(self) -> list[str]:
         """The files, such as ``sw_ref/drain/edge.py``, sorted."""
         return list(self._stamps)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the names and contents of all files."""
-        return self._digest
+        """SHA-256 of the names and contents of all files; of nothing that ever was, if they are no longer the same."""
+        parts = [part for name in self._stamps for part in (name, self._path(name).read_bytes())]
+        return digest(*parts) if self.are_unchanged else secrets.token_hex(32)
 
     @property
     def are_unchanged(self) -> bool:
@@ -112,6 +110,8 @@ LOADED = Sources()
 @functools.cache
 def _others() -> Sources | None:
     """The files of packages that bring families, as they are when figures are first asked for; None without any."""
+    from importlib import metadata
+
     tops = {point.module.partition(".")[0] for point in metadata.entry_points(group=FAMILIES)} - {*PACKAGES}
     return Sources({name: _folder(name) for name in sorted(tops)}) if tops else None
 
@@ -132,6 +132,8 @@ def made_by() -> dict[str, str]:
 
 @functools.cache
 def _versions() -> dict[str, str]:
+    from hw.emit import tools, yosys
+
     packages: dict[str, str] = {}
     _collect("macforge", packages)
     return {
@@ -144,6 +146,8 @@ def _versions() -> dict[str, str]:
 
 def _collect(name: str, found: dict[str, str]) -> None:
     """Add the version of an installed package, and those of what it requires; one that is not installed has none."""
+    from importlib import metadata
+
     name = re.sub(r"[-_.]+", "-", name).lower()
     if name in found:
         return
@@ -184,6 +188,8 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
     compute : callable
         What it returns must survive JSON.
     """
+    from hw.emit.cache import cached_json
+
     return cached_json(kind, key_of(kind, *inputs), compute, is_valid=_unchanged)
 
 

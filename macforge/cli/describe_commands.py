@@ -7,7 +7,6 @@ import typer
 
 from macforge.cli.arguments import All, DesignName, DesignNames, Json, Settings, chosen_designs, out
 from macforge.files import check_output_folder
-from macforge.progress import tracked
 from macforge.tables import print_rows
 
 # Whatever else a command takes it imports itself: listing designs must not load Amaranth, NumPy and cocotb.
@@ -59,6 +58,7 @@ def verilog(
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
     from macforge.emit.verilog import generate_verilog
+    from macforge.progress import tracked
 
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")

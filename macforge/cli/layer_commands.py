@@ -10,7 +10,6 @@ import typer
 from hw.emit.cache import write_whole
 from macforge.cli.arguments import DesignName, Json, Settings
 from macforge.files import check_output_file, read_npy
-from macforge.progress import tracked
 from macforge.tables import print_rows
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ def matmul(
 ) -> None:
     """Multiply two matrices of yours as a design does."""
     from macforge.design.design import load_design
+    from macforge.progress import tracked
     from macforge.run.product import matmul as multiply
 
     chosen = load_design(design, settings or ())
@@ -76,6 +76,7 @@ def run(
 ) -> None:
     """Multiply activations of yours with the weights of a program."""
     from macforge.compile.storage import load_program
+    from macforge.progress import tracked
     from macforge.run.executor import run_program
 
     loaded = load_program(program)

@@ -43,7 +43,7 @@ def keys() -> dict[str, str]:
         found[kind] = key
         return FIGURES[kind]
 
-    with mock.patch.object(provenance, "cached_json", record):
+    with mock.patch("hw.emit.cache.cached_json", record):
         accuracy(DESIGN, sentences=1)
         verdict(DESIGN, OPERANDS, [])
     return found

@@ -253,7 +253,7 @@ def test_verdict_and_accuracy_are_those_of_what_they_are_asked_of(probe, monkeyp
         found.append(key)
         return probe.FIGURES[kind]
 
-    monkeypatch.setattr(provenance, "cached_json", record)
+    monkeypatch.setattr("hw.emit.cache.cached_json", record)
     act, weight, _ = probe.OPERANDS
     design = probe.DESIGN
     for each in (design, design.resized(3), design.with_settings(["tiling.max_k=100"])):
