@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["AREA_COLUMNS", "REPORT_COLUMNS", "SIM_COLUMNS", "figure", "finite", "print_rows", "to_json"]
+__all__ = ["AREA_COLUMNS", "SIM_COLUMNS", "figure", "finite", "print_rows", "to_json"]
 
 # What tables show of the figures that --json gives in full.
 SIM_COLUMNS = {
@@ -39,22 +39,6 @@ AREA_COLUMNS = {
     "levels": "levels",
     "fmax_mhz": "MHz",
 }
-REPORT_COLUMNS = {
-    "design": "design",
-    "product": "product",
-    "verified": "verified",
-    "sqnr_db": "SQNR dB",
-    "cycles": "cycles",
-    "xc7_lut_per_mac": "xc7 LUT/MAC",
-    "xc7_lut_ratio": "ratio",
-    "xc7_drain_lut_per_mac": "drain",
-    "ecp5_lut_per_mac": "ECP5 LUT/MAC",
-    "ecp5_lut_ratio": "ratio",
-    "ecp5_drain_lut_per_mac": "drain",
-    "ecp5_fmax_mhz": "MHz",
-    "failed": "failed",
-}
-
 _WIDE = 200
 
 

@@ -1,8 +1,9 @@
 """Commands that measure designs: simulation, area, sweeps, the report."""
 
+import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +15,11 @@ from macforge.cli.arguments import All, Cells, DesignNames, Json, Settings, chos
 from macforge.errors import MismatchError
 from macforge.extras import require_extras
 from macforge.files import check_output_file, check_output_folder
-from macforge.progress import at_once, progress_bar, tracked
-from macforge.tables import AREA_COLUMNS, REPORT_COLUMNS, SIM_COLUMNS, print_rows
+from macforge.progress import at_once, progress_bar, progress_shown, tracked
+from macforge.tables import AREA_COLUMNS, SIM_COLUMNS, print_rows
+
+if TYPE_CHECKING:
+    from macforge.report.report import Report
 
 # Whatever else a command takes it imports itself.
 
@@ -153,48 +157,69 @@ def report(
     weights: Annotated[Path | None, typer.Option(help="Your weights: .safetensors or .npy.")] = None,
     tensor: Annotated[str | None, typer.Option(help="Tensor of a .safetensors file.")] = None,
     layout: Annotated[str, typer.Option(help="How your file holds it: kn, or nk as torch does.")] = "kn",
-    families: Annotated[str, typer.Option(help=f"{', '.join(FPGA_FAMILIES)}, or all.")] = "all",
+    families: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES", help=f"Families besides {' and '.join(COMPARED)}: of {', '.join(FPGA_FAMILIES)}; or all."
+        ),
+    ] = ",".join(COMPARED),
+    findings: Annotated[bool, typer.Option("--findings", help="Find the smallest ways to multiply, too.")] = False,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
     """Run a real transformer layer through the RTL of designs, and measure them.
 
-    The report of headline designs, or of all, also finds the smallest ways to multiply: tables or adders, integers or
-    floats. Beside it stands what other people's units cost.
+    The page grows while designs are measured: open it at once. Beside it stands what other people's units cost.
+    With --findings it also says which cells are the smallest: tables or adders, integers or floats.
     """
     require_extras("model", "report")
     check_output_folder(output, "Report")
+    mapped_to = _mapped_to(families)
     # these take the extras, which other commands do without
     from macforge.design.design import load_design
     from macforge.design.named import design_names
     from macforge.measure.finding import CANDIDATES
     from macforge.measure.workload import load_layer, load_weight
-    from macforge.report.page import write_report
-    from macforge.report.report import make_report
+    from macforge.report.page import GrowingFiles, write_report
+    from macforge.report.report import growing_report, reported_measurements
 
-    is_general = designs in ("all", "headline")
-    names = design_names() if is_general else designs.split(",")
+    names = design_names() if designs in ("all", "headline") else designs.split(",")
     chosen = [load_design(name, settings or ()) for name in names]
     if designs == "headline":
         chosen = [design for design in chosen if design.headline]
     if weights is None and tensor is not None:
         raise ValueError(f"Tensor {tensor!r} needs --weights, the file that holds it")
     layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=None)
-        results = make_report(
-            chosen,
-            layer,
-            lambda done, total: bar.update(task, completed=done, total=total),
-            candidates=CANDIDATES if is_general else (),
-            families=_mapped_to(families),
-            whole_model=weights is None,
-        )
-    for path in write_report(results, output):
+    growing = growing_report(
+        chosen,
+        layer,
+        families=mapped_to,
+        measurements=reported_measurements(own_model=weights is None),
+        candidates=CANDIDATES if findings else (),
+        every=GrowingFiles.EVERY,
+    )
+    files = GrowingFiles(output)
+    err.print(f"the page grows: {output / 'report.html'}", highlight=False, soft_wrap=True)
+    with progress_shown("measuring") as show:
+        try:
+            for results in growing:
+                paths = files.update(results)
+                show(results.state)
+        except KeyboardInterrupt:
+            write_report(dataclasses.replace(results, is_interrupted=True), output)
+            raise
+    for path in paths:
         err.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    print_rows(results.rows, json_, REPORT_COLUMNS)
+    _print_report(results, json_)
+
+
+def _print_report(results: "Report", json_: bool) -> None:
+    """The rows of a complete report; an error, if something differs or has failed."""
+    print_rows(results.rows, json_, results.brief)
     if results.finding and not json_:
         out.print(*results.finding.summary, sep="\n", highlight=False, soft_wrap=True)
+    if results.sources_changed:
+        err.print("Files of macforge have changed while this report was made: make it again", soft_wrap=True)
     different = [row["design"] for row in results.rows if row["verified"] is False]
     if different:
         raise MismatchError(", ".join(different))
@@ -206,7 +231,7 @@ def report(
 
 def _mapped_to(names: str) -> list[str]:
     """FPGA families, as they are given on the command line."""
-    families = list(FPGA_FAMILIES) if names == "all" else names.split(",")
+    families = list(FPGA_FAMILIES) if names == "all" else [name.strip() for name in names.split(",")]
     for each in families:
         find(each)
     return families

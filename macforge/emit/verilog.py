@@ -95,7 +95,7 @@ def tool_versions() -> dict[str, str]:
 
 def commit() -> dict[str, str]:
     """``commit``: what macforge's own source is, if it is a Git checkout; ``-dirty`` if it differs from that."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists() or shutil.which("git") is None:
         return {}
     described = tools.run(["git", "-C", root, "describe", "--always", "--dirty", "--exclude=*"], cwd=root)

@@ -63,11 +63,7 @@ class Comparison:
     @property
     def columns(self) -> dict[str, str]:
         """What of the rows is shown: key to title."""
-        figures = {
-            f"{fpga}_{what}": f"{title} {what.upper()}/product"
-            for fpga, title in (("xc7", "xc7"), ("ecp5", "ECP5"))
-            for what in ("lut", "ff")
-        }
+        figures = {f"{fpga}_{what}": f"{fpga} {what.upper()}/product" for fpga in COMPARED for what in ("lut", "ff")}
         return {"operand": self.question.column, "kind": "kind", "way": "cell", **figures}
 
     @property

@@ -114,11 +114,11 @@ def beside(peers: Sequence[Peer], designs: Sequence[Mapping[str, object]]) -> li
 
 
 def _ours(peer: Peer, row: Mapping[str, object] | None) -> dict[str, object]:
-    """A design's figures, and what they are to the peer's; DSP blocks cannot be compared with LUT."""
+    """A design's figures and their ratio to the peer's; DSP blocks cannot be compared with LUT."""
     found: dict[str, object] = {"ours": row["design"] if row is not None else None}
     theirs = {"xc7": peer.xc7_lut if not peer.xc7_dsp else None, "ecp5": peer.ecp5_lut}
     for fpga, lut in theirs.items():
-        ours = row[f"{fpga}_lut_per_mac"] if row is not None else None
+        ours = row.get(f"{fpga}_lut_per_mac") if row is not None else None
         found[f"ours_{fpga}_lut"] = ours
         found[f"{fpga}_ratio"] = ours * peer.products / lut if ours is not None and lut is not None else None
     return found

@@ -1,18 +1,20 @@
 """Figures that are computed side by side, each in a process of its own, of which any may fail."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from macforge.exits import explained
+from macforge.exits import INTERRUPTED, explained
 
-__all__ = ["Step", "take_steps"]
+__all__ = ["Outcome", "Step", "take_steps"]
 
 assert np  # loads BLAS, whose threads are limited
 
@@ -23,81 +25,122 @@ class Step:
 
     Parameters
     ----------
-    row : dict
-        Gets the figures; if there are none, its ``failed`` says why.
-    what : str
-        What they are of, as ``failed`` has it.
+    label : str
+        What it is, for people, such as ``mixpe_w4a8 area on xc7``.
+    kind : str
+        Steps of one kind take about as long as each other.
     function : callable
-        ``function(*arguments)`` gives figures by their names. It is called in another process.
+        ``function(*arguments, **keywords)`` gives figures by their names. It is called in another process.
     arguments : tuple
+    keywords : dict
     """
 
-    row: dict[str, object]
-    what: str
-    function: Callable[..., dict[str, object]]
-    arguments: tuple
-
-    def finish(self, future: Future) -> None:
-        """Enter what came of it into the row."""
-        error = future.exception()
-        if error is None:
-            self.row.update(future.result())
-            return
-        _, reason = explained(error)
-        reason, before = reason.partition("\n")[0], self.row.get("failed")
-        if before is None:
-            self.row["failed"] = f"{self.what}: {reason}"
-        elif reason not in before:
-            self.row["failed"] = f"{before}; {self.what}: {reason}"
+    label: str
+    kind: str
+    function: Callable[..., Mapping[str, object]]
+    arguments: tuple = ()
+    keywords: Mapping[str, object] = field(default_factory=dict)
 
 
-def take_steps(steps: Sequence[Step], progress: Callable[[int, int], None]) -> None:
-    """Take all steps, on as many processes as there are cores.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a step.
 
-    One that fails does not end the others; nor does one whose process is ended from outside.
+    Parameters
+    ----------
+    step : Step
+    figures : dict or None
+        None if it failed.
+    reason : str or None
+        Why it failed, in one line; None if it did not.
+    seconds : float or None
+        That it took; None if it failed.
+    """
+
+    step: Step
+    figures: Mapping[str, object] | None = None
+    reason: str | None = None
+    seconds: float | None = None
+
+
+def take_steps(steps: Sequence[Step], *, every: float | None = None, processes: int = 0) -> Iterator[Outcome | None]:
+    """Take all steps on several processes, in their order as far as processes are free, and give outcomes as they come.
+
+    A step that fails does not end the others; nor does one whose process is ended from outside.
 
     Parameters
     ----------
     steps : sequence of Step
-    progress : callable
-        Told how many of how many steps are done.
+    every : float, optional
+        Give None after so many seconds without an outcome.
+    processes : int
+        0 for as many as there are cores.
     """
     alone = []
-    for count, (step, future) in enumerate(_futures(steps, os.cpu_count()), start=1):
-        if isinstance(future.exception(), BrokenProcessPool):
+    for outcome in _outcomes(steps, processes or os.cpu_count() or 1, every):
+        if isinstance(outcome, Step):
             # it, or what ran beside it, has ended the processes of all
-            alone.append(step)
-            continue
-        step.finish(future)
-        progress(count - len(alone), len(steps))
-    for count, step in enumerate(alone, start=1):
-        for _, future in _futures([step], 1):
-            step.finish(future)
-        progress(len(steps) - len(alone) + count, len(steps))
+            alone.append(outcome)
+        else:
+            yield outcome
+    for step in alone:
+        for outcome in _outcomes([step], 1, every):
+            yield _failed(step, BrokenProcessPool()) if isinstance(outcome, Step) else outcome
 
 
-def _futures(steps: Sequence[Step], processes: int | None) -> Iterator[tuple[Step, Future]]:
-    """Each step and what came of it, as they come."""
+def _outcomes(steps: Sequence[Step], processes: int, every: float | None) -> Iterator[Outcome | Step | None]:
+    """What came of each step, or the step itself if its process was ended."""
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_use_one_thread)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare)
     try:
-        started = {_submitted(pool, step): step for step in steps}
-        for future in as_completed(started):
-            yield started[future], future
+        waiting = {_submitted(pool, step): step for step in steps}
+        while waiting:
+            done, _ = wait(waiting, timeout=every, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield _outcome(waiting.pop(future), future)
+            if not done:
+                yield None
     finally:
         # after an interruption, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
 
 
+def _outcome(step: Step, future: Future) -> Outcome | Step:
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        return step
+    if error is not None:
+        return _failed(step, error)
+    figures, seconds = future.result()
+    return Outcome(step=step, figures=figures, seconds=seconds)
+
+
+def _failed(step: Step, error: BaseException) -> Outcome:
+    _, reason = explained(error)
+    return Outcome(step=step, reason=reason.partition("\n")[0])
+
+
 def _submitted(pool: ProcessPoolExecutor, step: Step) -> Future:
     try:
-        return pool.submit(step.function, *step.arguments)
+        return pool.submit(_timed, step.function, step.arguments, step.keywords)
     except BrokenProcessPool as error:
         broken: Future = Future()
         broken.set_exception(error)
         return broken
 
 
-def _use_one_thread() -> None:
-    """Have BLAS, which is loaded with this module, start no threads: with a process for each core they only wait."""
+def _timed(
+    function: Callable[..., Mapping[str, object]], arguments: tuple, keywords: Mapping[str, object]
+) -> tuple[Mapping[str, object], float]:
+    begin = time.perf_counter()
+    figures = function(*arguments, **keywords)
+    return figures, time.perf_counter() - begin
+
+
+def _prepare() -> None:
+    """Have BLAS, which is loaded with this module, start no threads: with a process for each core they only wait.
+
+    A process that the terminal interrupts ends without a word: who has started it says what there is to say.
+    """
     threadpool_limits(1)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

@@ -1,17 +1,22 @@
 """The report's charts: what a product costs on each FPGA family, how fast it is, and what accuracy it buys."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import altair as alt
 
-__all__ = ["chart_spec", "on_front"]
+__all__ = ["chart_specs", "first_family", "label_heights", "on_front"]
 
 _PARTS = {"cells_per_mac": "cells", "edges_per_mac": "edges of operands", "drain_per_mac": "drain edge"}
-_WIDTH = 720
+_HEIGHT = 440
+# Pixels from one name in a chart to the next, and from one bar to the next.
+_LINE = 15
+_BAR = 21
+_FAMILY = "datum.fpga == fpga"
 
 
-def chart_spec(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, str]) -> dict[str, object]:
-    """All charts as one Vega-Lite specification, of one FPGA family at a time, which the page lets choose.
+def chart_specs(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, str]) -> list[dict[str, object]]:
+    """Each chart as a Vega-Lite specification, as wide as its place, of the FPGA family in its parameter ``fpga``.
 
     Parameters
     ----------
@@ -21,25 +26,17 @@ def chart_spec(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, s
     accuracy : dict of str to str
         Which figures those are, the more the better: key to title.
     """
-    families = list(dict.fromkeys(row["fpga"] for row in rows))
-    # first of all one that every chart has something of
-    shown = next((row["fpga"] for row in rows if row["mmacs_per_unit"]), families[0])
-    family = alt.param(name="fpga", value=shown, bind=alt.binding_select(options=families, name="Family "))
-    data = alt.InlineData(
-        values=[{**row, **{f"front_{key}": on_front(row, rows, key) for key in accuracy}} for row in rows]
-    )
-    base = alt.Chart(data).transform_filter("datum.fpga == fpga")
-    charts = [_size(base), *(_pareto(base, key, title) for key, title in accuracy.items()), _speed(base)]
-    return (
-        alt.vconcat(*charts, spacing=40)
-        .add_params(family)
-        .resolve_scale(color="independent")
-        .configure_view(stroke=None)
-        .configure_axis(labelLimit=220, titleFontWeight="normal", gridColor="#eee")
-        .configure_legend(offset=70)
-        .configure_title(anchor="start", fontSize=15, offset=12)
-        .to_dict()
-    )
+    unit = "LUT" if all(row["unit"].startswith("LUT") for row in rows) else "size"
+    charts = [*(_pareto(rows, unit, key, title) for key, title in accuracy.items()), _size(rows, unit)]
+    if any(row["mmacs_per_unit"] for row in rows):
+        charts.append(_speed(rows, unit))
+    family = alt.param(name="fpga", value=first_family(rows))
+    return [_styled(chart.add_params(family)).to_dict() for chart in charts]
+
+
+def first_family(rows: Sequence[Mapping[str, object]]) -> str:
+    """The family that is shown first: one that every chart has something of, if there is."""
+    return next((row["fpga"] for row in rows if row["mmacs_per_unit"]), rows[0]["fpga"])
 
 
 def on_front(row: Mapping[str, object], rows: Sequence[Mapping[str, object]], accuracy: str) -> bool:
@@ -57,26 +54,65 @@ def on_front(row: Mapping[str, object], rows: Sequence[Mapping[str, object]], ac
     )
 
 
-def _tooltip(*more: alt.Tooltip) -> list[alt.Tooltip]:
+def label_heights(values: Sequence[float], distance: float) -> list[float]:
+    """Where names of points stand, from the lowest on: at their points, or above the next lower name.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Heights of points, ascending.
+    distance : float
+        Least distance of two names.
+    """
+    heights = list(values)
+    for lower, upper in pairwise(range(len(heights))):
+        heights[upper] = max(heights[upper], heights[lower] + distance)
+    return heights
+
+
+def _styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
+    return (
+        chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        .configure_view(stroke=None)
+        .configure_axis(labelLimit=220, titleFontWeight="normal", gridColor="#eee", labelFontSize=12, titleFontSize=12)
+        .configure_legend(orient="bottom", columns=6, symbolLimit=40, labelFontSize=12)
+        .configure_title(anchor="start", fontSize=15, offset=12, subtitleColor="#555", subtitleFontSize=12)
+    )
+
+
+def _data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
+    left_out = ("command", "failed", "pending", "dataflow")
+    return alt.InlineData(values=[{key: row[key] for key in row if key not in left_out} for row in rows])
+
+
+def _tooltip(unit: str, *more: alt.Tooltip) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("design:N"),
         alt.Tooltip("operands:N"),
         alt.Tooltip("pe:N", title="processing element"),
-        alt.Tooltip("size_per_mac:Q", title="size of a product", format=".1f"),
+        alt.Tooltip("size_per_mac:Q", title=f"{unit}/MAC", format=".1f"),
         alt.Tooltip("unit:N"),
-        alt.Tooltip("ratio:Q", title="of acc + a*b", format=".2f"),
+        alt.Tooltip("ratio:Q", title="ratio to acc + a*b", format=".2f"),
         *more,
     ]
 
 
-def _size(base: alt.Chart) -> alt.Chart:
+def _bars_height(rows: Sequence[Mapping[str, object]]) -> int:
+    """Of a chart with a bar for each design; for a chart as wide as its place, Vega-Lite takes no height of a step."""
+    return _BAR * len({row["design"] for row in rows})
+
+
+def _size(rows: Sequence[Mapping[str, object]], unit: str) -> alt.Chart:
     """Bars of size, by what takes it."""
+    title = alt.TitleParams(f"{unit}/MAC", subtitle=f"{unit} for one product a cycle: cells, their edges, drain edge")
     return (
-        base.transform_fold(list(_PARTS), as_=["part", "size"])
+        alt.Chart(_data(rows))
+        .transform_filter(_FAMILY)
+        .transform_fold(list(_PARTS), as_=["part", "size"])
         .transform_calculate(part=f"{_PARTS!r}[datum.part]", order=f"indexof({list(_PARTS.values())!r}, datum.part)")
         .mark_bar()
         .encode(
-            x=alt.X("sum(size):Q", title="look-up tables (or transistors) for one product a cycle"),
+            x=alt.X("sum(size):Q", title=f"{unit}/MAC"),
             y=alt.Y("design:N", title=None, sort=alt.EncodingSortField("size", op="sum")),
             color=alt.Color(
                 "part:N",
@@ -85,56 +121,91 @@ def _size(base: alt.Chart) -> alt.Chart:
                 scale=alt.Scale(range=["#3b6fb6", "#8db4e2", "#d9a441"]),
             ),
             order=alt.Order("order:Q"),
-            tooltip=[*_tooltip(), alt.Tooltip("part:N"), alt.Tooltip("size:Q", title="of it", format=".1f")],
+            tooltip=[*_tooltip(unit), alt.Tooltip("part:N"), alt.Tooltip("size:Q", title="of it", format=".1f")],
         )
-        .properties(width=_WIDTH, title="Size of a product: cells, and what stands at their edges")
+        .properties(width="container", height=_bars_height(rows), title=title)
     )
 
 
-def _pareto(base: alt.Chart, key: str, title: str) -> alt.LayerChart:
-    """Points of size and accuracy, and the line of those that nothing beats."""
-    chosen = alt.selection_point(name=f"chosen_{key}", fields=["pe"], bind="legend")
-    accurate = base.transform_filter(f"isValid(datum.{key})")
+def _pareto(rows: Sequence[Mapping[str, object]], unit: str, key: str, title: str) -> alt.LayerChart:
+    """Points of size and accuracy, and the line of those that nothing beats, with their names."""
+    rows = [row for row in rows if row[key] is not None]
+    domain, labels = _labels(rows, key)
+    data = _data([{**row, "front": id(row) in labels, "label": labels.get(id(row))} for row in rows])
+    base = alt.Chart(data).transform_filter(_FAMILY)
+    front = base.transform_filter("datum.front")
+    sizes = [row["size_per_mac"] for row in rows]
+    # names stand to the left of their points, where the line leaves room
     x = alt.X(
         "size_per_mac:Q",
-        title="size of a product, cells and edges of operands",
-        scale=alt.Scale(type="log", nice=False, padding=20),
+        title=f"{unit}/MAC (logarithmic)",
+        scale=alt.Scale(type="log", domain=[min(sizes) / 2.6, 1.15 * max(sizes)], nice=False),
     )
-    y = alt.Y(f"{key}:Q", title=title, scale=alt.Scale(zero=False, padding=20))
-    front = accurate.transform_filter(f"datum.front_{key}")
-    shown = alt.when(chosen)
+    # names may stand where no cosine can
+    is_cosine = max(row[key] for row in rows) <= 1
+    axis = alt.Axis(labelExpr="datum.value > 1 ? '' : datum.label") if is_cosine else alt.Axis()
+    y = alt.Y(f"{key}:Q", title=title, scale=alt.Scale(domain=domain, nice=False), axis=axis)
+    chosen = alt.selection_point(name=f"chosen_{key}", fields=["pe"], bind="legend")
     points = (
-        accurate.mark_circle(size=110)
+        base.mark_circle(size=110)
         .encode(
             x=x,
             y=y,
-            color=alt.Color("pe:N", title="processing element"),
-            opacity=shown.then(alt.value(0.9)).otherwise(alt.value(0.1)),
-            tooltip=_tooltip(alt.Tooltip(f"{key}:Q", title=title, format=".4f")),
+            color=alt.Color("pe:N", title=None),
+            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.1)),
+            tooltip=_tooltip(unit, alt.Tooltip(f"{key}:Q", title=title, format=".4f")),
         )
         .add_params(chosen)
     )
-    names = front.mark_text(align="left", dx=9, dy=4, fontSize=11).encode(x=x, y=y, text="design:N")
+    names = front.mark_text(align="right", dx=-9, dy=-3, fontSize=11).encode(x=x, y="label:Q", text="design:N")
     line = front.mark_line(color="#999", interpolate="step-after", strokeDash=[4, 3]).encode(
         x=x, y=y, order="size_per_mac:Q"
     )
-    return alt.layer(line, points, names).properties(
-        width=_WIDTH, height=420, title=f"{title} against size: the line joins what nothing beats"
+    leader = front.mark_rule(color="#bbb").encode(x=x, y=y, y2="label:Q")
+    subtitle = "Up and to the left is better; the line joins the designs that no other beats. Click the legend."
+    return alt.layer(line, leader, points, names).properties(
+        width="container", height=_HEIGHT, title=alt.TitleParams(f"{title} against {unit}/MAC", subtitle=subtitle)
     )
 
 
-def _speed(base: alt.Chart) -> alt.Chart:
+def _labels(rows: Sequence[Mapping[str, object]], key: str) -> tuple[list[float], dict[int, float]]:
+    """Range of the axis, and heights of the names of each family's rows on its front, by their identity."""
+    values = [row[key] for row in rows]
+    low, high = min(values), max(values)
+    margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    low, high = low - margin, high + 2 * margin
+    fronts = [
+        sorted((row for row in rows if row["fpga"] == family and on_front(row, rows, key)), key=lambda row: row[key])
+        for family in dict.fromkeys(row["fpga"] for row in rows)
+    ]
+    found: dict[int, float] = {}
+    # names above the range make it longer, and so do the distances of names then
+    for _ in range(4):
+        distance = _LINE * (high - low) / _HEIGHT
+        for front in fronts:
+            heights = label_heights([row[key] for row in front], distance)
+            found |= {id(row): height for row, height in zip(front, heights, strict=True)}
+        high = max(high, *(height + distance for height in found.values()))
+    return [low, high], found
+
+
+def _speed(rows: Sequence[Mapping[str, object]], unit: str) -> alt.Chart:
     """Bars of products a second for each unit of size."""
+    what = f"MMAC/s/{unit}"
+    subtitle = f"Million products a second for each {unit}: Fmax over {unit}/MAC, where there is open place and route"
     return (
-        base.transform_filter("isValid(datum.mmacs_per_unit)")
+        alt.Chart(_data(rows))
+        .transform_filter(_FAMILY)
+        .transform_filter("isValid(datum.mmacs_per_unit)")
         .mark_bar(color="#3b6fb6")
         .encode(
-            x=alt.X("mmacs_per_unit:Q", title="million products a second and look-up table", stack=None),
+            x=alt.X("mmacs_per_unit:Q", title=what, stack=None),
             y=alt.Y("design:N", title=None, sort="-x"),
             tooltip=_tooltip(
+                unit,
                 alt.Tooltip("fmax_mhz:Q", title="Fmax, MHz", format=".0f"),
-                alt.Tooltip("mmacs_per_unit:Q", title="million products a second and LUT", format=".2f"),
+                alt.Tooltip("mmacs_per_unit:Q", title=what, format=".2f"),
             ),
         )
-        .properties(width=_WIDTH, title="Throughput for its size, where there is open place and route")
+        .properties(width="container", height=_bars_height(rows), title=alt.TitleParams(what, subtitle=subtitle))
     )

@@ -1,7 +1,12 @@
 """The report as files: an HTML page that needs no network, whose tables sort and filter, Markdown, CSV and JSON."""
 
 import base64
+import functools
+import itertools
 import json
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
@@ -10,13 +15,51 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from fpga.families import COMPARED, find
 from hw.emit.cache import write_whole
-from macforge.measure import peers, sizes
-from macforge.report.charts import chart_spec
+from macforge.measure import peers
+from macforge.progress import duration
+from macforge.report.charts import chart_specs, first_family
+from macforge.report.columns import Column
 from macforge.report.report import Report
+from macforge.report.sizes import ACCURACY, as_csv
 from macforge.tables import figure, finite, to_json
 
-__all__ = ["write_report"]
+__all__ = ["GrowingFiles", "write_report"]
+
+
+class GrowingFiles:
+    """The files of a report that is being made, written again and again, each time whole.
+
+    Parameters
+    ----------
+    folder : str or Path
+    clock : callable
+        Seconds, from whenever.
+    """
+
+    EVERY = 20
+    """Seconds after which the files are written again, whatever has been done meanwhile."""
+
+    def __init__(self, folder: str | Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._clock = Path(folder), clock
+        self._written: float | None = None
+        self._complete_rows = 0
+
+    def update(self, report: Report) -> list[Path]:
+        """Write them if there is reason to: at first, in the end, when a design's row is complete, or after `EVERY`.
+
+        Returns
+        -------
+        list of Path
+            What was written.
+        """
+        now = self._clock()
+        is_due = self._written is None or now - self._written >= self.EVERY
+        if not (is_due or report.complete_rows > self._complete_rows or report.state.is_complete):
+            return []
+        self._written, self._complete_rows = now, report.complete_rows
+        return write_report(report, self._folder)
 
 
 def write_report(report: Report, folder: str | Path) -> list[Path]:
@@ -24,6 +67,9 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
     table = {
         "layer": report.layer,
         "shape": report.shape,
+        "complete": report.state.is_complete,
+        "steps": {"done": report.state.done, "total": report.state.total},
+        "sources_changed": report.sources_changed,
         "designs": report.rows,
         "sizes": report.sizes,
         "finding": report.finding.to_table() if report.finding else None,
@@ -32,12 +78,16 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "tools": report.tools,
     }
     templates = _templates()
+    common = {"report": report, "peers": peers, "now": datetime.now().astimezone(), "compared": _compared()}
     texts = {
         "report.html": templates.get_template("report.html.j2").render(
-            report=report, peers=peers, charts=_charts(report), libraries=_libraries()
+            **common,
+            **_charts(report),
+            libraries=_libraries(),
+            every=GrowingFiles.EVERY,
         ),
-        "report.md": templates.get_template("report.md.j2").render(report=report, peers=peers),
-        "report.csv": sizes.as_csv(finite(report.sizes)),
+        "report.md": templates.get_template("report.md.j2").render(**common),
+        "report.csv": as_csv(report.sizes),
         "report.json": to_json(table) + "\n",
     }
     for name, text in texts.items():
@@ -45,6 +95,12 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in texts]
 
 
+def _compared() -> str:
+    """The compared families, for people."""
+    return " and ".join(find(family).title for family in COMPARED)
+
+
+@functools.cache
 def _templates() -> jinja2.Environment:
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("macforge.report"),
@@ -52,19 +108,30 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["figure"] = figure
+    templates.filters |= {"figure": figure, "duration": duration, "groups": _groups}
     return templates
 
 
-def _charts(report: Report) -> Markup | None:
-    """The specification of the charts, as JSON that a script can hold; None if there is nothing to show."""
+def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """What stands above neighbouring columns, and how many these are."""
+    return [(group, len(list(those))) for group, those in itertools.groupby(column.group for column in columns)]
+
+
+def _charts(report: Report) -> dict[str, object]:
+    """Specifications of the charts, as JSON that a script can hold, and the families that they are of."""
     rows = [row for row in finite(report.sizes) if row["size_per_mac"] is not None]
     if not rows:
-        return None
-    accuracy = {key: title for key, title in sizes.ACCURACY.items() if any(row[key] is not None for row in rows)}
-    return Markup(json.dumps(chart_spec(rows, accuracy=accuracy), allow_nan=False).replace("</", "<\\/"))
+        return {"charts": [], "chart_families": {}, "first_family": None}
+    accuracy = {key: title for key, title in ACCURACY.items() if any(row[key] is not None for row in rows)}
+    specs = (json.dumps(spec, allow_nan=False) for spec in chart_specs(rows, accuracy=accuracy))
+    return {
+        "charts": [Markup(spec.replace("</", "<\\/")) for spec in specs],
+        "chart_families": {family: find(family) for family in dict.fromkeys(row["fpga"] for row in rows)},
+        "first_family": first_family(rows),
+    }
 
 
+@functools.cache
 def _libraries() -> dict[str, Markup]:
     """What the page brings along: a script that draws charts, and a module and the style of tables."""
     tables = resources.files("itables") / "html"

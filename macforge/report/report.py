@@ -1,160 +1,142 @@
 """The main job: a real layer through the RTL of every design, with what each costs."""
 
-from collections.abc import Callable, Sequence
+import functools
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
-import numpy as np
-
-from fpga.baseline import baseline
-from fpga.families import COMPARED, FAMILIES
-from hw.emit.tools import ToolError
-from macforge.compile.compiler import compile_layer
+from fpga.families import COMPARED
 from macforge.design.design import Design
 from macforge.emit.verilog import commit, tool_versions
-from macforge.measure import peers, sizes
-from macforge.measure.accuracy import accuracy
-from macforge.measure.area import area, fmax_mhz
+from macforge.measure import peers
 from macforge.measure.finding import Candidate, Finding, answer, entries, measure
-from macforge.measure.steps import Step, take_steps
-from macforge.measure.verdict import verdict
+from macforge.measure.registry import MEASUREMENTS, InReport
+from macforge.measure.steps import Outcome, Step, take_steps
 from macforge.measure.workload import Layer
-from macforge.run.job import job_of
-from sw_ref.engine.product import expected_results
-from sw_ref.quantize.uniform import sqnr_db
+from macforge.progress import Pace, State
+from macforge.provenance import LOADED
+from macforge.report.columns import Column, brief_columns, design_columns, filled, mode_columns
+from macforge.report.rows import DesignRow, Slot
+from macforge.report.sizes import size_columns, size_rows
 
-__all__ = ["Report", "make_report", "operand_name"]
-
-# What of an area has a key of its own in the row of a design.
-_AREA_KEPT = (
-    *("lut_per_mac", "ff_per_mac", "dsp_per_mac", "bram_per_mac", "drain_lut_per_mac", "drain_lut_per_col"),
-    *("baseline_lut", "lut_ratio", "modes", "flow"),
-)
+__all__ = ["Report", "growing_report", "make_report", "reported_measurements"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What came of one layer.
+    """What is known of one layer, as far as it has been measured.
 
     Parameters
     ----------
     layer : str
-        What was computed.
+        What is computed.
     shape : tuple of int
         M, N, K.
-    rows : list of dict
-        One for each design, see `COLUMNS`.
-    sizes : list of dict
-        One for each design and FPGA family, see `macforge.measure.sizes`.
-    finding : Finding or None
-        The smallest ways to multiply; None if they were not asked for.
+    designs : sequence of DesignRow
+    families : sequence of str
+        FPGA families that sizes are counted on.
     tools : dict
         Versions.
+    state : State
+        How far it has come.
+    finding : Finding or None
+        The smallest ways to multiply; None if they were not asked for, or not all of them are measured yet.
+    ways_pending : int
+        Ways to multiply that are still to be measured.
     failed_ways : list of str
         Ways to multiply that are left out of the finding, and why.
+    sources_changed : bool
+        Whether macforge's own files have changed while figures were measured.
+    is_interrupted : bool
+        Whether nothing will be added any more, though it is not complete.
     """
-
-    CELLS: ClassVar[int] = 8
-    """Cells each way of the array that computes the layer, and of the one whose area it is."""
-    FMAX_CELLS: ClassVar[int] = 2
-    """Cells each way of the array that is placed and routed."""
-    ROUTED: ClassVar[str] = "ecp5"
-    """FPGA family that it is placed and routed for."""
-    COLUMNS: ClassVar[dict[str, str]] = {
-        "design": "design",
-        "act": "act",
-        "weight": "weight",
-        "dataflow": "dataflow",
-        "product": "product",
-        "verified": "verified",
-        "tokens": "tokens",
-        "sqnr_db": "SQNR dB",
-        "cycles": "cycles",
-        "macs_per_cycle": "MACs/cycle",
-        "xc7_lut_per_mac": "xc7 LUT/MAC",
-        "xc7_ff_per_mac": "xc7 FF/MAC",
-        "xc7_baseline_lut": "xc7 acc + a*b",
-        "xc7_lut_ratio": "xc7 ratio",
-        "xc7_drain_lut_per_mac": "xc7 drain LUT/MAC",
-        "ecp5_lut_per_mac": "ECP5 LUT/MAC",
-        "ecp5_ff_per_mac": "ECP5 FF/MAC",
-        "ecp5_baseline_lut": "ECP5 acc + a*b",
-        "ecp5_lut_ratio": "ECP5 ratio",
-        "ecp5_drain_lut_per_mac": "ECP5 drain LUT/MAC",
-        "ecp5_fmax_mhz": "ECP5 Fmax MHz",
-        "failed": "failed",
-    }
-    MODE_COLUMNS: ClassVar[dict[str, str]] = {
-        "design": "design",
-        "product": "product",
-        "products": "products/cycle",
-        "xc7_lut_per_mac": "xc7 LUT/MAC",
-        "xc7_baseline_lut": "xc7 acc + a*b",
-        "xc7_lut_ratio": "xc7 ratio",
-        "ecp5_lut_per_mac": "ECP5 LUT/MAC",
-        "ecp5_baseline_lut": "ECP5 acc + a*b",
-        "ecp5_lut_ratio": "ECP5 ratio",
-    }
 
     layer: str
     shape: tuple[int, int, int]
-    rows: list[dict[str, object]]
-    sizes: list[dict[str, object]]
-    finding: Finding | None
-    tools: dict[str, str]
+    designs: tuple[DesignRow, ...]
+    families: tuple[str, ...]
+    tools: Mapping[str, str]
+    state: State
+    finding: Finding | None = None
+    ways_pending: int = 0
     failed_ways: list[str] = field(default_factory=list)
+    sources_changed: bool = False
+    is_interrupted: bool = False
+
+    @functools.cached_property
+    def rows(self) -> list[dict[str, object]]:
+        """One for each design, see `macforge.report.rows.DesignRow.table`."""
+        return [row.table for row in self.designs]
+
+    @functools.cached_property
+    def sizes(self) -> list[dict[str, object]]:
+        """One for each design and FPGA family, see `macforge.report.sizes`."""
+        return size_rows(self.designs, self.families)
 
     @property
     def failures(self) -> list[str]:
         """What has failed, and why."""
-        designs = [f"{row['design']}: {row['failed']}" for row in self.rows if row["failed"] is not None]
-        return [*designs, *self.failed_ways]
+        return [*(f"{row.design.name}: {row.failed}" for row in self.designs if row.failed), *self.failed_ways]
+
+    @property
+    def to_come(self) -> list[str]:
+        """What is still to be measured, for people."""
+        pending = Counter(slot for row in self.designs for slot in row.pending)
+        first = sorted(pending, key=lambda slot: (list(MEASUREMENTS).index(slot.name), self._place(slot.family)))
+        told = [f"{slot.label} of {_counted(pending[slot], 'design')}" for slot in first]
+        return told + ([_counted(self.ways_pending, "way") + " to multiply"] if self.ways_pending else [])
+
+    def _place(self, family: str | None) -> int:
+        return self.families.index(family) if family is not None else -1
+
+    @property
+    def complete_rows(self) -> int:
+        """Designs of which nothing is still to come."""
+        return sum(row.is_complete for row in self.designs)
 
     @property
     def flows(self) -> list[str]:
         """What was run to map a design, for each of the families that all are compared on."""
-        flows = (row[f"{family}_flow"] for family in COMPARED for row in self.rows)
+        flows = (row.figures("area", family).get("flow") for family in COMPARED for row in self.designs)
         return list(dict.fromkeys(filter(None, flows)))
 
     @property
     def is_sliced(self) -> bool:
-        """Whether a design computed but some rows of the layer."""
-        return any(row["tokens"] is not None and row["tokens"] < self.shape[0] for row in self.rows)
+        """Whether a design computes but some rows of the layer."""
+        return any((row.figures("layer").get("tokens") or self.shape[0]) < self.shape[0] for row in self.designs)
 
     @property
-    def columns(self) -> dict[str, str]:
-        """Those of `COLUMNS` that tell something."""
-        empty = {key for key in self.COLUMNS if all(row[key] is None for row in self.rows)}
-        return {
-            key: title
-            for key, title in self.COLUMNS.items()
-            if key not in empty and (key != "tokens" or self.is_sliced)
-        }
+    def columns(self) -> list[Column]:
+        """Those of the designs' table that tell something."""
+        measured = {slot.name for row in self.designs for slot in row.wanted}
+        columns = filled(design_columns(measured), self.rows)
+        return [column for column in columns if column.name != "tokens" or self.is_sliced]
 
     @property
-    def size_columns(self) -> dict[str, str]:
-        """Those of `macforge.measure.sizes.COLUMNS` that tell something."""
-        return {key: title for key, title in sizes.COLUMNS.items() if any(row[key] is not None for row in self.sizes)}
+    def brief(self) -> dict[str, str]:
+        """Columns for the terminal: key to title."""
+        return {column.key: column.heading for column in brief_columns(self.columns)}
+
+    @property
+    def size_columns(self) -> list[Column]:
+        """Those of the sizes' table that tell something."""
+        return filled(size_columns([row["unit"] for row in self.sizes]), self.sizes)
+
+    @property
+    def mode_columns(self) -> list[Column]:
+        """Columns of `modes`."""
+        return mode_columns()
 
     @property
     def modes(self) -> list[dict[str, object]]:
-        """Of each design with several modes, what each comes to, see `MODE_COLUMNS`."""
-        figures = ("lut_per_mac", "baseline_lut", "lut_ratio")
-        return [
-            {
-                "design": row["design"],
-                "product": modes[0]["product"],
-                "products": modes[0]["macs_per_cycle"],
-                **{
-                    f"{family}_{key}": mode[key]
-                    for family, mode in zip(COMPARED, modes, strict=True)
-                    for key in figures
-                },
-            }
-            for row in self.rows
-            if all(len(row[f"{family}_modes"] or ()) > 1 for family in COMPARED)
-            for modes in zip(*(row[f"{family}_modes"] for family in COMPARED), strict=True)
-        ]
+        """Of each design with several modes, what each comes to."""
+        found = []
+        for row in self.designs:
+            modes = {family: row.figures("area", family).get("modes", ()) for family in COMPARED}
+            if all(len(each) > 1 for each in modes.values()):
+                found += [_mode_row(row, each) for each in zip(*modes.values(), strict=True)]
+        return found
 
     @property
     def peers(self) -> list[dict[str, object]]:
@@ -162,135 +144,183 @@ class Report:
         rows = peers.beside(peers.load_peers(), self.rows)
         return rows if any(row["ours"] for row in rows) else []
 
+    @staticmethod
+    def taken(name: str) -> InReport:
+        """How a measurement was taken."""
+        return MEASUREMENTS[name].report
 
-def make_report(
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _mode_row(row: DesignRow, modes: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """A mode, as each of the compared families has it."""
+    table = {
+        "design": row.design.name,
+        "product": modes[0]["product"],
+        "products": modes[0]["macs_per_cycle"],
+    }
+    of_family = dict(zip(COMPARED, modes, strict=True))
+    columns = (column for column in mode_columns() if column.family)
+    return table | {column.key: of_family[column.family][column.name] for column in columns}
+
+
+def reported_measurements(*, own_model: bool = True) -> list[str]:
+    """Measurements that a report takes, by their names.
+
+    Parameters
+    ----------
+    own_model : bool
+        Whether to take those of a model of their own.
+    """
+    return [name for name, each in MEASUREMENTS.items() if each.report and (own_model or not each.report.own_model)]
+
+
+def make_report(designs: Sequence[Design], layer: Layer, **options: object) -> Report:
+    """The complete report; parameters are those of `growing_report`."""
+    *_, last = growing_report(designs, layer, **options)
+    return last
+
+
+def growing_report(
     designs: Sequence[Design],
     layer: Layer,
-    progress: Callable[[int, int], None] = lambda done, total: None,
     *,
+    families: Sequence[str] = COMPARED,
+    measurements: Sequence[str] | None = None,
     candidates: Sequence[Candidate] = (),
-    families: Sequence[str] = tuple(FAMILIES),
-    whole_model: bool = False,
-) -> Report:
+    every: float | None = None,
+) -> Iterator[Report]:
     """Compute a layer with the RTL of all designs, on as many processes as there are cores, and measure them.
 
-    Each step is kept by all that made it: a second report computes what has changed. What fails leaves its figures out,
-    and ``failed`` of its row says why; the rest goes on.
+    All designs are verified first, and then measured one after the other. Each step is kept by all that made it: a
+    second report computes what has changed. What fails leaves its figures out, and ``failed`` of its row says why; the
+    rest goes on.
 
     Parameters
     ----------
     designs : sequence of Design
     layer : Layer
         Real activations (M, K) and weights (K, N).
-    progress : callable
-        Told how many of how many steps are done.
+    families : sequence of str
+        FPGA families to count sizes on, besides those that all designs are compared on.
+    measurements : sequence of str, optional
+        Keys of `macforge.measure.registry.MEASUREMENTS` that the report takes; by default `reported_measurements`.
     candidates : sequence of Candidate
         Ways to multiply, of which the smallest are found; none to leave the finding out.
-    families : sequence of str
-        FPGA families to count sizes on, besides those that candidates are compared on.
-    whole_model : bool
-        Whether to tell what becomes of a model's results, see `macforge.measure.accuracy`.
+    every : float, optional
+        Seconds after which it is given again, if no step is done meanwhile.
+
+    Yields
+    ------
+    Report
+        As it is at the beginning, after each step, and in the end.
     """
-    families = list(dict.fromkeys([*COMPARED, *families]))
-    shape = (len(layer.act), layer.weight.shape[1], layer.weight.shape[0])
-    rows = [_empty_row(design, families) for design in designs]
-    ways = entries(candidates)
-    figures: list[dict[str, object]] = [{"failed": None} for _ in ways]
-    pairs = list(zip(rows, designs, strict=True))
-    steps = [
-        *(Step(row, "simulation", _verify, (design, layer)) for row, design in pairs),
-        *(Step(row, f"area on {fpga}", _area, (design, fpga)) for row, design in pairs for fpga in families),
-        *(Step(row, "Fmax", _fmax, (design, Report.ROUTED)) for row, design in pairs),
-        *(Step(row, "accuracy", _cosine, (design,)) for row, design in pairs if whole_model),
-        *(
-            Step(row, f"area on {fpga}", measure, (way, fpga))
-            for row, way in zip(figures, ways, strict=True)
-            for fpga in COMPARED
-        ),
-    ]
-    take_steps(steps, progress)
-    measured = [(way, row) for way, row in zip(ways, figures, strict=True) if row["failed"] is None]
-    return Report(
-        layer=layer.name,
-        shape=shape,
-        rows=rows,
-        sizes=sizes.size_rows(rows, families, {family: _int8_size(family) for family in families}),
-        finding=answer([way for way, _ in measured], [row for _, row in measured]),
-        tools={**tool_versions(), **commit()},
-        failed_ways=[
-            f"{one.label(operand)}: {row['failed']}"
-            for (one, operand), row in zip(ways, figures, strict=True)
-            if row["failed"] is not None
-        ],
-    )
+    names = reported_measurements() if measurements is None else list(measurements)
+    growing = _Growing(designs, layer, tuple(dict.fromkeys([*COMPARED, *families])), names, entries(candidates))
+    yield growing.report
+    for outcome in take_steps(growing.steps, every=every):
+        growing.enter(outcome)
+        yield growing.report
 
 
-def _empty_row(design: Design, families: Sequence[str]) -> dict[str, object]:
-    """What is known of a design before anything is measured."""
-    figures = (*Report.COLUMNS, "failure", "predicted_cycles", "products_per_mac")
-    mapped = (f"{family}_{key}" for family in families for key in ("area", *_AREA_KEPT))
-    return {
-        **dict.fromkeys([*figures, *mapped]),
-        "design": design.name,
-        "pe": design.family,
-        "dataflow": design.dataflow,
-        **{side: operand_name(design, side) for side in ("act", "weight")},
-    }
+class _Growing:
+    """A report that is being made."""
+
+    def __init__(
+        self,
+        designs: Sequence[Design],
+        layer: Layer,
+        families: tuple[str, ...],
+        names: Sequence[str],
+        ways: list[tuple[Candidate, str]],
+    ) -> None:
+        self._layer, self._families, self._ways = layer, families, ways
+        wanted = tuple(_slots(names, families))
+        self._rows = [DesignRow(design=design, wanted=wanted) for design in designs]
+        self._of_ways: list[dict[str, object]] = [{} for _ in ways]
+        self._failed_ways: dict[tuple[int, int], str] = {}
+        # where the outcome of each step belongs: the number of a design and what it is of, or of a way and its family
+        self._places: dict[Step, tuple[int, Slot | str]] = {
+            self._step(number, slot): (number, slot) for number, slot in self._order(wanted)
+        }
+        self._places |= {
+            _way_step(way, family): (number, family) for number, way in enumerate(ways) for family in COMPARED
+        }
+        self._pace = Pace([step.kind for step in self._places], processes=os.cpu_count() or 1)
+        self._tools = {**tool_versions(), **commit()}
+        self._changed = False
+
+    @property
+    def steps(self) -> list[Step]:
+        return list(self._places)
+
+    def _order(self, wanted: Sequence[Slot]) -> list[tuple[int, Slot]]:
+        """What is measured: first of all whether designs are verified, then everything of one after the other."""
+        pairs = [(number, slot) for number in range(len(self._rows)) for slot in wanted]
+        return sorted(pairs, key=lambda pair: not pair[1].measurement.has_layer)
+
+    def _step(self, number: int, slot: Slot) -> Step:
+        design, measurement = self._rows[number].design, slot.measurement
+        given: dict[str, object] = {}
+        if slot.family is not None:
+            given["family"] = slot.family
+        if "seed" in measurement.axes:
+            given["seed"] = 1
+        if measurement.has_layer:
+            given["layer"] = self._layer
+        if "tokens" in measurement.options:
+            given["tokens"] = design.report_tokens
+        return Step(f"{design.name} {slot.label}", slot.label, measurement.measure_for_report, (design,), given)
+
+    def enter(self, outcome: Outcome | None) -> None:
+        """Take in what came of a step, if anything did."""
+        self._changed = self._changed or not LOADED.are_unchanged
+        if outcome is None:
+            return
+        step = outcome.step
+        self._pace.finish(step.kind, step.label, outcome.seconds)
+        number, place = self._places.pop(step)
+        if isinstance(place, Slot):
+            self._rows[number] = self._rows[number].with_outcome(place, outcome)
+        elif outcome.figures is None:
+            self._failed_ways[number, COMPARED.index(place)] = f"{step.label}: {outcome.reason}"
+        else:
+            self._of_ways[number] |= outcome.figures
+
+    @property
+    def report(self) -> Report:
+        """As far as it has come."""
+        act, weight = self._layer.act, self._layer.weight
+        waiting = {number for number, place in self._places.values() if not isinstance(place, Slot)}
+        # of a way that fails on several families, the first says why
+        failed = {number: self._failed_ways[number, place] for number, place in sorted(self._failed_ways, reverse=True)}
+        done = [] if waiting else [number for number in range(len(self._ways)) if number not in failed]
+        return Report(
+            layer=self._layer.name,
+            shape=(len(act), weight.shape[1], weight.shape[0]),
+            designs=tuple(self._rows),
+            families=self._families,
+            tools=self._tools,
+            state=self._pace.state,
+            finding=answer([self._ways[number] for number in done], [self._of_ways[number] for number in done]),
+            ways_pending=len(waiting),
+            failed_ways=[failed[number] for number in sorted(failed)],
+            sources_changed=self._changed,
+        )
 
 
-def _int8_size(family: str) -> float | None:
-    """Size of a plain ``acc + a*b`` of int8 with 32 bits; None if it cannot be mapped."""
-    try:
-        return baseline(8, 8, 32, family=family).size
-    except ToolError:
-        return None
+def _way_step(way: tuple[Candidate, str], family: str) -> Step:
+    one, operand = way
+    return Step(f"{one.label(operand)} on {family}", f"way on {family}", measure, (way, family))
 
 
-def operand_name(design: Design, side: str) -> str:
-    """What an operand (``"act"`` or ``"weight"``) is quantized to, whatever it is that cells are given of it."""
-    choice = getattr(design.quantizer, side)
-    name = choice.format or getattr(design, side)
-    return {"mixed": f"{name}, {choice.wide}", "bcq": f"{choice.planes} of {name}"}.get(choice.method, name)
-
-
-def _verify(design: Design, layer: Layer) -> dict[str, object]:
-    """The layer through the RTL: is it the model's, how long does it take, and how far is it from the float layer."""
-    design = design.resized(Report.CELLS)
-    engine = design.engine
-    act = layer.act[: design.report_tokens or None]
-    bias = layer.bias if design.drain.adds_bias else None
-    job = job_of(compile_layer(design, layer.weight, bias, calibration=act), act)
-    found = verdict(design, (act, layer.weight, bias), job.products)
-    schedules = [product.schedule(engine.spec) for product in job.products]
-    exact = act.astype(np.float64) @ layer.weight.astype(np.float64) + (0 if bias is None else bias)
-    if design.drain.relu:
-        exact = np.maximum(exact, 0)
-    # where the hardware is verified, its results are the model's
-    product = job.real([expected_results(engine.spec, one) for one in job.products])
-    macs = act.shape[0] * act.shape[1] * layer.weight.shape[1]
-    return {
-        "tokens": len(act),
-        "verified": found["failure"] is None,
-        "failure": found["failure"],
-        "cycles": found["cycles"],
-        "predicted_cycles": sum(schedule.cycles for schedule in schedules),
-        "macs_per_cycle": macs / found["cycles"] if found["cycles"] else None,
-        "products_per_mac": sum(schedule.macs for schedule in schedules) / macs,
-        "sqnr_db": sqnr_db(exact, product),
-    }
-
-
-def _area(design: Design, family: str) -> dict[str, object]:
-    table = area(design.resized(Report.CELLS), family=family, seeds=()).to_table()
-    kept = {f"{family}_{key}": table[key] for key in _AREA_KEPT}
-    return {"product": table["product"], f"{family}_area": table, **kept}
-
-
-def _cosine(design: Design) -> dict[str, object]:
-    found = accuracy(design)
-    return {"cosine_mean": found.cosine_mean, "cosine_min": found.cosine_min}
-
-
-def _fmax(design: Design, family: str) -> dict[str, object]:
-    (fmax,) = fmax_mhz(design.resized(Report.FMAX_CELLS), family=family, seeds=(1,)).values()
-    return {f"{family}_fmax_mhz": fmax}
+def _slots(names: Iterable[str], families: Sequence[str]) -> Iterator[Slot]:
+    """What is measured of each design: first on no family, then on one after the other."""
+    chosen = [name for name in MEASUREMENTS if name in set(names)]
+    yield from (Slot(name) for name in chosen if "family" not in MEASUREMENTS[name].axes)
+    for family in families:
+        for name in chosen:
+            if "family" in MEASUREMENTS[name].axes and MEASUREMENTS[name].is_reported_on(family):
+                yield Slot(name, family)

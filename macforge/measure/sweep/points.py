@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hw.core.digest import digest
 from macforge.design.design import Design
 from macforge.design.plain import set_key
-from macforge.measure.sweep.measures import MEASUREMENTS
+from macforge.measure.registry import MEASUREMENTS
 from macforge.provenance import made_by, substance
 
 __all__ = ["Point", "Row", "Sweep"]
@@ -23,7 +23,7 @@ class Point:
     Parameters
     ----------
     measure : str
-        A key of `macforge.measure.sweep.measures.MEASUREMENTS`.
+        A key of `macforge.measure.registry.MEASUREMENTS`.
     options : dict
         Its options, all of them.
     design : dict
@@ -148,9 +148,9 @@ class Sweep:
             "family": "family",
             "seed": "seed",
             **{
-                f"{name}.{key}": title
+                f"{name}.{key}": figure.heading
                 for name in self.measurements
-                for key, title in MEASUREMENTS[name].columns.items()
+                for key, figure in MEASUREMENTS[name].figures.items()
             },
             "failed": "failed",
         }

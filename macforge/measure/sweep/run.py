@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from macforge.extras import require_extras
+from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.sweep import worker
-from macforge.measure.sweep.measures import MEASUREMENTS
 from macforge.measure.sweep.points import Point, Sweep
 from macforge.measure.sweep.store import Store
 from macforge.measure.sweep.worker import WorkerError, compute
@@ -148,7 +148,7 @@ def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, di
             raise gone from error
         # should all workers be gone for the moment, something waits for the next
         for point in islice(waiting, max(0, max(1, threads) - len(running))):
-            function = MEASUREMENTS[point.measure].function
+            function = MEASUREMENTS[point.measure].measure
             future = client.submit(compute, function, point.inputs, key=f"{point.measure}-{point.key}")
             running[future] = point
             results.add(future)

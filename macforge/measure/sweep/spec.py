@@ -9,7 +9,7 @@ from fpga.families import FAMILIES
 from macforge.design.design import Design, load_design
 from macforge.design.named import design_names
 from macforge.design.plain import field_types, read_toml
-from macforge.measure.sweep.measures import MEASUREMENTS
+from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.sweep.points import Sweep
 from sw_ref.fields import one_of, shown
 

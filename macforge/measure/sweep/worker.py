@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from macforge.design.design import Design
 from macforge.design.plain import build
 from macforge.provenance import LOADED, made_by
+from macforge.tables import finite
 
 __all__ = ["WorkerError", "compute", "dask_setup", "dask_teardown"]
 
@@ -27,7 +28,7 @@ def compute(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, 
     Parameters
     ----------
     function : callable
-        Of a `macforge.measure.sweep.measures.Measurement`.
+        Of a `macforge.measure.registry.Measurement`.
     inputs : dict
         As `macforge.measure.sweep.points.Point.inputs` has them.
 
@@ -60,7 +61,7 @@ def _figures(function: Callable[..., Mapping[str, object]], inputs: Mapping[str,
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])
     axes = {axis: inputs[axis] for axis in ("family", "seed") if inputs[axis] is not None}
-    return json.dumps(function(design, **axes, **inputs["options"]), allow_nan=False)
+    return json.dumps(finite(function(design, **axes, **inputs["options"])), allow_nan=False)
 
 
 def dask_setup(worker: object) -> None:

@@ -1,32 +1,67 @@
 """Figures computed side by side: one that fails, in whatever way, does not end the others."""
 
+import json
 import os
+import subprocess
+import sys
+import time
 
 from macforge.measure.steps import Step, take_steps
 
 
 def test_every_step_is_taken_whatever_becomes_of_the_others():
-    rows = [{} for _ in range(5)]
-    done = []
     steps = [
-        Step(rows[0], "figures", dict, ([("a", 1)],)),
-        Step(rows[1], "wrong request", int, ("x",)),
-        Step(rows[2], "end of a process", os._exit, (1,)),
-        Step(rows[3], "fault", len, (3,)),
-        *(Step(rows[4], f"figure {i}", dict, ([(str(i), i)],)) for i in range(8)),
+        Step("figures", "kind", dict, ([("a", 1)],)),
+        Step("wrong request", "kind", int, ("x",)),
+        Step("end of a process", "kind", os._exit, (1,)),
+        Step("fault", "kind", len, (3,)),
+        *(Step(f"figure {i}", "kind", dict, (), {"number": i}) for i in range(8)),
     ]
-    take_steps(steps, lambda *progress: done.append(progress))
-    assert rows[0] == {"a": 1}
-    assert rows[1] == {"failed": "wrong request: invalid literal for int() with base 10: 'x'"}
-    assert rows[2]["failed"].startswith("end of a process: a process was ended from outside")
-    assert rows[3]["failed"].startswith("fault: this is a bug of macforge's, TypeError: object of type 'int' has no ")
-    assert rows[4] == {str(i): i for i in range(8)}
-    assert done == [(count, len(steps)) for count in range(1, len(steps) + 1)]
+    found = {outcome.step.label: outcome for outcome in take_steps(steps)}
+    assert set(found) == {step.label for step in steps}
+    assert found["figures"].figures == {"a": 1}
+    assert found["wrong request"].reason == "invalid literal for int() with base 10: 'x'"
+    assert found["end of a process"].reason.startswith("a process was ended from outside")
+    assert found["fault"].reason.startswith("this is a bug of macforge's, TypeError: object of type 'int' has no ")
+    assert [found[f"figure {i}"].figures for i in range(8)] == [{"number": i} for i in range(8)]
+    for outcome in found.values():
+        assert (outcome.figures is None) == (outcome.seconds is None) == (outcome.reason is not None)
 
 
-def test_reasons_are_told_once_each():
-    row = {"failed": None}
-    take_steps([Step(row, what, int, (text,)) for what, text in (("a", "x"), ("b", "x"), ("c", "y"))], lambda *_: None)
-    reasons = row["failed"].split("; ")
-    assert len(reasons) == 2
-    assert {reason.partition("10: ")[2] for reason in reasons} == {"'x'", "'y'"}
+def test_steps_are_taken_in_their_order_and_timed():
+    steps = [Step(str(i), "kind", time.sleep, (0.05 * i,)) for i in range(3)]
+    outcomes = list(take_steps(steps, processes=1))
+    assert [outcome.step for outcome in outcomes] == steps
+    assert [outcome.seconds >= 0.05 * i for i, outcome in enumerate(outcomes)] == [True] * 3
+
+
+def test_who_waits_for_a_long_step_hears_from_it_meanwhile():
+    outcomes = list(take_steps([Step("long", "kind", time.sleep, (0.5,))], every=0.05, processes=1))
+    assert outcomes[0] is None
+    assert [outcome.step.label for outcome in outcomes if outcome] == ["long"]
+
+
+THREADS = """\
+import json
+
+from threadpoolctl import threadpool_info
+
+from macforge.measure.steps import Step, take_steps
+
+
+def threads():
+    return {library["filepath"]: library["num_threads"] for library in threadpool_info()}
+
+
+if __name__ == "__main__":
+    (outcome,) = take_steps([Step("threads", "threads", threads)])
+    print(json.dumps(outcome.figures))
+"""
+
+
+def test_a_process_for_each_core_takes_one_thread_each(tmp_path):
+    (tmp_path / "threads.py").write_text(THREADS)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, tmp_path / "threads.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout).values()) == {1}

@@ -1,10 +1,8 @@
-"""The report: real figures of every design, in three files."""
+"""The report: real figures of every design, in four files."""
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +11,18 @@ import pytest
 
 from macforge.design.design import load_design
 from macforge.emit.verilog import commit
-from macforge.measure import sizes
 from macforge.measure.finding import Candidate
+from macforge.measure.registry import MEASUREMENTS
+from macforge.measure.steps import Outcome, Step
 from macforge.measure.workload import Layer
+from macforge.report import report as report_module
+from macforge.report.columns import design_columns
 from macforge.report.page import write_report
-from macforge.report.report import Report, make_report, operand_name
+from macforge.report.report import growing_report, make_report, reported_measurements
+from macforge.report.rows import Slot, operand_name
+from macforge.report.sizes import size_columns, size_rows
 from macforge.tables import figure
+from tests.macforge.report.made_up import SLOTS, area_figures, layer_figures, made_up_report, made_up_row
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,68 +41,137 @@ WAYS = [
 SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requantize=int8", "drain.accumulator.bits=32"]
 
 
+# what a report on a layer of nobody's model has
+MEASURED = reported_measurements(own_model=False)
+
+
+def options(**more):
+    return {"measurements": MEASURED} | more
+
+
 @pytest.fixture(scope="module")
-def report():
-    steps = []
-    design = load_design("w8a8_ws", SETTINGS)
-    made = make_report([design], LAYER, lambda done, total: steps.append((done, total)), candidates=WAYS, families=())
+def grown():
+    """Every state of a report."""
+    return list(growing_report([load_design("w8a8_ws", SETTINGS)], LAYER, **options(candidates=WAYS)))
+
+
+@pytest.fixture(scope="module")
+def report(grown):
+    return grown[-1]
+
+
+def test_it_grows_step_by_step_and_verification_comes_first(grown):
     # simulation, two areas and Fmax of the design, and two areas of each way
-    assert steps == [(done, 8) for done in range(1, 9)]
-    return made
+    assert [(each.state.done, each.state.total) for each in grown] == [(done, 8) for done in range(9)]
+    assert [each.state.is_complete for each in grown] == [False] * 8 + [True]
+    first, last = grown[0], grown[-1]
+    assert first.to_come == [
+        *(
+            "verification of 1 design",
+            "area on xc7 of 1 design",
+            "area on ecp5 of 1 design",
+            "Fmax on ecp5 of 1 design",
+        ),
+        "2 ways to multiply",
+    ]
+    assert (last.to_come, last.complete_rows, first.complete_rows) == ([], 1, 0)
+    # a finding is of all ways, or there is none
+    assert [each.finding is None for each in grown] == [True] * 8 + [False]
+    assert "w8a8_ws verification" in {each.state.last for each in grown}
+    assert all(row["verified"] is None and "verified" in row["pending"] for row in first.rows)
+
+
+def test_all_designs_are_verified_before_anything_else(monkeypatch):
+    labels = []
+    monkeypatch.setattr(
+        report_module, "take_steps", lambda steps, **_: labels.extend(step.label for step in steps) or ()
+    )
+    designs = [load_design(name) for name in ("w8a8_ws", "mxfp4", "w4a8_ws")]
+    make_report(designs, LAYER, families=["ice40", "xc7"])
+    assert labels[:3] == ["w8a8_ws verification", "mxfp4 verification", "w4a8_ws verification"]
+    rest = ["accuracy", "area on xc7", "area on ecp5", "Fmax on ecp5", "area on ice40"]
+    assert labels[3:8] == [f"w8a8_ws {each}" for each in rest]
+    assert labels[8].startswith("mxfp4")
 
 
 def test_rows_hold_every_figure(report):
     (row,) = report.rows
-    assert set(Report.COLUMNS) <= set(row)
     assert (row["act"], row["weight"], row["product"]) == ("int8", "int8", "int8 x int8")
     assert row["verified"] is True
     assert row["cycles"] == row["predicted_cycles"]
     assert row["tokens"] == 2
     assert row["macs_per_cycle"] == 2 * 12 * 9 / row["cycles"]
+    assert 0 < row["utilization"] < 1
     assert 20 < row["sqnr_db"] < 60
     for family in ("xc7", "ecp5"):
-        assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / row[f"{family}_baseline_lut"]
-        assert row[f"{family}_drain_lut_per_mac"] == row[f"{family}_drain_lut_per_col"] / Report.CELLS > 1
+        area = row["measured"][f"{family}_area"]
+        assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / area["baseline_lut"]
+        cells = MEASUREMENTS["area"].report.cells
+        assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / cells > 1
     assert row["ecp5_fmax_mhz"] > 30
+    assert "xc7_fmax_mhz" not in row
 
 
 def test_sizes_are_those_of_whole_products(report):
     (row,) = report.rows
     assert [size["fpga"] for size in report.sizes] == ["xc7", "ecp5"]
-    assert row["products_per_mac"] == 1
+    assert row["measured"]["layer"]["products_per_mac"] == 1
     for size, family in zip(report.sizes, ("xc7", "ecp5"), strict=True):
-        assert set(size) == set(sizes.COLUMNS)
+        assert set(size) == {"pending", *(column.key for column in size_columns())}
         assert size["size_per_mac"] == row[f"{family}_lut_per_mac"] == size["cells_per_mac"] + size["edges_per_mac"]
         assert (size["ratio"], size["operands"]) == (row[f"{family}_lut_ratio"], "int8 x int8")
+        assert size["ff_per_mac"] == row[f"{family}_ff_per_mac"]
         assert 0 < size["int8_ratio"] < 1
     assert report.sizes[0]["mmacs_per_unit"] is None
     assert report.sizes[1]["mmacs_per_unit"] == row["ecp5_fmax_mhz"] / row["ecp5_lut_per_mac"]
 
 
 def test_a_product_of_planes_takes_several_of_a_cell():
-    area = {"size_per_mac": 3.0, "cells_size_per_mac": 2.0, "drain_size_per_mac": None, "lut_ratio": 0.5, "levels": 4}
-    row = {"design": "x", "pe": "bit_serial", "act": "int8", "weight": "uint2", "dataflow": "output_stationary"}
-    row |= {"products_per_mac": 16.0, "xc7_area": {**area, "unit": "LUT6", "cols": 8}}
-    (size,) = sizes.size_rows([row], ["xc7"], {"xc7": 96})
+    row = made_up_row("abq_w2a8")
+    area = area_figures(3.0, cells_size_per_mac=2.0, drain_size_per_mac=None, int8_size=96)
+    found = {Slot("layer"): layer_figures(products_per_mac=16.0), Slot("area", "xc7"): area}
+    (size,) = size_rows([replace(row, found=found)], ["xc7"])
     assert (size["size_per_mac"], size["cells_per_mac"], size["edges_per_mac"]) == (48, 32, 16)
     assert (size["ratio"], size["int8_ratio"], size["drain_per_mac"]) == (None, 0.5, 0)
-    assert size["command"] == "macforge area x --family xc7 --cells 8 --seeds 0"
+    assert size["command"] == "macforge area abq_w2a8 --family xc7 --cells 8 --seeds 0"
+
+
+def keys(columns):
+    return [column.key for column in columns]
 
 
 def test_columns_that_tell_nothing_are_left_out(report):
     assert report.is_sliced
-    assert set(report.columns) == set(Report.COLUMNS) - {"failed"}
-    drains = dict.fromkeys(("xc7_drain_lut_per_mac", "ecp5_drain_lut_per_mac"))
-    plain = replace(report, rows=[{**report.rows[0], **drains, "tokens": 3}])
-    assert set(Report.COLUMNS) - set(plain.columns) == {"tokens", "failed", *drains}
+    whole = keys(report.columns)
+    assert {"tokens", "xc7_drain_lut_per_mac", "ecp5_fmax_mhz"} < set(whole)
+    assert "failed" not in whole
+    row = made_up_row("w8a8_ws")
+    drains = {slot: {**found, "drain_lut_per_mac": None} for slot, found in row.found.items() if slot.name == "area"}
+    plain = keys(made_up_report([replace(row, found={**row.found, **drains})]).columns)
+    assert set(whole) - set(plain) == {"tokens", "xc7_drain_lut_per_mac", "ecp5_drain_lut_per_mac"}
+    assert list(report.brief)[:4] == ["design", "verified", "sqnr_db", "cycles"]
+    assert report.brief["ecp5_fmax_mhz"] == "ecp5 Fmax MHz"
+
+
+def test_columns_of_families_follow_those_that_are_compared():
+    """Which is data of theirs."""
+    columns = design_columns(MEASURED, ["ice40", "xcup"])
+    found = [(column.family, column.name) for column in columns if column.family]
+    area = ("lut_per_mac", "lut_ratio", "ff_per_mac", "drain_lut_per_mac")
+    # others have no Fmax in a report
+    assert found == [(family, name) for family in ("ice40", "xcup") for name in area]
+    assert columns[keys(columns).index("ice40_lut_per_mac")].group == "Lattice iCE40, LUT4"
 
 
 def test_modes_are_shown_of_designs_with_several(report):
     assert report.modes == []
     one = {"macs_per_cycle": 64, "lut_per_mac": 8.0, "baseline_lut": 16, "lut_ratio": 0.5}
     modes = [{"product": "int4 x int4", **one}, {"product": "int8 x int8", **one}]
-    (first, second) = replace(report, rows=[{"design": "x", "xc7_modes": modes, "ecp5_modes": modes}]).modes
-    assert set(first) == set(Report.MODE_COLUMNS)
+    row = made_up_row("subword_int8_int4")
+    found = {Slot("area", family): area_figures(modes=modes) for family in ("xc7", "ecp5")}
+    several = made_up_report([replace(row, found=found)])
+    first, second = several.modes
+    assert set(first) == set(keys(several.mode_columns))
     assert (first["product"], second["product"]) == ("int4 x int4", "int8 x int8")
     assert first["ecp5_lut_ratio"] == 0.5
 
@@ -119,7 +192,7 @@ def test_peers_stand_beside_designs_that_do_the_same(report):
     (row,) = [row for row in report.peers if row["name"] == "XtraMAC INT8"]
     assert row["ours_xc7_lut"] == report.rows[0]["xc7_lut_per_mac"]
     assert row["xc7_ratio"] == pytest.approx(row["ours_xc7_lut"] / 171)
-    assert replace(report, rows=[{**report.rows[0], "design": "like nobody's"}]).peers == []
+    assert made_up_report([made_up_row("rf8")]).peers == []
 
 
 def test_files_show_them(report, tmp_path):
@@ -134,6 +207,7 @@ def test_files_show_them(report, tmp_path):
         rows = list(csv.DictReader(file))
     assert [float(one["size_per_mac"]) for one in rows] == [one["size_per_mac"] for one in report.sizes]
     assert table["sizes"] == report.sizes
+    assert table["complete"] is True
     finding = table["finding"]["weights"]
     shown = [row["xc7_lut_per_mac"], row["ecp5_drain_lut_per_mac"], finding["rows"][0]["ecp5_lut"]]
     shown += [row["xc7_ratio"] for row in report.peers]
@@ -166,41 +240,14 @@ def test_commit_is_that_of_the_checkout():
     assert head.stdout.startswith(commit()["commit"].removesuffix("-dirty"))
 
 
-THREADS = """\
-import json
-
-from threadpoolctl import threadpool_info
-
-from macforge.measure.steps import Step, take_steps
-
-
-def threads():
-    return {library["filepath"]: library["num_threads"] for library in threadpool_info()}
-
-
-if __name__ == "__main__":
-    row = {}
-    take_steps([Step(row, "threads", threads, ())], lambda done, total: None)
-    print(json.dumps(row))
-"""
-
-
-def test_a_process_for_each_core_takes_one_thread_each(tmp_path):
-    (tmp_path / "threads.py").write_text(THREADS)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, tmp_path / "threads.py"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert set(json.loads(done.stdout).values()) == {1}
-
-
-REASON = "simulation: K must be from 1 to 8 for this engine, not 12"
+REASON = "verification: K must be from 1 to 8 for this engine, not 12"
 
 
 @pytest.fixture(scope="module")
 def failing():
     designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws")]
     lame = Candidate(kind="tables", family="table", weights={"1": "int8"}, options={"k": 2}, lanes=2)
-    return make_report(designs, LAYER, candidates=[*WAYS, lame], families=())
+    return make_report(designs, LAYER, **options(candidates=[*WAYS, lame]))
 
 
 class TestFailures:
@@ -215,7 +262,7 @@ class TestFailures:
         assert [size["size_per_mac"] is None for size in failing.sizes] == [True, True, False, False]
         assert {row["kind"] for row in failing.finding.comparisons[0].rows} == {"adders", "tables"}
         assert failing.failures[0] == f"w4a8_ws: {REASON}"
-        assert failing.failures[1].startswith("table int8 k=2: area on xc7: Family table takes bipolar weights")
+        assert failing.failures[1].startswith("table int8 k=2 on xc7: Family table takes bipolar weights")
 
     def test_files(self, failing, tmp_path):
         write_report(failing, tmp_path)
@@ -227,24 +274,49 @@ class TestFailures:
 
     def test_all_designs_fail(self, tmp_path):
         deep = Layer(name="deep", act=np.ones((1, 4097)), weight=np.ones((4097, 1)), bias=None)
-        report = make_report([load_design("w8a8_ws")], deep, families=())
+        report = make_report([load_design("w8a8_ws")], deep, **options())
         assert [row["failed"] for row in report.rows] == [
-            "simulation: K must be from 1 to 4096 for this engine, not 4097"
+            "verification: K must be from 1 to 4096 for this engine, not 4097"
         ]
         write_report(report, tmp_path)
         assert "not 4097" in (tmp_path / "report.html").read_text()
 
+    def test_it_is_said_while_the_rest_is_still_to_come(self):
+        row = made_up_row("w8a8_ws", without=[Slot("fmax", "ecp5")])
+        outcome = Outcome(step=Step("made up", "made up", dict), reason="the tool has ended")
+        broken = made_up_row("w4a8_ws", without=[Slot("layer")]).with_outcome(Slot("layer"), outcome)
+        report = made_up_report([row, broken])
+        assert report.failures == ["w4a8_ws: verification: the tool has ended"]
+        assert report.to_come == ["Fmax on ecp5 of 1 design"]
+
+    def test_reasons_are_told_once_each(self):
+        row = made_up_row("w8a8_ws", without=SLOTS)
+        for slot, reason in zip(row.wanted, ("x", "x", "y", "x"), strict=True):
+            row = row.with_outcome(slot, Outcome(step=Step("made up", "made up", dict), reason=reason))
+        assert row.failed == "verification: x; area on ecp5: y"
+        assert row.is_complete
+
 
 def test_json_has_no_infinity(report, tmp_path):
     zeros = replace(LAYER, weight=np.zeros_like(LAYER.weight))
-    (row,) = make_report([load_design("w8a8_ws")], zeros, families=()).rows
+    made = make_report([load_design("w8a8_ws")], zeros, **options(measurements=["layer"]))
+    (row,) = made.rows
     assert row["verified"] is True and np.isinf(row["sqnr_db"])
-    sizes = [{**size, "sqnr_db": np.inf} for size in report.sizes]
-    write_report(replace(report, rows=[{**report.rows[0], "sqnr_db": -np.inf}], sizes=sizes), tmp_path)
+    write_report(made_up_report([made_up_row("w8a8_ws", sqnr_db=np.inf)]), tmp_path)
 
     def refuse(name):
         raise AssertionError(f"{name} is no JSON")
 
     table = json.loads((tmp_path / "report.json").read_text(), parse_constant=refuse)
     assert table["designs"][0]["sqnr_db"] is None
-    assert "Infinity" not in (tmp_path / "report.html").read_text().partition("vegaEmbed(")[2].partition("bind:")[0]
+    assert "Infinity" not in (tmp_path / "report.html").read_text().partition("const specs")[2].partition("places")[0]
+
+
+def test_changed_files_of_macforge_are_noticed(monkeypatch, grown):
+    class Changed:
+        are_unchanged = False
+
+    assert not any(each.sources_changed for each in grown)
+    monkeypatch.setattr(report_module, "LOADED", Changed)
+    made = make_report([load_design("w8a8_ws", SETTINGS)], LAYER, **options(measurements=["layer"]))
+    assert made.sources_changed

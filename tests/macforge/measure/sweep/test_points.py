@@ -5,6 +5,7 @@ import json
 import pytest
 
 from hw.core.digest import digest
+from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.sweep import points
 from macforge.measure.sweep.spec import load_sweep
 from macforge.provenance import made_by
@@ -53,8 +54,8 @@ def test_rows_have_the_axes_that_their_figures_depend_on(load):
         *[("schedule", None, None)] * 4,
     ]
     assert list(sweep.columns) == [
-        *("design", "set.lanes", "family", "seed", "fmax.mhz"),
-        *("area.lut", "area.ff", "area.lut_per_mac", "area.lut_ratio", "area.drain_lut_per_mac"),
+        *("design", "set.lanes", "family", "seed", "fmax.fmax_mhz"),
+        *(f"area.{key}" for key in MEASUREMENTS["area"].figures),
         *("schedule.cycles", "schedule.utilization", "failed"),
     ]
 

@@ -18,8 +18,8 @@ from distributed import Client
 
 from macforge.design.design import load_design
 from macforge.measure.area import area
+from macforge.measure.registry import MEASUREMENTS, Measurement
 from macforge.measure.sweep import points, run
-from macforge.measure.sweep.measures import MEASUREMENTS, Measurement
 from macforge.measure.sweep.run import run_sweep
 from macforge.measure.sweep.spec import load_sweep
 from macforge.measure.sweep.store import Store
@@ -203,7 +203,7 @@ def test_killed_sweep_goes_on_where_it_was(probe):
     program.write_text(
         "import sweep_probe\n"
         "from macforge import cli\n"
-        "from macforge.measure.sweep.measures import MEASUREMENTS, Measurement\n"
+        "from macforge.measure.registry import MEASUREMENTS, Measurement\n"
         "if __name__ == '__main__':\n"
         "    MEASUREMENTS['slow'] = Measurement(function=sweep_probe.slow)\n"
         "    cli.main()\n"

@@ -109,9 +109,15 @@ def test_wrong_designs(load, tmp_path, text, message):
         ("set.lanes.all = 2", r"Sweep set key lanes\.all goes below lanes, which is a single value$"),
         ("set.lanes = []", "Sweep set lanes must have at least one value, not none$"),
         ("set.lanes = 1979-05-27", "Sweep set lanes must be numbers, text, booleans or lists, not datetime"),
-        ("measure = ['area']", "Sweep measure must be a table for each of area, fmax, schedule, sim, accuracy, not"),
-        ("measure = {}", r"Sweep measure must be a table for each of area, fmax, schedule, sim, accuracy, not \{\}$"),
-        ("measure.arae = {}", "Sweep measure must be one of area, .*, not 'arae'; did you mean area"),
+        (
+            "measure = ['area']",
+            "Sweep measure must be a table for each of layer, area, fmax, .+, not",
+        ),
+        (
+            "measure = {}",
+            r"Sweep measure must be a table for each of layer, area, fmax, .+, not \{\}$",
+        ),
+        ("measure.arae = {}", "Sweep measure must be one of layer, area, .*, not 'arae'; did you mean area"),
         ("measure.area = 1", "Sweep measure.area must be a table, not 1$"),
         ("measure.area.cell = 1", "Option of sweep measure.area must be one of cells, not 'cell'; did you mean cells"),
         ("measure.area.cells = 0", "Sweep measure.area.cells must be an integer from 1 to 1048575, not 0$"),
