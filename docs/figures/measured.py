@@ -71,8 +71,10 @@ def section(report: Mapping[str, object]) -> str:
     Raises
     ------
     ValueError
-        If the report does not say which commit it is of, or that tree had changes.
+        If the report is not complete, does not say which commit it is of, or that tree had changes.
     """
+    if not report["complete"]:
+        raise ValueError("Report must be complete, which this one is not: run make report again")
     commit = report["tools"].get("commit", "")
     if not re.fullmatch(r"[0-9a-f]{7,40}", commit):
         raise ValueError(f"Report must be of one commit without changes, not of {commit or 'an unknown one'}")

@@ -17,6 +17,7 @@ REPORT = {
         {"design": "mxfp4", "act": "fp4_e2m1", "weight": "fp4_e2m1", "verified": False, "sqnr_db": None, "cycles": 5},
     ],
     "sizes": [{"design": "w8a8_ws", "fpga": "xc7", "unit": "LUT6", "size_per_mac": 68.4, "cosine_mean": 0.98765}],
+    "complete": True,
     "finding": {
         "weights": {
             "summary": ["On Xilinx, tables are the smallest."],
@@ -103,6 +104,11 @@ def test_failures_of_a_report_are_shown():
     report = copy.deepcopy(REPORT)
     report["failures"] = ["w8a8_ws: area on xc7: yosys failed"]
     assert "## Failures\n\n- w8a8\\_ws: area on xc7: yosys failed\n" in measured.section(report)
+
+
+def test_an_incomplete_report_is_refused():
+    with pytest.raises(ValueError, match=r"^Report must be complete, which this one is not: run make report again$"):
+        measured.section({**REPORT, "complete": False})
 
 
 @pytest.mark.parametrize(
