@@ -13,7 +13,17 @@ from hw.core.digest import digest
 
 # What only figures take is imported where they are made: this module comes before any other, in every command.
 
-__all__ = ["FAMILIES", "LOADED", "PACKAGES", "Sources", "cached_figures", "key_of", "made_by", "substance"]
+__all__ = [
+    "FAMILIES",
+    "LOADED",
+    "PACKAGES",
+    "Sources",
+    "cached_description",
+    "cached_figures",
+    "key_of",
+    "made_by",
+    "substance",
+]
 
 PACKAGES = ("sw_ref", "hw", "pe", "dataflow", "fpga", "tb", "macforge")
 """The packages that macforge is made of."""
@@ -191,6 +201,25 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
     from hw.emit.cache import cached_json
 
     return cached_json(kind, key_of(kind, *inputs), compute, is_valid=_unchanged)
+
+
+def cached_description(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+    """What follows from macforge's files and the packages that they take to describe a design, and from no tool.
+
+    Parameters
+    ----------
+    kind, inputs, compute
+        As for `cached_figures`.
+    """
+    from importlib import metadata
+
+    from hw.emit.cache import cached_json
+
+    others = _others()
+    versions = {name: metadata.version(name) for name in ("amaranth", "numpy")}
+    python = f"{sys.implementation.name} {sys.version.split()[0]}"
+    key = digest(kind, LOADED.digest, others and others.digest, versions, python, *inputs)
+    return cached_json(kind, key, compute, is_valid=_unchanged)
 
 
 def _unchanged() -> bool:

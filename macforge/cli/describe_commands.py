@@ -38,16 +38,14 @@ def show(
     if design.endswith(".safetensors"):
         _show_program(Path(design), rows, json_)
         return
-    from macforge.design.describe import derived
-    from macforge.design.design import load_design
     from macforge.design.plain import to_toml
+    from macforge.design.shown import shown_design
 
-    chosen = load_design(design, settings or ())
+    name, table = shown_design(design, settings or ())
     if json_:
-        print_rows({"name": chosen.name, **chosen.to_table(), "derived": derived(chosen)}, json_)
+        print_rows({"name": name, **table}, json_)
         return
-    text = to_toml({**chosen.to_table(), "derived": derived(chosen)})
-    out.print(f"# {chosen.name}\n{text}", markup=False, highlight=False, soft_wrap=True, end="")
+    out.print(f"# {name}\n{to_toml(table)}", markup=False, highlight=False, soft_wrap=True, end="")
 
 
 def verilog(

@@ -11,8 +11,8 @@ from dataflow import ENGINES
 from dataflow.array.shape import Shape
 from dataflow.engine.tiling import Tiling
 from macforge.design.choices import AccumulatorChoice, DrainChoice, QuantizerChoices
-from macforge.design.named import DEFAULTS, design_names, named_table
-from macforge.design.plain import build, read_toml, set_key
+from macforge.design.named import DEFAULTS, design_table
+from macforge.design.plain import build, set_key
 from macforge.design.target import Side, Target, quantizer_of
 from pe import FAMILIES
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, bits_for, capacity
@@ -247,23 +247,12 @@ class Design:
 def load_design(design: str | Path, settings: Iterable[str] = ()) -> Design:
     """A named design, or the one of a TOML file, with ``settings`` as in `Design.with_settings`.
 
-    A table ``derived``, as `macforge show` adds it, is passed over: it follows from the rest.
-
     Raises
     ------
     ValueError
         If there is no such design, or what it asks for does not fit together.
     """
-    path = Path(design)
-    if path.suffix == ".toml":
-        name, table = path.stem, read_toml(path, "Design")
-    else:
-        name = one_of("Design", str(design), design_names(), "; or a path that ends in .toml")
-        table = named_table(name)
-    table.pop("derived", None)
-    for setting in settings:
-        set_key(table, setting)
-    return design_of(name, table)
+    return design_of(*design_table(design, settings))
 
 
 def design_of(name: str, table: Mapping[str, object]) -> Design:

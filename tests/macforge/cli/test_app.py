@@ -371,7 +371,7 @@ class TestPrograms:
         assert (code, error.strip()) == (0, f"wrote {program}")
         code, output, _ = macforge("show", program, "--json")
         assert code == 0
-        (row,) = json.loads(output)
+        row = json.loads(output)
         assert (row["design"], row["k"], row["n"], row["weight_codes"]) == ("mixpe_w4a8", 20, 4, 80)
         given = ("--act", paths["act"], "--engine", "ref")
         assert macforge("run", program, *given, "-o", paths["run"])[0] == 0
