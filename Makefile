@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-all sim verilog area docs lint clean tools icarus
+.PHONY: help report test test-quick test-all sim verilog area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,13 @@ report: .venv/.stamp ## compare the headline designs in build/report (DESIGNS=al
 
 test: tools icarus .venv/.stamp ## run the tests
 	$(run) $(pytest)
+
+# The model, designs, programs, and a drain edge in the simulator: what most changes break first.
+quick = tests/test_layout.py tests/sw_ref tests/hw/core tests/macforge/design tests/macforge/compile/test_compiler.py \
+  tests/dataflow/drain/test_toy_step.py
+
+test-quick: tools .venv/.stamp ## run the tests that take two minutes of a processor
+	$(run) $(pytest) $(quick)
 
 test-all: tools icarus .venv/.stamp ## run what takes minutes: every design from unknown registers, every key with odd values
 	$(run) $(pytest) -m long

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TARGETS = ["help", "report", "test", "test-all", "sim", "verilog", "area", "docs", "lint", "clean"]
+TARGETS = ["help", "report", "test", "test-quick", "test-all", "sim", "verilog", "area", "docs", "lint", "clean"]
 TOOLS = {name: shutil.which(name) for name in ("awk", "c++", "iverilog", "make", "perl")}
 TOOLS["python3"] = sys.executable
 
