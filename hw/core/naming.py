@@ -12,7 +12,7 @@ from amaranth.lib import data
 
 from hw.core.digest import digest
 
-__all__ = ["DIGEST", "MOST_LETTERS", "identifier", "module_name", "plain"]
+__all__ = ["DIGEST", "MOST_LETTERS", "identifier", "keywords", "module_name", "plain"]
 
 DIGEST = r"_[0-9a-f]{8}"
 """Regular expression of what every name of `module_name` ends with."""
@@ -96,9 +96,10 @@ def identifier(text: str) -> str:
     or is a word of SystemVerilog's own, gets ``design_`` before it.
     """
     name = re.sub(r"\W", "_", text, flags=re.ASCII)
-    return name if re.match(r"[A-Za-z]", name) and name not in _keywords() else f"design_{name}"
+    return name if re.match(r"[A-Za-z]", name) and name not in keywords() else f"design_{name}"
 
 
 @functools.cache
-def _keywords() -> frozenset[str]:
+def keywords() -> frozenset[str]:
+    """Words that Verilog and SystemVerilog keep for themselves."""
     return frozenset((resources.files("hw.core") / "keywords.txt").read_text(encoding="utf-8").split())

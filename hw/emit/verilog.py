@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Fragment, Instance, ResetSignal
 from amaranth.lib.wiring import In
 
-from hw.core.naming import DIGEST
+from hw.core.naming import DIGEST, keywords
 from hw.core.unit import Sharing, Unit
 from hw.emit import yosys
 
@@ -45,6 +46,8 @@ _UNUSED_RESET = re.compile(r"^  wire width 1 input \d+ +\\rst\n", re.MULTILINE)
 _ZERO_MEMORY = re.compile(
     r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \d+'0+\n(?:    .*\n)*?  end\n", re.MULTILINE
 )
+_NAME = re.compile(r"^module (\w+)", re.MULTILINE)
+_ESCAPED = re.compile(r"\\(\S+) ")
 _MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\(\S+))$", re.MULTILINE)
 
@@ -59,7 +62,7 @@ _elaborated: dict[Hashable, "_Module"] = {}
 _T = TypeVar("_T")
 
 
-def emit_verilog(top: Unit, *, name: str = "") -> str:
+def emit_verilog(top: Unit, *, name: str = "", prefix: str = "") -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
 
     The text is the same on every run. The ports are those of the flattened signature, packed into vectors, and
@@ -71,6 +74,8 @@ def emit_verilog(top: Unit, *, name: str = "") -> str:
     name : str
         What its module is called, `Unit.name` if left out. All others have their `Unit.module_name`, so that modules of
         one name are the same in all texts.
+    prefix : str
+        In front of the names of all other modules, so that designs of different tools may lie side by side.
 
     Raises
     ------
@@ -79,7 +84,17 @@ def emit_verilog(top: Unit, *, name: str = "") -> str:
     hw.emit.yosys.ToolError
         If Yosys refuses the netlist.
     """
-    return _with_top(_remembered(_emitted, _KEPT, top, _convert), top.module_name, name or top.name)
+    text = _prefixed(_remembered(_emitted, _KEPT, top, _convert), top.module_name, prefix)
+    return _with_top(text, top.module_name, name or top.name)
+
+
+def _prefixed(text: str, top: str, prefix: str) -> str:
+    """The text with ``prefix`` in front of the names of all modules but the top."""
+    names = {name for name in _NAME.findall(text) if name != top}
+    if not prefix or not names:
+        return text
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.sub(rf"(?<![\w$.])({'|'.join(map(re.escape, longest_first))})(?![\w$])", rf"{prefix}\1", text)
 
 
 def _with_top(text: str, old: str, new: str) -> str:
@@ -106,8 +121,21 @@ def _convert(top: Unit) -> str:
         Path(folder, "design.il").write_text(emit_rtlil(top))
         yosys.run(_WRITE.format(top=top.module_name), cwd=folder)
         text = Path(folder, "design.v").read_text()
-    modules = _MODULE.findall(text)
+    modules = _MODULE.findall(_with_plain_names(text))
     return _HEADER.format(top=top.module_name) + "\n".join(sorted(modules, key=_place))
+
+
+def _with_plain_names(text: str) -> str:
+    """The text without escaped names: those of ports of Amaranth's own parts (``port$199$0``), and Verilog's words."""
+    taken = {*re.findall(r"(?<![\\\w$])[A-Za-z_]\w*", text), *keywords()}
+    plain: dict[str, str] = {}
+    for name in dict.fromkeys(_ESCAPED.findall(text)):
+        stem = re.sub(r"(?:\$\d+)+$|\W+", "_", name).strip("_")
+        stem = stem if re.match(r"[A-Za-z_]", stem) else f"n_{stem}"
+        found = next(each for each in chain([stem], (f"{stem}_{i}" for i in count(1))) if each not in taken)
+        taken.add(found)
+        plain[name] = found
+    return _ESCAPED.sub(lambda escaped: plain[escaped[1]], text)
 
 
 def _place(module: str) -> tuple[str, str]:

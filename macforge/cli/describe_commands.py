@@ -52,6 +52,9 @@ def verilog(
     designs: DesignNames = None,
     all_: All = False,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")] = Path("."),
+    prefix: Annotated[
+        str | None, typer.Option(help="In front of the names of all modules but the top; by default the top's name.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
@@ -61,7 +64,7 @@ def verilog(
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        for path in generate_verilog(design).write(output):
+        for path in generate_verilog(design, prefix=prefix).write(output):
             out.print(str(path), highlight=False, soft_wrap=True)
 
 

