@@ -25,11 +25,14 @@ def _long(case: object) -> object:
     return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.long)
 
 
-def each_once(*axes: Iterable[object]) -> list[object]:
-    """All combinations of several axes; quick are as few as it takes to have each value of each axis once."""
+def each_once(*axes: Iterable[object], every: int = 1) -> list[object]:
+    """All combinations of several axes; quick are as few as it takes to have each value of each axis once.
+
+    With ``every``, one in so many of these.
+    """
     axes = [list(axis) for axis in axes]
     longest = max(map(len, axes))
-    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(longest)}
+    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(0, longest, every)}
     combined: list[tuple] = [()]
     for axis in axes:
         combined = [(*before, value) for before in combined for value in axis]

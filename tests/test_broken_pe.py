@@ -26,7 +26,7 @@ def test_broken_pe_is_found(tmp_path):
     (tmp_path / "broken_pe.py").write_text(BROKEN)
     command = ["-m", "pytest", "-q", "-x", "-p", "broken_pe", "-k", "plain"]
     done = subprocess.run(
-        [sys.executable, *command, "tests/dataflow/test_engine.py"],
+        [sys.executable, *command, "tests/dataflow/engine/test_engine.py"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -179,8 +179,21 @@ def _integer_steps(
     steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=to.multiplier_bits)
     if to.addend:
         addend = np.zeros(len(bias)) if drain.find(Bias) else bias / step
-        steps["addend"] = _within(np.ldexp(addend, steps["shift"]), step * np.ldexp(1.0, -steps["shift"]), bias)
+        steps |= _with_addend(steps["multiplier"], steps["shift"], addend)
     return steps, np.full(len(unit), step)
+
+
+def _with_addend(multiplier: np.ndarray, shift: np.ndarray, addend: np.ndarray) -> dict[str, np.ndarray]:
+    """Multipliers and shifts of columns, as much smaller as it takes for ``addend * 2**shift`` to fit 32 bits."""
+    room = np.floor(np.log2(INTEGERS.hi / np.maximum(np.abs(addend), 1))).astype(np.int64)
+    excess = np.clip(shift - room, 0, None)
+    shift = shift - excess
+    multiplier = np.rint(np.ldexp(multiplier.astype(np.float64), -excess)).astype(np.int64)
+    return {
+        "multiplier": multiplier,
+        "shift": shift,
+        "addend": np.rint(np.ldexp(addend, shift)).astype(np.int64),
+    }
 
 
 def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[float, int]:

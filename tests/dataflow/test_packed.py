@@ -20,6 +20,7 @@ from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.formats.base import Int
 from sw_ref.formats.binary_float import FP32
 from tb.array import Tile, simulate_array
+from tests.quick import few
 
 INT4 = Packed(act=Int(4), weight=Int(4), pipeline=2)
 INT8 = Packed(act=Int(8), weight=Int(8), pipeline=2)
@@ -41,18 +42,25 @@ def extremes(array, depths, random):
     return tiles
 
 
-@pytest.mark.parametrize("gaps", [0.0, 0.3])
+@pytest.mark.parametrize("gaps", few([0.3, 0.0], 2))
 @pytest.mark.parametrize(
     ("pe", "shape", "accumulator"),
     [
         (INT8, FLAT, Accumulator(24)),
         (replace(INT8, multiplier="27x18", pipeline=0), FLAT, Accumulator(26, "wrap")),
-        (replace(INT8, act=Int(8, signed=False), multiplier="27x18"), FLAT, Accumulator(24)),
+        pytest.param(
+            replace(INT8, act=Int(8, signed=False), multiplier="27x18"), FLAT, Accumulator(24), marks=pytest.mark.long
+        ),
         (INT4, SQUARE, Accumulator(16)),
-        (replace(INT4, pipeline=1), SQUARE, Accumulator(12, "wrap")),
+        pytest.param(replace(INT4, pipeline=1), SQUARE, Accumulator(12, "wrap"), marks=pytest.mark.long),
         (replace(INT4, act=Int(4, signed=False), weight=Int(4, signed=False)), SQUARE, Accumulator(18)),
-        (replace(INT4, multiplier="18x18"), FLAT, Accumulator(16)),
-        (replace(INT4, act=Int(2), weight=Int(2)), Shape(rows=4, cols=8, tile_rows=2, tile_cols=4), Accumulator(11)),
+        pytest.param(replace(INT4, multiplier="18x18"), FLAT, Accumulator(16), marks=pytest.mark.long),
+        pytest.param(
+            replace(INT4, act=Int(2), weight=Int(2)),
+            Shape(rows=4, cols=8, tile_rows=2, tile_cols=4),
+            Accumulator(11),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=lambda given: getattr(given, "name", given),
 )

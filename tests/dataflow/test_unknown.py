@@ -15,6 +15,7 @@ from sw_ref.formats.base import Int
 from sw_ref.formats.binary_float import FP32
 from sw_ref.formats.catalog import parse_format
 from tb.engine import simulate_engine
+from tests.quick import few
 
 MAC = IntegerMac(act=Int(4), weight=Int(3), lanes=3, pipeline=1)
 SMALL = parse_format("fp6_e3m2")
@@ -31,7 +32,7 @@ RUNS = [
 
 @pytest.mark.parametrize(
     ("dataflow", "pe", "shape", "accumulator"),
-    RUNS,
+    few(RUNS, 3),
     ids=[f"{dataflow}-{pe.name}-{shape.name}" for dataflow, pe, shape, _accumulator in RUNS],
 )
 def test_first_product_may_be_shorter_than_a_step(dataflow, pe, shape, accumulator):

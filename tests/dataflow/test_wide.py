@@ -79,7 +79,7 @@ def parameters(engine, random, sums, m, n, weight):
     return given
 
 
-@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=1))
 def test_engines_sum_beyond_int64(dataflow, case):
     """The bench holds results against the model, with and without stalls; here sums against Python's integers."""
     bits, accumulator, drain = CASES[case]

@@ -108,11 +108,11 @@ FAMILY_OF = families_in_turn()
 
 HEADLINE = [name for name in FAMILY_OF if load_design(name).headline]
 OTHERS = [name for name in FAMILY_OF if name not in HEADLINE]
-# one of each family of processing elements
-FIRST = set({load_design(name).family: name for name in OTHERS}.values())
+# one of every other family of processing elements
+FIRST = sorted({load_design(name).family: name for name in OTHERS}.values())[::2]
 
 
-@pytest.mark.parametrize("name", few(HEADLINE, 6))
+@pytest.mark.parametrize("name", few(HEADLINE, 12))
 def test_headline_design_is_synthesized_with_its_drain_edge(name):
     report = area(small(name), family=FAMILY_OF[name], seeds=())
     assert report.macs == CELLS * CELLS * report.products

@@ -41,10 +41,11 @@ def wrong_answers(name):
                     yield key, value, str(error)
 
 
-# one of each family of processing elements
-FIRST = set({load_design(name).family: name for name in design_names()}.values())
+# one of each family of processing elements, of which one in three is quick
+FIRST = {load_design(name).family: name for name in design_names()}
+QUICK = [name for i, name in enumerate(FIRST.values()) if i % 3 == 0]
 
 
-@pytest.mark.parametrize("name", some(design_names(), FIRST.__contains__))
+@pytest.mark.parametrize("name", some(design_names(), QUICK.__contains__))
 def test_odd_value_is_taken_or_refused(name):
     assert list(wrong_answers(name)) == []

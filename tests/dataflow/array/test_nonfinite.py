@@ -86,7 +86,7 @@ def product(engine, random, m, n, k, *, rate):
     return Product(**codes, group=group, parameters=given)
 
 
-@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES))
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=3))
 def test_results_with_such_operands_are_invalid_and_no_others(dataflow, case):
     """The bench holds values, flags and the sticky flag against the model; a product without follows one with."""
     hold_against_the_model(make_engine(dataflow, **CASES[case]))

@@ -26,7 +26,7 @@ from pe.packed.family import Packed
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
 from tb.array import Tile, simulate_array
-from tests.quick import some
+from tests.quick import few, some
 
 MODELS = {"xc7": "+/xilinx/cells_sim.v", "xcup": "+/xilinx/cells_sim.v", "ecp5": "+/lattice/cells_sim_ecp5.v"}
 # "M" is the multiplier, with all of its registers left out.
@@ -183,14 +183,17 @@ def test_netlist_whose_block_keeps_too_much_is_found():
 
 @pytest.mark.parametrize(
     ("given", "products", "primitive"),
-    [
-        ("xc7_int8", 2, "DSP48E1"),
-        ("xc7_int4", 4, "DSP48E1"),
-        ("xcup_int8", 2, "DSP48E2"),
-        ("xcup_int4", 4, "DSP48E2"),
-        ("ecp5_int4", 2, "MULT18X18D"),
-        ("nexus_int4", 2, "MULT18X18"),
-    ],
+    few(
+        [
+            ("xc7_int8", 2, "DSP48E1"),
+            ("xc7_int4", 4, "DSP48E1"),
+            ("xcup_int8", 2, "DSP48E2"),
+            ("xcup_int4", 4, "DSP48E2"),
+            ("ecp5_int4", 2, "MULT18X18D"),
+            ("nexus_int4", 2, "MULT18X18"),
+        ],
+        4,
+    ),
 )
 def test_products_share_a_dsp_block(given, products, primitive):
     family, *parts = {**ARRAYS, "nexus_int4": ("nexus", *ARRAYS["ecp5_int4"][1:])}[given]

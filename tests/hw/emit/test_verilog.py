@@ -23,6 +23,7 @@ from hw.emit.verilog import emit_rtlil, emit_verilog
 from pe.mac import IntegerMac
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
+from tests.quick import few
 
 ARRAYS = [OutputStationaryArray, WeightStationaryArray]
 ENGINES = [OutputStationaryEngine, WeightStationaryEngine]
@@ -207,7 +208,7 @@ LINTED = [
 
 @pytest.mark.parametrize(
     ("pe", "shape", "accumulator", "group_size"),
-    LINTED,
+    few(LINTED, 3),
     ids=[f"{pe.core(acc).name}_{shape.name}_g{group}" for pe, shape, acc, group in LINTED],
 )
 @pytest.mark.parametrize("kind", [*ARRAYS, *ENGINES], ids=lambda kind: kind.__name__)

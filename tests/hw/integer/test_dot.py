@@ -18,7 +18,7 @@ from hw.integer.compress import Count
 from hw.integer.dot import STRUCTURES, cheapest, dot_steps, estimate
 from sw_ref.interval import Interval
 from tb.units import UnitTrial, simulate_units
-from tests.quick import few
+from tests.quick import each_once, few
 
 FORMATS = [Interval.of_bits(bits, signed) for bits in (1, 2) for signed in (True, False)] + [Interval(-5, 2)]
 
@@ -68,8 +68,7 @@ def dot(operands):
     return sum(x * y for x, y in zip(operands[::2], operands[1::2], strict=True))
 
 
-@pytest.mark.parametrize("lut", [4, 6])
-@pytest.mark.parametrize("structure", STRUCTURES[1:])
+@pytest.mark.parametrize(("structure", "lut"), each_once(STRUCTURES[1:], [4, 6]))
 def test_sums_of_two_products_are_exact(structure, lut, evaluate):
     found = evaluate([case_of(structure, a, b, 2, lut) for a, b in itertools.product(FORMATS, FORMATS[:4])])
     for number, values in found:
