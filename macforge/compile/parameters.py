@@ -121,7 +121,7 @@ def _weight_scales(
     form = step and step.scale
     integer = np.stack([one.integer[s.group] * s.digit.weight * s.weight.weight for one, s in pairs])
     # floats are what they are
-    unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed.lsb + target.weight.fixed.lsb
+    unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed_form.lsb + target.weight.fixed_form.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(form, FloatShape):
         return integer * real, np.ones(real.shape[1])
@@ -141,7 +141,7 @@ def _offsets(target: Target, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:
         return offset
     if not target.edge.find(Offset):
         raise ValueError("Drain offset must not be none: the quantizer gives weights an offset")
-    return offset * np.ldexp(1.0, target.act.fixed.lsb)
+    return offset * np.ldexp(1.0, target.act.fixed_form.lsb)
 
 
 def _float_scales(drain: Drain, scale: np.ndarray, offset: np.ndarray) -> tuple[dict[str, np.ndarray], int]:

@@ -75,7 +75,7 @@ def _undrained(program: Program, act: Operand) -> Job:
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if integers:
             # sums of integers, in units of last bits that may lie behind the point
-            unit = target.engine.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
+            unit = target.engine.rule.lsb + act_q.format.fixed_form.lsb + weight_q.format.fixed_form.lsb
             total = results[0].sum(axis=0)
             return total << unit if unit >= 0 else total >> -unit
         if isinstance(target.sums, FloatSum):
