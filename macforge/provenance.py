@@ -169,7 +169,9 @@ def _collect(name: str, found: dict[str, str]) -> None:
     for requirement in package.requires or ():
         extra = _OF_EXTRA.search(requirement)
         if extra is None or (name, extra[1]) == ("macforge", _EXTRA):
-            _collect(_REQUIREMENT.match(requirement)[1], found)
+            required = _REQUIREMENT.match(requirement)
+            assert required is not None, "a requirement begins with a name"
+            _collect(required[1], found)
 
 
 def key_of(kind: str, *inputs: object) -> str:
