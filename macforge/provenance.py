@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hw.core.digest import digest
 
@@ -187,7 +188,7 @@ def key_of(kind: str, *inputs: object) -> str:
     return digest(kind, made_by(), *inputs)
 
 
-def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) -> Any:
     """Figures, or a verdict, that ``compute()`` gives: computed once for these inputs and `made_by`.
 
     Nothing is kept if a file of macforge has changed since this process began: what it gives may then be partly of
@@ -205,7 +206,7 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
     return cached_json(kind, key_of(kind, *inputs), compute, is_valid=_unchanged)
 
 
-def cached_description(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+def cached_description(kind: str, *inputs: object, compute: Callable[[], object]) -> Any:
     """What follows from macforge's files and the packages that they take to describe a design, and from no tool.
 
     Parameters
@@ -229,6 +230,6 @@ def _unchanged() -> bool:
     return LOADED.are_unchanged and (others is None or others.are_unchanged)
 
 
-def substance(table: Mapping[str, object]) -> dict[str, object]:
+def substance(table: Mapping[str, object]) -> dict[str, Any]:
     """A design as plain data (`macforge.design.design.Design.to_table`) without its name and remarks."""
     return {key: value for key, value in table.items() if key not in _REMARKS}

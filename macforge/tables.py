@@ -64,7 +64,7 @@ def to_json(table: object) -> str:
     return json.dumps(finite(table), indent=2, allow_nan=False)
 
 
-def finite(table: object) -> object:
+def finite(table: object) -> Any:
     """Plain data, with None in place of infinities and NaN."""
     if isinstance(table, Mapping):
         return {key: finite(value) for key, value in table.items()}
