@@ -44,9 +44,10 @@ area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count i
 docs: .venv/.stamp ## build the documentation in build/docs
 	$(run) sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees docs build/docs
 
-lint: .venv/.stamp ## check the style of the Python code
+lint: .venv/.stamp ## check the style and the types of the Python code
 	$(run) ruff check
 	$(run) ruff format --check
+	$(run) PYRIGHT_PYTHON_IGNORE_WARNINGS=1 pyright
 
 clean: ## remove build, with every cached result
 	@rm -rf build

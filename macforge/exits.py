@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from types import TracebackType
+from typing import cast
 
 import typer
 from rich.console import Console
@@ -33,7 +34,7 @@ UNREAD = 141
 """Whoever reads the output has closed it."""
 
 # What Typer raises for options, arguments and files that are off; it exports only this kind of it.
-_UsageError = typer.BadParameter.__mro__[2]
+_UsageError = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 _LONGEST = 2000
 
 _err = Console(stderr=True)

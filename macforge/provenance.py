@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from hw.core.digest import digest
 
@@ -169,7 +170,9 @@ def _collect(name: str, found: dict[str, str]) -> None:
     for requirement in package.requires or ():
         extra = _OF_EXTRA.search(requirement)
         if extra is None or (name, extra[1]) == ("macforge", _EXTRA):
-            _collect(_REQUIREMENT.match(requirement)[1], found)
+            required = _REQUIREMENT.match(requirement)
+            assert required is not None, "a requirement begins with a name"
+            _collect(required[1], found)
 
 
 def key_of(kind: str, *inputs: object) -> str:
@@ -185,7 +188,7 @@ def key_of(kind: str, *inputs: object) -> str:
     return digest(kind, made_by(), *inputs)
 
 
-def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) -> Any:
     """Figures, or a verdict, that ``compute()`` gives: computed once for these inputs and `made_by`.
 
     Nothing is kept if a file of macforge has changed since this process began: what it gives may then be partly of
@@ -203,7 +206,7 @@ def cached_figures(kind: str, *inputs: object, compute: Callable[[], object]) ->
     return cached_json(kind, key_of(kind, *inputs), compute, is_valid=_unchanged)
 
 
-def cached_description(kind: str, *inputs: object, compute: Callable[[], object]) -> object:
+def cached_description(kind: str, *inputs: object, compute: Callable[[], object]) -> Any:
     """What follows from macforge's files and the packages that they take to describe a design, and from no tool.
 
     Parameters
@@ -227,6 +230,6 @@ def _unchanged() -> bool:
     return LOADED.are_unchanged and (others is None or others.are_unchanged)
 
 
-def substance(table: Mapping[str, object]) -> dict[str, object]:
+def substance(table: Mapping[str, object]) -> dict[str, Any]:
     """A design as plain data (`macforge.design.design.Design.to_table`) without its name and remarks."""
     return {key: value for key, value in table.items() if key not in _REMARKS}

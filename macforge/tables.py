@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -42,7 +43,7 @@ AREA_COLUMNS = {
 _WIDE = 200
 
 
-def print_rows(rows: object, json_: bool, columns: Mapping[str, str] | None = None) -> None:
+def print_rows(rows: Any, json_: bool, columns: Mapping[str, str] | None = None) -> None:
     """Print anything as JSON, or a list of rows as a table of ``columns`` (key -> title; all if left out)."""
     if json_:
         print(to_json(rows))
@@ -63,7 +64,7 @@ def to_json(table: object) -> str:
     return json.dumps(finite(table), indent=2, allow_nan=False)
 
 
-def finite(table: object) -> object:
+def finite(table: object) -> Any:
     """Plain data, with None in place of infinities and NaN."""
     if isinstance(table, Mapping):
         return {key: finite(value) for key, value in table.items()}

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib.wiring import In, Out
@@ -89,7 +89,11 @@ class Codes(Encoder):
         return m
 
 
-class Core(Unit):
+_P = TypeVar("_P", bound="PE")
+_S = TypeVar("_S", bound=Accumulator | FloatSum)
+
+
+class Core(Unit, Generic[_P, _S]):
     """Adds the products of one step to a running sum: the arithmetic of a cell.
 
     ``sum = addend + sum over lanes of act * weight``, kept as the accumulator says; or what `PE.rule` says the step is.
@@ -104,7 +108,7 @@ class Core(Unit):
         cycles later.
     """
 
-    def __init__(self, *, pe: "PE", accumulator: Accumulator) -> None:
+    def __init__(self, *, pe: _P, accumulator: _S) -> None:
         self.pe = pe
         self.accumulator = accumulator
         super().__init__(
@@ -144,6 +148,13 @@ class PE(ABC):
     family: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+
+    # without an annotation, as it is no field but of families that make it one
+    interleave = 1
+    """Sums that a cell keeps, and adds to in turn: cycles of a step, which adds to each of them.
+
+    A step with all lanes masked then leaves every sum as it was.
+    """
 
     def __post_init__(self) -> None:
         for side in ("act", "weight"):
@@ -189,14 +200,6 @@ class PE(ABC):
     def latency(self) -> int:
         """Cycles from the operands to the addition inside a core."""
         return 0
-
-    @property
-    def interleave(self) -> int:
-        """Sums that a cell keeps, and adds to in turn: cycles of a step, which adds to each of them.
-
-        A step with all lanes masked then leaves every sum as it was.
-        """
-        return 1
 
     @property
     def lowest(self) -> tuple[int, int] | None:
@@ -254,5 +257,11 @@ class PE(ABC):
         """What stands at the edge of each column."""
 
     @abstractmethod
-    def core(self, accumulator: Accumulator) -> Core:
-        """What stands in each cell."""
+    def core(self, accumulator: Any) -> Core:
+        """What stands in each cell.
+
+        Parameters
+        ----------
+        accumulator : Accumulator
+            Or a FloatSum, where `lowest` is not None.
+        """

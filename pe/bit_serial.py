@@ -82,7 +82,7 @@ class BitSerial(Pipelined):
 
     @property
     def term(self) -> Interval:
-        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.fixed_form.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         if self.signs:
@@ -157,7 +157,7 @@ class _Group(Unit):
         return m
 
 
-class _Count(Core):
+class _Count(Core[BitSerial, Accumulator]):
     """Groups of lanes, and a tree of adders, each of which counts one more lane by its carry."""
 
     def circuit(self, platform: object) -> Module:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from amaranth.lib.wiring import In, Out
 
@@ -33,27 +34,30 @@ class Block(ABC):
         return self.rows * self.cols
 
     @abstractmethod
-    def check_accumulator(self, accumulator: Accumulator) -> None:
+    def check_accumulator(self, accumulator: Any) -> None:
         """Raise `pe.base.PEError` if sums cannot be kept as ``accumulator`` says."""
 
     @abstractmethod
-    def word_bits(self, accumulator: Accumulator) -> int:
+    def word_bits(self, accumulator: Any) -> int:
         """Width of the word of a sum."""
 
     @abstractmethod
-    def above_bits(self, accumulator: Accumulator) -> int:
+    def above_bits(self, accumulator: Any) -> int:
         """How many of them, the highest ones, the row below in the same block has to know."""
 
     @abstractmethod
-    def core(self, accumulator: Accumulator) -> "BlockCore":
+    def core(self, accumulator: Any) -> "BlockCore":
         """What stands in the array."""
 
     @abstractmethod
-    def finish(self, accumulator: Accumulator) -> "BlockFinish":
+    def finish(self, accumulator: Any) -> "BlockFinish":
         """What stands behind each ``cols`` columns of the array."""
 
 
-class BlockCore(Unit):
+_B = TypeVar("_B", bound=Block)
+
+
+class BlockCore(Unit, Generic[_B]):
     """Keeps the sums of a block.
 
     Ports
@@ -73,7 +77,7 @@ class BlockCore(Unit):
         Widths of the operands.
     """
 
-    def __init__(self, *, block: Block, accumulator: Accumulator, row_bits: int, column_bits: int) -> None:
+    def __init__(self, *, block: _B, accumulator: Accumulator, row_bits: int, column_bits: int) -> None:
         self.block = block
         self.accumulator = accumulator
         super().__init__(
@@ -87,7 +91,7 @@ class BlockCore(Unit):
         )
 
 
-class BlockFinish(Unit):
+class BlockFinish(Unit, Generic[_B]):
     """Makes sums of the words of a row, which leave an array row after row.
 
     Ports
@@ -107,7 +111,7 @@ class BlockFinish(Unit):
 
     latency: int = 1
 
-    def __init__(self, *, block: Block, accumulator: Accumulator) -> None:
+    def __init__(self, *, block: _B, accumulator: Accumulator) -> None:
         self.block = block
         self.accumulator = accumulator
         super().__init__(

@@ -86,7 +86,7 @@ class Decoded(Pipelined):
 
     @property
     def term(self) -> Interval:
-        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.fixed_form.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         if not self._decodes("act"):
@@ -114,11 +114,11 @@ class Decoded(Pipelined):
         """What the cells get."""
         form = getattr(self, side)
         if self._decodes(side):
-            return Int(max(2, form.fixed.interval.signed_bits))
+            return Int(max(2, form.fixed_form.interval.signed_bits))
         return Int(form.bits) if isinstance(form, Fixed) else form
 
 
-_CELLS: dict[str, type[PE]] = {cell.family: cell for cell in (ShiftAdd, IntegerMac, Table, TernaryTable)}
+_CELLS: dict[str, type[Pipelined]] = {cell.family: cell for cell in (ShiftAdd, IntegerMac, Table, TernaryTable)}
 
 # Weights that the cells take as they are, besides integers.
 _CELL_WEIGHTS: dict[str, tuple[type[Format], ...]] = {

@@ -1,6 +1,7 @@
 """What all families of integer operands share."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from amaranth.hdl import Value
 
@@ -16,6 +17,11 @@ __all__ = ["IntegerPE", "integer_lane"]
 class IntegerPE(PE):
     """A processing element of integer operands, whose activations reach the cells as their own codes."""
 
+    if TYPE_CHECKING:
+        # which is checked here, and not as options are
+        act: Int
+        weight: Int
+
     def check(self) -> None:
         for side, operand in (("act", self.act), ("weight", self.weight)):
             if not isinstance(operand, Int):
@@ -27,7 +33,7 @@ class IntegerPE(PE):
 
     @property
     def term(self) -> Interval:
-        return (self.act.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)

@@ -91,7 +91,7 @@ class IntegerMac(IntegerPE, Pipelined):
         return _MultiplyAdd(pe=self, accumulator=accumulator)
 
 
-class _MultiplyAdd(Core):
+class _MultiplyAdd(Core[IntegerMac, Accumulator]):
     """Multiplies lane by lane, adds the products, and what comes of them to the sum."""
 
     def circuit(self, platform: object) -> Module:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from amaranth.hdl import Array, Cat, Module, Value
@@ -61,6 +61,11 @@ class ProductTable(Pipelined):
     )
     source: ClassVar[str] = "one function of 6 inputs a bit, as FPGAs have them"
 
+    if TYPE_CHECKING:
+        # which is checked here, and not as options are
+        act: Float
+        weight: Float
+
     def check(self) -> None:
         for form in (self.act, self.weight):
             if not (isinstance(form, Float) and form.signed and form.specials == "finite"):
@@ -92,7 +97,7 @@ class ProductTable(Pipelined):
 
     @property
     def term(self) -> Interval:
-        return (self.act.fixed.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.fixed_form.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked: bool) -> Encoder:
         if self.lut == 6:
@@ -108,7 +113,7 @@ class ProductTable(Pipelined):
         return (_AddProducts if self.lut == 6 else _AddShifted)(pe=self, accumulator=accumulator)
 
 
-class _AddProducts(Core):
+class _AddProducts(Core[ProductTable, Accumulator]):
     """A tree of additions and subtractions, and that to the running sum."""
 
     def circuit(self, platform: object) -> Module:
@@ -156,7 +161,7 @@ def _sum(m: Module, name: str, x: Number, y: Number, differ: Value, *, within: I
     return Number(row.sum, interval)
 
 
-class _AddShifted(Core):
+class _AddShifted(Core[ProductTable, Accumulator]):
     """A tree of additions of what may be complements, and that to the running sum; each takes in one carry."""
 
     def circuit(self, platform: object) -> Module:
@@ -196,7 +201,7 @@ class _Magnitude(Unit):
 
     def __init__(self, *, act: Format, weight: Format) -> None:
         self.factors = act, weight
-        self.interval = Interval(0, act.fixed.interval.hi * weight.fixed.interval.hi)
+        self.interval = Interval(0, act.fixed_form.interval.hi * weight.fixed_form.interval.hi)
         ports = {"act": In(act.bits - 1), "weight": In(weight.bits - 1), "product": Out(shape_of(self.interval))}
         super().__init__(ports)
 

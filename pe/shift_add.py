@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from amaranth.hdl import Cat, Module
 
@@ -46,13 +46,17 @@ class ShiftAdd(IntegerPE, Pipelined):
     summary: ClassVar[str] = "shift-add, signed digits of the weight recoded once a column"
     source: ClassVar[str] = "MixPE (arXiv 2411.16158); Booth 1951, MacSorley 1961; Reitwiesner 1960"
 
+    if TYPE_CHECKING:
+        # which is checked here, and not as options are
+        act: Int
+
     def check(self) -> None:
         if not isinstance(self.act, Int):
             raise PEError(f"Family shift_add takes integer activations, not {self.act.name}")
         if isinstance(self.weight, Int):
             if self.weight.bits < 2:
                 raise PEError(f"Family shift_add takes weights of 2 bits or more, not {self.weight.name}")
-        elif self.digits is None:
+        elif digits_of(self.weight, self.recoding) is None:
             raise PEError(f"Family shift_add takes integers, ternary, pot or apot as weights, not {self.weight.name}")
         elif self.recoding != ShiftAdd.recoding:
             raise PEError(f"Option recoding is for integer weights, not for {self.weight.name}")
@@ -63,9 +67,9 @@ class ShiftAdd(IntegerPE, Pipelined):
         return super().name + recoding + self.staged
 
     @cached_property
-    def digits(self) -> Digits | None:
+    def digits(self) -> Digits:
         """What a weight is recoded to."""
-        return digits_of(self.weight, self.recoding)
+        return _digits(self.weight, self.recoding)
 
     @property
     def column_bits(self) -> int:
@@ -78,13 +82,19 @@ class ShiftAdd(IntegerPE, Pipelined):
         return _ShiftAdd(pe=self, accumulator=accumulator)
 
 
+def _digits(weight: Format, recoding: str) -> Digits:
+    digits = digits_of(weight, recoding)
+    assert digits is not None, "the family takes no other weights"
+    return digits
+
+
 class _Recoder(Encoder):
     """Codes of weights to signed digits, lowest first."""
 
     def __init__(self, *, weight: Format, lanes: int, recoding: str) -> None:
         self.weight = weight
         self.recoding = recoding
-        self.digits = digits_of(weight, recoding)
+        self.digits = _digits(weight, recoding)
         super().__init__(bits=weight.bits, lanes=lanes, operand_bits=lanes * self.digits.bits, masked=False)
 
     @property
@@ -106,7 +116,7 @@ class _Recoder(Encoder):
         return isinstance(self.weight, Int) and self.weight.signed
 
 
-class _ShiftAdd(Core):
+class _ShiftAdd(Core[ShiftAdd, Accumulator]):
     """One chain of rows through all lanes; the carry of its lowest row goes into the last addition."""
 
     def circuit(self, platform: object) -> Module:
@@ -124,7 +134,7 @@ class _ShiftAdd(Core):
             kept = keep(at.sum, accumulator)
         else:
             # the lowest row lacks its carry
-            product = pe.act.interval * pe.weight.fixed.interval
+            product = pe.act.interval * pe.weight.fixed_form.interval
             totals = [product.sum_of(lane + 1) for lane in range(pe.lanes)]
             steps = [step for lane, total in enumerate(totals) for step in self._steps(lane, total | total - 1)]
             run_steps(m, at, steps, registers=pe.pipeline)

@@ -156,7 +156,7 @@ class _Weights(Encoder):
         return m
 
 
-class _Chain(Core):
+class _Chain(Core[SubWord, Accumulator]):
     """One chain of rows through all slots, the narrowest first, so that the wide rows are few."""
 
     def circuit(self, platform: object) -> Module:
@@ -182,7 +182,7 @@ class _Chain(Core):
 
 
 def _product(mode: Mode) -> Interval:
-    return mode.act.interval * mode.weight.interval
+    return mode.act.fixed_form.interval * mode.weight.fixed_form.interval
 
 
 def _mode_bits() -> int:

@@ -10,7 +10,7 @@ import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 __all__ = [
     "FieldError",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", Mapping: "a table"}
+_T = TypeVar("_T")
 _LARGEST = sys.float_info.max
 # Longest text that is searched for what was meant by it.
 _SHORT = 100
@@ -69,7 +70,7 @@ class Only:
         Fields of the dataclass that is the field's value, which are meant instead of the field itself.
     """
 
-    when: Callable[[object], bool]
+    when: Callable[[Any], bool]
     says: str
     of: tuple[str, ...] = ()
 
@@ -158,7 +159,7 @@ def _default(kind: type, path: str) -> object:
     if rest:
         return _default(_fields(kind)[name].kind, rest)
     (member,) = (each for each in dataclasses.fields(kind) if each.name == name)
-    return member.default_factory() if member.default is dataclasses.MISSING else member.default
+    return member.default if member.default_factory is dataclasses.MISSING else member.default_factory()
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _fields(kind: type) -> dict[str, _Field]:
     return {member.name: _field(hints[member.name]) for member in dataclasses.fields(kind)}
 
 
-def _field(hint: object) -> _Field:
+def _field(hint: Any) -> _Field:
     hint, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     found = {type(note): note for note in notes}
     length = None
@@ -229,12 +230,13 @@ def _field(hint: object) -> _Field:
     )
 
 
-def one_of(what: str, given: object, accepted: Iterable[str], more: str = "") -> str:
+def one_of(what: str, given: object, accepted: Iterable[_T], more: str = "") -> _T:
     """``given``, if it is among what is accepted; ValueError, with the closest one, if not."""
     accepted = list(accepted)
-    if given not in accepted:
-        raise ValueError(f"{what} must be {_listing(accepted)}{more}, not {shown(given)}{close_to(given, accepted)}")
-    return given
+    for each in accepted:
+        if each == given:
+            return each
+    raise ValueError(f"{what} must be {_listing(accepted)}{more}, not {shown(given)}{close_to(given, accepted)}")
 
 
 def _listing(accepted: Iterable[object]) -> str:
@@ -257,9 +259,9 @@ class _Short(reprlib.Repr):
         super().__init__()
         self.maxstring = self.maxother = self.maxlong = 80
 
-    def repr_int(self, number: int, level: int) -> str:
+    def repr_int(self, x: int, level: int) -> str:
         # Python refuses to write integers of more than 4300 digits
-        return super().repr_int(number, level) if number.bit_length() < 1000 else f"<{number.bit_length()} bits>"
+        return super().repr_int(x, level) if x.bit_length() < 1000 else f"<{x.bit_length()} bits>"
 
 
 def shown(given: object) -> str:

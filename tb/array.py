@@ -2,15 +2,16 @@
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from amaranth.lib.wiring import In
 
 from dataflow.array.output_stationary import OutputStationaryArray
 from dataflow.array.weight_stationary import WeightStationaryArray
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.engine.sums import model_sums
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly, integer_type, wrapped
@@ -115,7 +116,7 @@ class _Writer(ABC):
         gaps = self.random.geometric(1 - self._gaps, count) - 1
         return start + np.arange(count) + np.cumsum(gaps)
 
-    def note(self, port: str, cycles: np.ndarray, words: np.ndarray) -> None:
+    def note(self, port: str, cycles: Iterable[int], words: Iterable[Any]) -> None:
         """``words`` (cycles, slots) are on ``port`` in ``cycles``."""
         self._events[port].update(zip(map(int, cycles), words, strict=True))
 
@@ -258,6 +259,7 @@ class _WeightStationaryWriter(_Writer):
         products = pe.rule.matmul(mode.act.to_fixed(tile.act), mode.weight.to_fixed(tile.weight))
         base = np.zeros_like(products) if tile.base is None else tile.base
         self.note("base", rows + array.latency - array.sum_latency, base)
+        assert isinstance(array.accumulator, Accumulator)
         self.note("result", rows + array.latency, array.accumulator.apply(exactly(operator.add, base, products)))
         return int(loads[0])
 

@@ -65,11 +65,17 @@ class Trial:
         return self.pe.core(self.accumulator).name
 
     @property
+    def _modes(self) -> np.ndarray:
+        """`mode`, which is never None once it is made."""
+        assert self.mode is not None
+        return self.mode
+
+    @property
     def sums(self) -> np.ndarray:
         """What the model says: integers (steps,)."""
-        added = np.zeros(len(self.mode), integer_type(self.pe.term.signed_bits))
+        added = np.zeros(len(self._modes), integer_type(self.pe.term.signed_bits))
         for index, mode in enumerate(self.pe.modes):
-            steps = self.mode == index
+            steps = self._modes == index
             act = mode.act.to_fixed(zeroed(mode.act, self.act[steps, : mode.lanes]))
             weight = mode.weight.to_fixed(zeroed(mode.weight, self.weight[steps, : mode.lanes]))
             mask = self.mask[steps, :: self.pe.lanes // mode.lanes]
@@ -78,7 +84,7 @@ class Trial:
 
     def words(self, port: str) -> np.ndarray:
         """What goes into ``port`` of the bed, (steps, words of equal width)."""
-        words = getattr(self, port).reshape(len(self.mode), -1)
+        words = getattr(self, port).reshape(len(self._modes), -1)
         if port not in ("act", "weight") or len(self.pe.modes) == 1:
             return words
         # codes of different widths have nothing but their bits in common
@@ -86,7 +92,7 @@ class Trial:
             (len(words), {"act": self.pe.row_code_bits, "weight": self.pe.column_code_bits}[port]), np.int64
         )
         for index, mode in enumerate(self.pe.modes):
-            steps, width = self.mode == index, getattr(mode, port).bits
+            steps, width = self._modes == index, getattr(mode, port).bits
             packed = words[steps, : mode.lanes, None] >> np.arange(width) & 1
             bits[steps, : mode.lanes * width] = packed.reshape(-1, mode.lanes * width)
         return bits

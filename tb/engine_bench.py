@@ -109,8 +109,8 @@ async def _run(dut, product, inputs, random, *, four_state, most=None) -> tuple[
     control, *operands = (Source(dut, name, beats, **how) for name, beats in {"command": [command], **inputs}.items())
     sources = [control, *operands]
     sink = Sink(dut, "result", stalls=stalls, random=random)
-    started = ended = None
-    cycle, idle = 0, 0
+    started = None
+    ended, cycle, idle = 0, 0, 0
     while len(sink.payloads) < product["rows"] and cycle != most:
         await FallingEdge(dut.clk)
         moved = [control.step()]

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Request:
     """The runner's side of a bench: its settings and stimulus, and where its findings go."""
 
     folder: Path
-    settings: dict[str, object]
+    settings: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
     @classmethod
@@ -34,17 +35,18 @@ class Request:
             arrays=load_arrays(folder / "stimulus.npz"),
         )
 
-    def report(self, *, figures: dict[str, object], arrays: dict[str, np.ndarray]) -> None:
+    def report(self, *, figures: Mapping[str, object], arrays: dict[str, np.ndarray]) -> None:
         """Hand over what the hardware put out; before any assertion on it, so that it is there to look at."""
         save_arrays(self.folder / "outcome.npz", arrays)
-        (self.folder / "figures.json").write_text(json.dumps(figures))
+        (self.folder / "figures.json").write_text(json.dumps(dict(figures)))
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays to a file; those of objects, which are integers beyond 63 bits, in limbs."""
     wide = {name for name, array in arrays.items() if array.dtype == object}
-    plain = {name: array for name, array in arrays.items() if name not in wide}
-    np.savez(path, **plain, **{_WIDE + name: limbs(arrays[name], range_of(arrays[name]).signed_bits) for name in wide})
+    plain: dict[str, Any] = {name: array for name, array in arrays.items() if name not in wide}
+    packed: dict[str, Any] = {_WIDE + name: limbs(arrays[name], range_of(arrays[name]).signed_bits) for name in wide}
+    np.savez(path, **plain, **packed)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

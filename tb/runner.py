@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cocotb_tools.runner import get_runner
@@ -92,7 +93,7 @@ class Outcome:
     """
 
     failure: str | None
-    figures: dict[str, object]
+    figures: dict[str, Any]
     arrays: dict[str, np.ndarray]
     waves: bytes | None
     seconds: float

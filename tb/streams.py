@@ -1,9 +1,9 @@
 """Drivers and monitors of valid/ready streams."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from cocotb.handle import SimHandleBase
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
@@ -50,7 +50,7 @@ def _signed(planes: np.ndarray) -> np.ndarray:
     return from_limbs(words) if kind is object else words[:, :, 0].astype(kind)
 
 
-def level(handle: SimHandleBase, name: str) -> bool:
+def level(handle: Any, name: str) -> bool:
     """Value of a signal of one bit; an assertion fails if it is neither 0 nor 1."""
     value = handle.value
     try:
@@ -59,7 +59,7 @@ def level(handle: SimHandleBase, name: str) -> bool:
         raise AssertionError(f"{name} is {value}, neither 0 nor 1") from None
 
 
-def word(handle: SimHandleBase) -> tuple[int, int]:
+def word(handle: Any) -> tuple[int, int]:
     """Value of a vector, and which of its bits are neither 0 nor 1: those are 0 in the value."""
     value = handle.value
     try:
@@ -88,7 +88,7 @@ class Source:
 
     def __init__(
         self,
-        dut: SimHandleBase,
+        dut: Any,
         name: str,
         payloads: Sequence[int],
         *,
@@ -156,7 +156,7 @@ class Sink:
     Parameters as those of `Source`; ``stalls`` is the probability of not being ready.
     """
 
-    def __init__(self, dut: SimHandleBase, name: str, *, stalls: float, random: np.random.Generator) -> None:
+    def __init__(self, dut: Any, name: str, *, stalls: float, random: np.random.Generator) -> None:
         self.name = name
         self.payloads: list[int] = []
         self.unknown: list[int] = []
@@ -188,7 +188,7 @@ class Sink:
         assert self._seen == seen, f"{self.name}.valid changed in the cycle in which an input did"
 
 
-async def reset(dut: SimHandleBase) -> None:
+async def reset(dut: Any) -> None:
     """Hold ``rst`` for one rising edge."""
     await FallingEdge(dut.clk)
     dut.rst.value = 1

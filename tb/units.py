@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Cat, Module
@@ -111,4 +112,5 @@ class _Bed(Unit):
 
     def _another(self, unit: Unit) -> Unit:
         """One more that is equal, since a component has but one place."""
-        return type(unit)(**unit.arguments)
+        kind: Any = type(unit)
+        return kind(**unit.arguments)

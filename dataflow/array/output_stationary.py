@@ -13,6 +13,7 @@ from hw.core.unit import Unit, place
 from pe.base import PE
 from pe.float.rounded import finish_unit
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
 
 FINISH = 6
 """Register stages of what turns a sum into a float, once a column."""
@@ -56,7 +57,7 @@ class OutputStationaryArray(Unit):
     accumulator : Accumulator
     """
 
-    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator) -> None:
+    def __init__(self, *, pe: PE, shape: Shape, accumulator: Accumulator | FloatSum) -> None:
         if pe.interleave > 1 and shape.tile_rows > 1:
             raise ValueError(f"Array tile_rows must be 1 for cells that keep several sums, not {shape.tile_rows}")
         self.pe = pe

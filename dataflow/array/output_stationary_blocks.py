@@ -12,7 +12,9 @@ from hw.core.delay import delayed
 from hw.core.rows import any_of
 from hw.core.unit import Unit, place
 from pe.base import PE
+from pe.block import Block
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
 
 __all__ = ["OutputStationaryBlock", "OutputStationaryBlocks", "in_blocks"]
 
@@ -66,16 +68,17 @@ class OutputStationaryBlock(Unit):
         Keep the words until it is their turn; otherwise it is when they are there.
     """
 
-    def __init__(self, *, pe: PE, accumulator: Accumulator, hold: bool) -> None:
+    def __init__(self, *, pe: PE, accumulator: Accumulator | FloatSum, hold: bool) -> None:
         self.pe = pe
+        self.block = block = block_of(pe)
         self.accumulator = accumulator
         self.hold = hold
         super().__init__(
             {
                 "act": In(pe.row_bits),
                 "weight": In(pe.column_bits),
-                "control": In(2 + (pe.block.rows if hold else 1)),
-                "below": Out(pe.block.sums * pe.block.word_bits(accumulator)),
+                "control": In(2 + (block.rows if hold else 1)),
+                "below": Out(block.sums * block.word_bits(accumulator)),
             }
         )
 
@@ -85,7 +88,7 @@ class OutputStationaryBlock(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        block, latency = self.pe.block, self.pe.latency
+        block, latency = self.block, self.pe.latency
         core = place(m, "core", block.core(self.accumulator))
         last = delayed(m, self.control[0], latency, name="last", init=1)
         valid = delayed(m, self.control[1 if self.hold else 2], latency, name="valid", init=0)
@@ -123,8 +126,13 @@ class OutputStationaryBlocks(OutputStationaryCells):
     """
 
     @property
+    def block(self) -> Block:
+        """What stands in place of a cell."""
+        return block_of(self.pe)
+
+    @property
     def rows(self) -> int:
-        return self.shape.tile_rows * self.pe.block.rows
+        return self.shape.tile_rows * self.block.rows
 
     @property
     def latency(self) -> int:
@@ -136,23 +144,23 @@ class OutputStationaryBlocks(OutputStationaryCells):
 
     @property
     def leave_latency(self) -> int:
-        return 1 + self.pe.block.finish(self.accumulator).latency
+        return 1 + self.block.finish(self.accumulator).latency
 
     @property
     def below_bits(self) -> int:
-        return self.pe.block.sums * self.pe.block.word_bits(self.accumulator)
+        return self.block.sums * self.block.word_bits(self.accumulator)
 
-    def cell(self, row: int) -> OutputStationaryBlock:
+    def cell(self, row: int) -> Unit:
         return OutputStationaryBlock(pe=self.pe, accumulator=self.accumulator, hold=self.hold)
 
     def cell_control(self, control: Value, row: int) -> Value:
-        return Cat(control[:2], control[2:].word_select(row, self.pe.block.rows)) if self.hold else control
+        return Cat(control[:2], control[2:].word_select(row, self.block.rows)) if self.hold else control
 
     def join_cells(self, m: Module, tile: Tile, column: int, cells: list[Unit]) -> Value:
         return any_of(m, f"gather_{column}", [cell.below for cell in cells])
 
     def leave(self, m: Module, belows: list[Value]) -> Value:
-        block, sums = self.pe.block, []
+        block, sums = self.block, []
         for column in range(self.shape.cols):
             name = f"gather_{column}"
             # of each band and row of its blocks, of which one at most is not 0
@@ -169,3 +177,9 @@ class OutputStationaryBlocks(OutputStationaryCells):
                 m.d.comb += unpack.above.eq(delayed(m, any_of(m, f"{name}_above", over), 2, name=f"{name}_above"))
             sums.append(unpack.sums)
         return Cat(sums)
+
+
+def block_of(pe: PE) -> Block:
+    """The block of a processing element that has one."""
+    assert pe.block is not None, "elements without a block have cells"
+    return pe.block

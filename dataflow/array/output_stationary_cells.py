@@ -11,6 +11,7 @@ from hw.core.rows import any_of
 from hw.core.unit import Unit, place
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
 
 __all__ = ["OutputStationaryCell", "OutputStationaryCells"]
 
@@ -43,7 +44,7 @@ class OutputStationaryCell(Unit):
         Keep the result until the next one, where it is 0 otherwise.
     """
 
-    def __init__(self, *, pe: PE, accumulator: Accumulator, hold: bool) -> None:
+    def __init__(self, *, pe: PE, accumulator: Accumulator | FloatSum, hold: bool) -> None:
         self.pe = pe
         self.accumulator = accumulator
         self.hold = hold
@@ -94,7 +95,7 @@ class OutputStationaryCells(Cells):
     ``last``, ``valid``, and one ``quiet`` a row, which keeps that row's result off ``below`` unless it is its turn.
     """
 
-    accumulator: Accumulator
+    accumulator: Accumulator | FloatSum
 
     @property
     def latency(self) -> int:
@@ -138,7 +139,7 @@ class OutputStationaryCells(Cells):
     def below_bits(self) -> int:
         return self.accumulator.bits
 
-    def cell(self, row: int) -> OutputStationaryCell:
+    def cell(self, row: int) -> Unit:
         return OutputStationaryCell(pe=self.pe, accumulator=self.accumulator, hold=self.hold)
 
     def cell_control(self, control: Value, row: int) -> Value:

@@ -19,7 +19,7 @@ class _Values(Unit):
     def __init__(self, *, act: Format, lanes: int) -> None:
         self.act = act
         self.lanes = lanes
-        self.interval = (act.fixed.interval | 0).sum_of(lanes)
+        self.interval = (act.fixed_form.interval | 0).sum_of(lanes)
         super().__init__({"codes": In(lanes * act.bits), "mask": In(lanes), "total": Out(shape_of(self.interval))})
 
     @property
@@ -34,7 +34,7 @@ class _Values(Unit):
 
     def _value(self, m: Module, lane: int) -> Number:
         code = self.codes.word_select(lane, self.act.bits)
-        interval = self.act.fixed.interval
+        interval = self.act.fixed_form.interval
         if is_integer(self.act):
             value = Number(code.as_signed() if interval.signed else code)
         elif isinstance(self.act, Bipolar):

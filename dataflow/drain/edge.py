@@ -5,7 +5,7 @@ from functools import partial
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from dataflow.drain.finish import FinishColumn
 from dataflow.drain.pipeline import CONVERT, to_float
@@ -81,10 +81,10 @@ class DrainEdge(Unit):
         self.turns = -(-cols // lanes)
         self.finds_nonfinite = finds_nonfinite
         self.accumulates = accumulates
-        act, weight = (form.fixed.interval if form.fixed else Interval(0, 0) for form in (act, weight))
-        row_sum = (act | 0).sum_of(depth)
+        integers, weights = (form.fixed.interval if form.fixed else Interval(0, 0) for form in (act, weight))
+        row_sum = (integers | 0).sum_of(depth)
         self.row_sum_bits = row_sum.bits if drain.takes_row_sums else 0
-        column_sum = Interval.of_bits((weight | 0).sum_of(depth).signed_bits, signed=True)
+        column_sum = Interval.of_bits((weights | 0).sum_of(depth).signed_bits, signed=True)
         self.sizes = Sizes(row_sum=row_sum, column_sum=column_sum)
         self.shapes = {each.name: Shape(each.bits(self.sizes), each.signed) for each in drain.parameters}
         fields = tuple(self.shapes.items())
@@ -115,7 +115,7 @@ class DrainEdge(Unit):
             }
         )
 
-    def _taken(self, sum_bits: int) -> dict[str, In]:
+    def _taken(self, sum_bits: int) -> dict[str, Member]:
         """What comes from the array: only what the steps need."""
         taken = {"sums": In(sum_bits)}
         if self.row_sum_bits:
@@ -287,9 +287,7 @@ class DrainEdge(Unit):
         m.d.sync += earlier.eq(Cat(earlier, now)[len(now) :])
         return Cat(earlier, now)
 
-    def _elaborate_totals(
-        self, m: Module, given: Mapping[str, Value], terms: list[Value]
-    ) -> tuple[list[Value], Value | None]:
+    def _elaborate_totals(self, m: Module, given: Mapping[str, Value], terms: list[Value]) -> tuple[list[Value], Value]:
         """Add each term to its total, which waits in a memory for the next; and whether it is invalid by now."""
         units = [place(m, f"accumulate_{lane}", self.make_accumulate()) for lane in range(self.lanes)]
         totals = [unit.total for unit in units]

@@ -126,9 +126,10 @@ class Column(Unit):
         return port if name in self.late else delayed(m, port, time, name=name)
 
 
-def scaled(m: Module, column: Column, name: str, value: Value, factor: FloatShape, time: int) -> Value:
+def scaled(m: Module, column: Column, name: str, value: Number | Value, factor: FloatShape, time: int) -> Value:
     """``value`` times the parameter ``name``, a ``factor``, `multiply_stages` after ``time``."""
     shape, pipeline = column.drain.arithmetic, multiply_stages(factor)
+    assert isinstance(value, Value)
     unit = place(m, f"{name}_product", FloatMultiply(shape=shape, y_shape=factor, dsp="none", pipeline=pipeline))
     m.d.comb += [unit.x.eq(value), unit.y.eq(column.field(m, name, time))]
     return unit.product

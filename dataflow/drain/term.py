@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from amaranth.hdl import Cat, Const, Module, Shape, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from dataflow.drain.pipeline import Column, register
 from dataflow.drain.steps import CIRCUITS
@@ -49,7 +49,7 @@ class TermColumn(Column):
             }
         )
 
-    def _taken(self, shapes: Mapping[str, Shape]) -> dict[str, In]:
+    def _taken(self, shapes: Mapping[str, Shape]) -> dict[str, Member]:
         """Sums of rows, and the parameters."""
         found = {}
         if any(step.takes_row_sums and not kind.late for step, kind in self.kinds):

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl import Shape as HdlShape
@@ -87,7 +88,7 @@ class Engine(Unit):
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
-        self.edge = self._make_edge() if drain else None
+        self.edge = self._make_edge(drain) if drain else None
         row = {"values": shape.cols * self.result_bits, "invalid": self.invalid_bits, "last": 1}
         row = data.StructLayout({name: bits for name, bits in row.items() if bits})
         nonfinite = {"nonfinite": Out(1)} if self.invalid_bits else {}
@@ -111,7 +112,7 @@ class Engine(Unit):
         # which is also that of the module: engines are tops, and lie side by side in one simulation or one project
         return module_name(f"{self.array.name}{group}{passes}{drain}_engine", type(self), self.arguments)
 
-    @property
+    @cached_property
     def module_name(self) -> str:
         return self.name
 
@@ -217,11 +218,11 @@ class Engine(Unit):
     def _step_words(self) -> int:
         """Words of a step of the panel, see `PanelBuffer`."""
 
-    def _make_edge(self) -> DrainEdge:
-        if self.pe.rule.lsb and (self.drain.find(ZeroPoints) or self.drain.takes_row_sums):
+    def _make_edge(self, drain: Drain) -> DrainEdge:
+        if self.pe.rule.lsb and (drain.find(ZeroPoints) or drain.takes_row_sums):
             raise ValueError(f"Drain zero points must be none with {self.pe.name}, whose sums are not in units of 1")
         return DrainEdge(
-            drain=self.drain,
+            drain=drain,
             sums=Interval.of_bits(self.accumulator.result_bits, signed=True),
             act=self.pe.act,
             weight=self.pe.weight,

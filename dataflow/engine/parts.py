@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data
 
 from dataflow.drain.parameters import ParameterQueue
 from dataflow.engine.panel import PanelBuffer
@@ -53,8 +54,8 @@ class Parts:
     cycle in which a step can end, see `PE.interleave`.
     """
 
-    job: Value
-    current: Value
+    job: data.View
+    current: data.View
     start: Signal
     panel: PanelBuffer
     array: Unit

@@ -12,7 +12,7 @@ from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.parts import Parts
 from dataflow.engine.walk import BlockWalk, PassWalk, low_ones
 from hw.core.delay import delayed
-from hw.core.unit import place
+from hw.core.unit import Unit, place
 from sw_ref.arith.float_sum import FloatSum
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
@@ -229,7 +229,7 @@ class WeightStationaryEngine(Engine):
         beside = {"row_sum": row_sum, "invalid": invalid}
         leaving.tell(m, sums=array.result, **beside, row=write.addr, valid=valid, **late)
 
-    def _elaborate_invalid(self, m: Module, array: WeightStationaryArray, loader: "_Loader") -> tuple[Value, Value]:
+    def _elaborate_invalid(self, m: Module, array: Unit, loader: "_Loader") -> tuple[Value, Value]:
         """Which sums have a factor that is not finite, which goes with the sums as well."""
         bits = self.invalid_bits
         base, invalid = Signal(bits, name="base_invalid"), Signal(bits, name="next_invalid", reset_less=True)
@@ -252,7 +252,7 @@ class WeightStationaryEngine(Engine):
             m.d.sync += invalid.eq(before | delayed(m, now, array.latency - 1, name="invalid"))
         return base, invalid
 
-    def _elaborate_row_sum(self, m: Module, array: WeightStationaryArray) -> tuple[Value, Value]:
+    def _elaborate_row_sum(self, m: Module, array: Unit) -> tuple[Value, Value]:
         """The sum of a row's activations, which goes with the sums: what to add to, and what comes of it."""
         bits = self.row_sum_bits
         base, row_sum = Signal(bits, name="base_row_sum"), Signal(bits, name="next_row_sum", reset_less=True)

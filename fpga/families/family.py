@@ -202,5 +202,5 @@ class Family:
             raise ValueError(f"Primitive must be one with a counting rule for {self.name}, not {primitive!r}") from None
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: object) -> Any:
     return tuple(value) if isinstance(value, list) else value

@@ -100,8 +100,9 @@ class _Module:
         """Move the look-up tables behind ``net`` into all carry cells that it leads to, if it leads nowhere else."""
         if net not in self._drivers:
             return False
-        halves = {self._half(*use) for use in self._uses[net] - {(self._drivers[net], "Z")}}
-        if not halves or None in halves:
+        uses = [self._half(*use) for use in self._uses[net] - {(self._drivers[net], "Z")}]
+        halves = {half for half in uses if half is not None}
+        if not halves or None in uses:
             return False
         best = None
         for function, cone in self._cones(net):
@@ -110,8 +111,8 @@ class _Module:
                 gain = tables - (inner is not None)
                 if gain <= (best[0] if best else 0):
                     break
-                fitted = {half: self._fitted(*half, net, outer) for half in halves}
-                if None not in fitted.values():
+                fitted = {half: bit for half in halves if (bit := self._fitted(*half, net, outer)) is not None}
+                if len(fitted) == len(halves):
                     best = gain, cone, inner, fitted
                     break
         if best is not None:
@@ -184,7 +185,7 @@ class _Module:
         order, table = found
         return ["1" if index is None else nets[index] for index in order], table
 
-    def _cones(self, net: int) -> Iterator[tuple[Function, frozenset[str]]]:
+    def _cones(self, net: Net) -> Iterator[tuple[Function, frozenset[str]]]:
         """Functions that give ``net``, of more and more of the cells before it that lead nowhere else; and these."""
         function, cone = self._function(self._drivers[net]), frozenset([self._drivers[net]])
         yield function, cone
@@ -212,7 +213,8 @@ class _Module:
                 return _chosen(low, high, self._net(cell, "SEL"))
             case "PFUMX":
                 pins = ("BLUT", "ALUT", "C0")
-            case "L6MUX21":
+            case _:
+                assert cell["type"] == "L6MUX21"
                 pins = ("D0", "D1", "SD")
         low, high, select = (self._net(cell, pin) for pin in pins)
         return _chosen(Function.of([low], 0b10), Function.of([high], 0b10), select)

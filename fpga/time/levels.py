@@ -44,8 +44,8 @@ def longest_path(netlist: Mapping[str, Any], family: Family, *, top: str) -> tup
     before: dict[int, int | None] = {}
     for net in order:
         kind, sources = drivers.get(net, ("", ()))
-        before[net] = max(sources, key=depth.__getitem__, default=None)
-        depth[net] = depth.get(before[net], 0) + bool(kind)
+        before[net] = source = max(sources, key=depth.__getitem__, default=None)
+        depth[net] = bool(kind) + (0 if source is None else depth[source])
     path = []
     net = max(depth, key=depth.__getitem__, default=None)
     while net in drivers:

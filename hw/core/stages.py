@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import SimpleNamespace
+from typing import Any
 
 from amaranth.hdl import Const, Module
 
@@ -19,6 +20,8 @@ _MOST_DELAY = 4
 @dataclass(frozen=True)
 class Step:
     """A piece of a circuit that has no registers.
+
+    ``at`` is a SimpleNamespace, as a step may add names, replace and delete them, and `run_steps` has to find all.
 
     Parameters
     ----------
@@ -111,7 +114,7 @@ def _pass(_m: Module, _at: SimpleNamespace) -> None:
     """No circuit at all."""
 
 
-def _later(m: Module, name: str, value: object, cycles: int) -> object:
+def _later(m: Module, name: str, value: Any, cycles: int) -> Any:
     match value:
         case Number():
             return Number(_later(m, name, value.value, cycles), value.interval)

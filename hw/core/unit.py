@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from amaranth.hdl import Elaboratable, Fragment, Module, Value
 from amaranth.lib import wiring
@@ -23,12 +24,18 @@ class Unit(wiring.Component):
     what they are in `name`, and describe themselves in `circuit`, where other components have `elaborate`.
     """
 
-    def __new__(cls, **parameters: Hashable) -> "Unit":
+    _identity: tuple[type, frozenset[tuple[str, Hashable]]]
+
+    def __new__(cls, **parameters: Hashable) -> Self:
         unit = super().__new__(cls)
         # units are also made only to be asked for widths and latencies, which is no oversight to warn of
         unit._MustUse__silence = True
         unit._identity = (cls, frozenset(parameters.items()))
         return unit
+
+    if TYPE_CHECKING:
+        # ports come from the signature, whose names and types only the constructor's arguments decide
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def identity(self) -> Hashable:
@@ -80,7 +87,10 @@ class Sharing(ABC):
         """Return an instance of the module that all units equal to ``unit`` share."""
 
 
-def place(module: Module, name: str, unit: Unit) -> Unit:
+_U = TypeVar("_U", bound=Unit)
+
+
+def place(module: Module, name: str, unit: _U) -> _U:
     """Add ``unit`` to ``module`` as submodule ``name``, and call its ports ``<name>_<port>`` in the Verilog."""
     for port, (value, _flow) in unit.ports().items():
         value.name = f"{name}_{port}"

@@ -140,7 +140,9 @@ def _with_plain_names(text: str) -> str:
 
 def _place(module: str) -> tuple[str, str]:
     """What modules are sorted by: their names as readers see them, whatever their digests are."""
-    name = re.match(r"module \\?([^\s(]+)", module)[1]
+    match = re.match(r"module \\?([^\s(]+)", module)
+    assert match is not None, "modules are found by how they begin"
+    name = match[1]
     return re.sub(rf"{DIGEST}\b", "", name), name
 
 

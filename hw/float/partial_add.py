@@ -87,6 +87,12 @@ class PartialAdd(Unit):
         m.d.comb += self.sum.eq(at.code)
         return m
 
+    @property
+    def _places(self) -> tuple[int, ...]:
+        """How far a total can be shifted, where that is few places."""
+        assert self.sums.places is not None
+        return self.sums.places
+
     def _order(self, m: Module, at: SimpleNamespace) -> None:
         """Which of both has the larger exponent, and by how much."""
         at.distance = wire(m, "distance", Number(at.mine_exponent) - Number(at.exponent, self.exponents)).value
@@ -145,7 +151,7 @@ class PartialAdd(Unit):
         total, bits, enable = at.total, self.sums.significand, at.enable
         sign = total[-1]
         over = total[-2] ^ sign
-        flat = [enable & ~(total[bits - place : -1] ^ sign.replicate(place + 1)).any() for place in self.sums.places]
+        flat = [enable & ~(total[bits - place : -1] ^ sign.replicate(place + 1)).any() for place in self._places]
         first, second = flat[0], flat[-1] if len(flat) > 1 else Const(0, 1)
         at.choice = Signal(2, name="choice")
         m.d.comb += at.choice.eq(Mux(over, 0, Cat(~first | second, first)))
@@ -153,7 +159,7 @@ class PartialAdd(Unit):
     def _shift(self, m: Module, at: SimpleNamespace) -> None:
         """Approximately: by one of few places."""
         total, bits = at.total, self.sums.significand
-        places = [0, *self.sums.places]
+        places = [0, *self._places]
         words = [total[1:], *(Cat(Const(0, place), total[: bits + 1 - place]) for place in places)]
         changes = [1, *(-place for place in places)]
         words, changes = (each + each[-1:] * (4 - len(each)) for each in (words, changes))

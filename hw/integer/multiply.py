@@ -192,7 +192,7 @@ def _merged_rows(
 
 
 def _booth_rows(multiplier: Interval) -> list[_Row]:
-    rows = []
+    rows, last = [], False
     for low in range(0, multiplier.bits, 2):
         last = low + 2 >= multiplier.bits and (multiplier.signed or multiplier.bits % 2 == 1)
         covered = multiplier if last else Interval.of_bits(low + 2, signed=True)

@@ -43,5 +43,5 @@ def chosen_designs(
 
     if all_ == bool(designs):
         raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
-    chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs)]
+    chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs or ())]
     return chosen if cells is None else [design.resized(cells) for design in chosen]

@@ -3,7 +3,7 @@
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from macforge.tables import print_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from macforge.run.executor import MatmulResult
+    from macforge.run.executor import Engine, MatmulResult
 
 # Whatever else a command takes it imports itself.
 
@@ -39,7 +39,9 @@ def matmul(
     chosen = load_design(design, settings or ())
     check_output_file(output, "Product")
     operands = [read_npy(path, name) for path, name in ((act, "act"), (weight, "weight"))]
-    (result,) = (multiply(one, *operands, engine=engine) for one in tracked([chosen], f"multiplying ({engine})"))
+    # any other text is refused by the product itself
+    kind = cast("Engine", engine)
+    (result,) = (multiply(one, *operands, engine=kind) for one in tracked([chosen], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     print_rows([_product_row(chosen.name, engine, output, result)], json_)
 
@@ -82,7 +84,9 @@ def run(
     loaded = load_program(program)
     check_output_file(output, "Product")
     operand = read_npy(act, "act")
-    (result,) = (run_program(one, operand, engine=engine) for one in tracked([loaded], f"multiplying ({engine})"))
+    # any other text is refused by the program itself
+    kind = cast("Engine", engine)
+    (result,) = (run_program(one, operand, engine=kind) for one in tracked([loaded], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     print_rows([_product_row(loaded.target.name, engine, output, result)], json_)
 

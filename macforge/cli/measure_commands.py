@@ -1,9 +1,10 @@
 """Commands that measure designs: simulation, area, sweeps, the report."""
 
 import dataclasses
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -19,6 +20,7 @@ from macforge.progress import at_once, progress_bar, progress_shown, tracked
 from macforge.tables import AREA_COLUMNS, SIM_COLUMNS, print_rows
 
 if TYPE_CHECKING:
+    from macforge.measure.workload import Layout
     from macforge.report.report import Report
 
 # Whatever else a command takes it imports itself.
@@ -180,7 +182,7 @@ def report(
     from macforge.design.named import design_names
     from macforge.measure.finding import CANDIDATES
     from macforge.measure.workload import load_layer, load_weight
-    from macforge.report.page import GrowingFiles, write_report
+    from macforge.report.page import GrowingFiles
     from macforge.report.report import growing_report, reported_measurements
 
     names = design_names() if designs in ("all", "headline") else designs.split(",")
@@ -189,7 +191,7 @@ def report(
         chosen = [design for design in chosen if design.headline]
     if weights is None and tensor is not None:
         raise ValueError(f"Tensor {tensor!r} needs --weights, the file that holds it")
-    layer = load_layer() if weights is None else load_weight(weights, tensor, layout=layout)
+    layer = load_layer() if weights is None else load_weight(weights, tensor, layout=cast("Layout", layout))
     growing = growing_report(
         chosen,
         layer,
@@ -198,19 +200,29 @@ def report(
         candidates=CANDIDATES if findings else (),
         every=GrowingFiles.EVERY,
     )
+    _print_report(_written(growing, output), json_)
+
+
+def _written(growing: Iterator["Report"], output: Path) -> "Report":
+    """The complete report, its files written anew as it grows."""
+    from macforge.report.page import GrowingFiles, write_report
+
     files = GrowingFiles(output)
     err.print(f"the page grows: {output / 'report.html'}", highlight=False, soft_wrap=True)
+    results, paths = None, []
     with progress_shown("measuring") as show:
         try:
             for results in growing:
                 paths = files.update(results)
                 show(results.state)
         except KeyboardInterrupt:
-            write_report(dataclasses.replace(results, is_interrupted=True), output)
+            if results is not None:
+                write_report(dataclasses.replace(results, is_interrupted=True), output)
             raise
+    assert results is not None, "a report has one state at least"
     for path in paths:
         err.print(f"wrote {path}", highlight=False, soft_wrap=True)
-    _print_report(results, json_)
+    return results
 
 
 def _print_report(results: "Report", json_: bool) -> None:

@@ -1,6 +1,7 @@
 """Compiles a layer's weights for a design."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,35 +49,34 @@ def compile_layer(
         If the weights cannot be brought into the form that the design's engine takes, or calibration is missing.
     """
     target = design.target
-    weight = read_operand(weight, what="weight", k_axis=0)
+    given = read_operand(weight, what="weight", k_axis=0)
     act = None if calibration is None else read_operand(calibration, what="act", k_axis=1)
-    k, n = weight.values.shape
+    k, n = given.values.shape
     if act is not None and act.values.shape[1] != k:
-        shapes = act.values.shape, weight.values.shape
+        shapes = act.values.shape, given.values.shape
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {shapes[0]} and {shapes[1]}")
-    program = {"target": target, "k": k, "n": n, "exponent": weight.exponent, "integral": weight.integral}
+    program = partial(Program, target=target, k=k, n=n, exponent=given.exponent, integral=given.integral)
     if not target.edge:
-        return Program(**program, weight=_undrained(target, weight))
+        return program(weight=_undrained(target, given))
     limits = target.edge.find(Limits)
-    if weight.exponent and limits and limits.clamp:
-        raise ValueError(f"Drain clamp must be left out for weights as large or small as 2**{weight.exponent}")
+    if given.exponent and limits and limits.clamp:
+        raise ValueError(f"Drain clamp must be left out for weights as large or small as 2**{given.exponent}")
     if bias is not None and not target.edge.adds_bias:
         raise ValueError(f"Bias must be left out for {target.name}, whose drain edge adds none")
-    bias = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
-    wide = wide_groups(target, weight, act)
+    reals = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
+    wide = wide_groups(target, given, act)
     acts = _act_plan(target, act, k, wide)
-    bias = np.ldexp(bias, -weight.exponent - acts.exponent)
+    reals = np.ldexp(reals, -given.exponent - acts.exponent)
     if acts.order is not None:
-        weight, act = weight.permuted(acts.order, slice(None)), act.permuted(slice(None), acts.order)
+        given = given.permuted(acts.order, slice(None))
+        act = act and act.permuted(slice(None), acts.order)
     parts = [
-        part_of(target, acts, passes, chosen, bias[chosen], _reference(target, act, weight, bias, chosen))
+        part_of(target, acts, passes, chosen, reals[chosen], _reference(target, act, given, reals, chosen))
         for chosen, passes in (
-            column_classes(target, weight, act)
-            if wide is None
-            else [(np.arange(n), group_passes(target, weight, wide))]
+            column_classes(target, given, act) if wide is None else [(np.arange(n), group_passes(target, given, wide))]
         )
     ]
-    return Program(**program, acts=acts, parts=tuple(parts))
+    return program(acts=acts, parts=tuple(parts))
 
 
 def _undrained(target: Target, weight: Operand) -> Quantized:
@@ -95,17 +95,17 @@ def _act_plan(target: Target, act: Operand | None, k: int, more: np.ndarray | No
     if choice.method == "mixed":
         act = _calibration(act, "activations of two precisions")
         order = by_magnitude(act.values)
-        held = target.act_quantizer.format.holds(act.values).all(axis=0) if act.integral else None
+        held = np.logical_and.reduce(target.act_quantizer.format.holds(act.values), axis=0) if act.integral else None
         marked = outlier_channels(act.values, ratio=choice.ratio) if held is None else ~held
         wide = blocks_with(marked[order], block=group)
-    plan = {"group": group, "segments": _segments(target, groups, wide, more), "order": order, "wide": wide}
-    if target.edge.floating or not (target.edge.find(Bias) or target.edge.find(Requantize)):
-        return ActPlan(**plan)
+    plan = partial(ActPlan, group=group, segments=_segments(target, groups, wide, more), order=order, wide=wide)
+    if target.drain.floating or not (target.drain.find(Bias) or target.drain.find(Requantize)):
+        return plan()
     act = _calibration(act, "a bias or results in integers")
     static = quantize_operand(act, target.act_quantizer, k_axis=1)
     # of which only the scale and the zero point are wanted
     static = replace(static, codes=static.codes[:0])
-    return ActPlan(**plan, static=static, exponent=act.exponent)
+    return plan(static=static, exponent=act.exponent)
 
 
 def _calibration(act: Operand | None, what: str) -> Operand:
@@ -129,6 +129,7 @@ def _reference(
     target: Target, act: Operand | None, weight: Operand, bias: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray | None:
     """The exact product of some columns, where results are requantized by it, without the operands' exponents."""
-    if not target.edge.find(Requantize):
+    if not target.drain.find(Requantize):
         return None
+    assert act is not None, "a plan with requantized results takes a calibration"
     return act.values.astype(np.float64) @ weight.values[:, chosen].astype(np.float64) + bias[chosen]

@@ -59,7 +59,7 @@ def schedules(program: Program, rows: int) -> list[Schedule]:
     found = []
     for part in program.parts:
         passes, k, n = part.codes.shape
-        found.append(schedule_of(engine, m=rows, n=n, k=k, group=program.acts.group, passes=passes))
+        found.append(schedule_of(engine, m=rows, n=n, k=k, group=program.plan.group, passes=passes))
     return found
 
 

@@ -80,7 +80,7 @@ def digit_codes(codes: np.ndarray, given: Format, taken: Format) -> Sequence[np.
     if given == taken:
         return (codes,)
     if taken.bits == 1:
-        return planes(codes, given.bits)
+        return list(planes(codes, given.bits))
     return [digit.codes for digit in split(codes, given, digit_bits=taken.bits)]
 
 

@@ -19,6 +19,7 @@ from sw_ref.formats.binary_float import FloatShape
 from sw_ref.formats.nonfinite import zeroed
 from sw_ref.formats.signs import PowerOfTwo
 from sw_ref.quantize.bcq import power_terms
+from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["check_zeros", "magnitudes", "part_of"]
 
@@ -49,7 +50,7 @@ def part_of(
     ValueError
         If the drain edge lacks a step that these weights need, or its formats cannot hold what they give.
     """
-    drain, pairs = target.edge, [(one, segment) for one in passes for segment in acts.segments]
+    drain, pairs = target.drain, [(one, segment) for one in passes for segment in acts.segments]
     given = {"weight_zero": np.stack([s.weight.zero_with(one.zero[s.group]) for one, s in pairs])}
     check_zeros(drain, "weight_zero", given["weight_zero"])
     if "column_sum" in drain.names("column"):
@@ -59,16 +60,17 @@ def part_of(
     size = np.stack([_largest(target, one, segment) for one, segment in pairs])
     offset, exponent = _offsets(target, pairs), 0
     if scale is not None:
-        form = drain.find(Scale).scale
+        step = drain.find(Scale)
+        form = step and step.scale
         size = size * np.abs(form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale)
         size = size + np.abs(offset)
         if isinstance(form, FloatShape):
-            codes, exponent = _float_scales(drain, scale, offset)
+            codes, exponent = _float_scales(drain, form, scale, offset)
             given |= codes
         else:
             given["scale"] = scale
     if acts.static is not None:
-        steps, channel = _integer_steps(drain, bias, reference, channel, acts)
+        steps, channel = _integer_steps(drain, bias, reference, channel, acts.static)
         given |= steps
     pieces = [np.concatenate([one.piece(segment) for segment in acts.segments]) for one in passes]
     return Part(
@@ -85,7 +87,7 @@ def part_of(
 def magnitudes(target: Target, form: Format, codes: np.ndarray) -> np.ndarray:
     """What sums are made of, in float64: integers, or the numbers themselves where sums are floats."""
     codes = zeroed(form, codes)
-    return form.decode(codes) if target.edge.sums else form.to_fixed(codes).astype(np.float64)
+    return form.decode(codes) if target.drain.sums else form.to_fixed(codes).astype(np.float64)
 
 
 def check_zeros(drain: Drain, side: str, zeros: np.ndarray) -> None:
@@ -116,17 +118,17 @@ def _weight_scales(
     target: Target, pairs: list[tuple[Pass, Segment]], passes: int
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Scales of groups, as numbers if they are floats and else as codes, and those of columns (N,), in float64."""
-    drain = target.edge
+    drain = target.drain
     step = drain.find(Scale)
     form = step and step.scale
     integer = np.stack([one.integer[s.group] * s.digit.weight * s.weight.weight for one, s in pairs])
     # floats are what they are
-    unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed.lsb + target.weight.fixed.lsb
+    unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed_form.lsb + target.weight.fixed_form.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
     if isinstance(form, FloatShape):
         return integer * real, np.ones(real.shape[1])
-    if isinstance(form, PowerOfTwo):
-        return _powers(step, integer, real, passes)
+    if step and isinstance(form, PowerOfTwo):
+        return _powers(step, form, integer, real, passes)
     if not form and (integer != 1).any():
         raise ValueError("Drain scale must not be none where weights or activations come in digits or groups")
     if (real != real[0]).any():
@@ -139,32 +141,34 @@ def _offsets(target: Target, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:
     offset = np.stack([one.offset[s.group] * s.digit.weight for one, s in pairs])
     if not offset.any():
         return offset
-    if not target.edge.find(Offset):
+    if not target.drain.find(Offset):
         raise ValueError("Drain offset must not be none: the quantizer gives weights an offset")
-    return offset * np.ldexp(1.0, target.act.fixed.lsb)
+    return offset * np.ldexp(1.0, target.act.fixed_form.lsb)
 
 
-def _float_scales(drain: Drain, scale: np.ndarray, offset: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
+def _float_scales(
+    drain: Drain, form: FloatShape, scale: np.ndarray, offset: np.ndarray
+) -> tuple[dict[str, np.ndarray], int]:
     """Codes of scales that are floats, and of offsets; the power of two that was taken out of both."""
     step, scaling = drain.find(Offset), Scaling(arithmetic=drain.arithmetic)
-    beside = (step.offset, offset) if step else None
-    form = drain.find(Scale).scale
+    beside = (step.form, offset) if step else None
     codes = {"scale": scaling.factor("scale", form, scale, np.zeros(1), beside=beside)}
     if step:
-        codes["offset"] = step.offset.encode(np.ldexp(offset, -scaling.exponent))
+        codes["offset"] = step.form.encode(np.ldexp(offset, -scaling.exponent))
     return codes, scaling.exponent
 
 
 def _integer_steps(
-    drain: Drain, bias: np.ndarray, reference: np.ndarray | None, channel: np.ndarray, acts: ActPlan
+    drain: Drain, bias: np.ndarray, reference: np.ndarray | None, channel: np.ndarray, static: Quantized
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Bias, multiplier and shift of a drain edge whose results are integers, and what is left of the scales (N,)."""
-    scales = acts.static.scale.astype(np.float64)
+    scales = static.scale.astype(np.float64)
     if (scales != scales[0, 0]).any():
         raise ValueError("Activation scales must be the same for all rows and groups under a bias or requantization")
     unit, steps, step = channel * scales[0, 0], {}, 1.0
     to = drain.find(Requantize)
     if to:
+        assert reference is not None, "results are requantized by a reference"
         step, zero = _result_scale(to, reference, unit.max())
         if to.out_zero:
             steps["out_zero"] = np.full(len(unit), zero)
@@ -198,7 +202,7 @@ def _with_addend(multiplier: np.ndarray, shift: np.ndarray, addend: np.ndarray) 
 
 def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[float, int]:
     """The step of requantized results, and their zero point: what ``reference`` spans becomes what the format holds."""
-    bounds = to.requantize.interval
+    bounds = to.form.interval
     # no smaller than a multiplier can bring sums to, and with gemmlowp no shift to the left
     least = unit if to.rounding == "gemmlowp" else unit / 2.0 ** (to.multiplier_bits - 1)
     if not to.out_zero:
@@ -230,35 +234,35 @@ def _short(x: float) -> float:
     return float(np.ldexp(np.float64(np.float32(mantissa)), exponent))
 
 
-def _powers(step: Scale, integer: np.ndarray, real: np.ndarray, passes: int) -> tuple[np.ndarray, np.ndarray]:
+def _powers(
+    step: Scale, form: PowerOfTwo, integer: np.ndarray, real: np.ndarray, passes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Scales as sums of powers of two, ``channel * sum over terms of +-2**e``: codes (terms, sums, N), channel (N,).
 
     Exponents count from the largest of a column, and what lies below the smallest is dropped.
     """
     constant = (real == real[0]).all()
     signs, exponents = power_terms(integer if constant else integer * real, step.scale_terms)
-    top = len(step.scale.terms[0]) - 2
+    top = len(form.terms[0]) - 2
     highest = np.where(signs != 0, exponents.astype(np.int64), -128).max(axis=(0, 1))
     base = np.zeros_like(highest) if constant else highest - top
     places = exponents - base
     if constant and (places > top).any():
-        raise ValueError(
-            f"Drain scale must hold powers of two up to 2**{places.max()}, which {step.scale.name} does not"
-        )
+        raise ValueError(f"Drain scale must hold powers of two up to 2**{places.max()}, which {form.name} does not")
     values = np.where((signs != 0) & (places >= 0), signs * np.ldexp(1.0, places), 0.0)
-    _check_kept(step, integer * real, values.any(axis=0), passes)
+    _check_kept(form, integer * real, np.logical_or.reduce(values, axis=0), passes)
     channel = np.where((signs != 0).any(axis=(0, 1)), np.ldexp(1.0, base), 0.0) * (real[0] if constant else 1.0)
-    return step.scale.encode(values), channel.astype(np.float64)
+    return form.encode(values), channel.astype(np.float64)
 
 
-def _check_kept(step: Scale, scales: np.ndarray, kept: np.ndarray, passes: int) -> None:
+def _check_kept(form: PowerOfTwo, scales: np.ndarray, kept: np.ndarray, passes: int) -> None:
     """Every group must keep one of its passes' scales, other than 0, of (sums, N)."""
-    some, left = ((x.reshape(passes, -1, x.shape[1])).any(axis=0) for x in (scales != 0, kept))
+    some, left = (np.logical_or.reduce(x.reshape(passes, -1, x.shape[1]), axis=0) for x in (scales != 0, kept))
     if (some & ~left).any():
         sizes = np.abs(scales).reshape(passes, -1, scales.shape[1]).max(axis=0)
         at = int(np.argwhere(some & ~left)[0, 1])
         least, most = sizes[some[:, at], at].min(), sizes[:, at].max()
         raise ValueError(
             f"Drain scale must hold scales of column {at} from {least:.3g} to {most:.3g}, which lie too far apart for "
-            f"powers of two of {step.scale.name}"
+            f"powers of two of {form.name}"
         )

@@ -101,6 +101,12 @@ class Program:
     parts: tuple[Part, ...] = ()
     weight: Quantized | None = None
 
+    @property
+    def plan(self) -> ActPlan:
+        """How activations are cut, where the design has a drain edge."""
+        assert self.acts is not None
+        return self.acts
+
 
 def summary(program: Program) -> dict[str, object]:
     """What a program is, in one row: ``sums`` is how many an element of the result is made of, in all its parts."""

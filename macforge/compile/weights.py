@@ -1,7 +1,8 @@
 """Weights pass by pass, as the quantizers of a design have them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 
+_T = TypeVar("_T", covariant=True)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pass:
     """One pass of weights: a weight is the sum over all passes of ``real * integer * (value - zero) + offset``.
@@ -60,15 +64,17 @@ class Pass:
         return np.zeros(self.real.shape) if self.added is None else self.added
 
 
-class Coder(Protocol):
+class Coder(Protocol[_T]):
     """What makes codes and scales of an operand: of floats, or of integers that keep their values."""
 
-    def quantize(self, values: np.ndarray, **how: object) -> object: ...
+    @property
+    def quantize(self) -> Callable[..., _T]: ...
 
-    def from_values(self, values: np.ndarray, **how: object) -> object: ...
+    @property
+    def from_values(self) -> Callable[..., _T]: ...
 
 
-def coded(coder: Coder, operand: Operand, **how: object):
+def coded(coder: Coder[_T], operand: Operand, **how: object) -> _T:
     """An operand as a quantizer has it; integers keep their values."""
     return (coder.from_values if operand.integral else coder.quantize)(operand.values, **how)
 
@@ -158,7 +164,7 @@ def group_passes(target: Target, weight: Operand, wide: np.ndarray) -> list[Pass
 
 
 def _binary_passes(target: Target, weight: Operand) -> list[Pass]:
-    choice, offset = target.quantizer.weight, target.edge.find(Offset)
+    choice, offset = target.quantizer.weight, target.drain.find(Offset)
     coder = BinaryCoder(
         planes=choice.planes, group_size=target.group_size, powers=choice.powers, bias=offset is not None
     )

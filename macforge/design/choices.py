@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, Overflow
 from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
@@ -71,7 +71,7 @@ class AccumulatorChoice:
             return RoundedSum(shape)
         if self.kind == "aligned":
             return AlignedSum(self.fraction, shape)
-        return PartialSum(self.places or None, self.significand, shape)
+        return PartialSum(tuple(self.places) or None, self.significand, shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,24 +207,33 @@ def _keys_of_steps() -> list[tuple[str, object, object]]:
     return [(key.name, key.hint, field(default=key.default)) for step in STEPS for key in step.keys]
 
 
-DrainChoice = make_dataclass(
-    "DrainChoice",
-    [
-        *_keys_of_steps(),
-        (
-            "accumulator",
-            Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))],
-            field(default_factory=AccumulatorChoice),
-        ),
-        ("arithmetic", Literal["float32", "bfloat16", "float16"], field(default="float32")),
-    ],
-    bases=(_DrainChoice,),
-    frozen=True,
-    kw_only=True,
-    namespace={"__module__": __name__},
-)
-"""The steps of the drain edge by the keys of each, see `sw_ref.drain.steps`; without any, sums are the results.
+if TYPE_CHECKING:
 
-Further keys: ``accumulator``, an `AccumulatorChoice` of integers whose ``bits`` are 0 for what exact sums take; and
-``arithmetic``, the floats: ``float32``, ``bfloat16`` or ``float16``.
-"""
+    class DrainChoice(_DrainChoice):
+        """A checker knows the steps' keys as arguments and attributes of any name."""
+
+        def __init__(self, *, accumulator: AccumulatorChoice = ..., arithmetic: str = ..., **keys: object) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    DrainChoice = make_dataclass(
+        "DrainChoice",
+        [
+            *_keys_of_steps(),
+            (
+                "accumulator",
+                Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))],
+                field(default_factory=AccumulatorChoice),
+            ),
+            ("arithmetic", Literal["float32", "bfloat16", "float16"], field(default="float32")),
+        ],
+        bases=(_DrainChoice,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__module__": __name__},
+    )
+    """The steps of the drain edge by the keys of each, see `sw_ref.drain.steps`; without any, sums are the results.
+
+    Further keys: ``accumulator``, an `AccumulatorChoice` of integers whose ``bits`` are 0 for what exact sums take; and
+    ``arithmetic``, the floats: ``float32``, ``bfloat16`` or ``float16``.
+    """

@@ -129,8 +129,8 @@ class Design:
     @cached_property
     def pe(self) -> "PE":
         """The processing element."""
-        formats = {"act": parse_format(self.act), "weight": parse_format(self.weight)}
-        return FAMILIES[self.family](**formats, lanes=self.lanes, **self.options)
+        act, weight = parse_format(self.act), parse_format(self.weight)
+        return FAMILIES[self.family](act=act, weight=weight, lanes=self.lanes, **self.options)
 
     @property
     def depth(self) -> int:
@@ -146,7 +146,9 @@ class Design:
         needed = bits_for(self.pe.term, steps)
         bits = self.accumulator.bits or needed
         if self.accumulator.overflow == "refuse" and bits < needed:
-            room = capacity(bits, self.pe.term) * self.lanes
+            most = capacity(bits, self.pe.term)
+            assert most is not None, "sums that need bits have terms other than 0"
+            room = most * self.lanes
             raise ValueError(
                 f"Accumulator must have at least {needed} bits for sums of {self.depth} products of {self.act} and "
                 f"{self.weight}, not {bits}, which are sure to hold {room}; or its overflow must be wrap or saturate"
@@ -164,7 +166,9 @@ class Design:
         if scaled.accumulates_floats:
             return scaled
         count = self.tiling.max_passes * -(-self.tiling.max_k // self.tiling.max_group)
-        needed = bits_for(self._engine(scaled).edge.term.integers | 0, count)
+        edge = self._engine(scaled).edge
+        assert edge is not None
+        needed = bits_for(edge.term.integers | 0, count)
         bits = given.bits or needed
         if given.overflow == "refuse" and bits < needed:
             raise ValueError(

@@ -6,11 +6,18 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 from sw_ref.fields import FieldError, one_of, shown
 
 __all__ = ["build", "field_types", "parse_toml", "read_toml", "set_key", "to_toml"]
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_T = TypeVar("_T", bound=_Dataclass)
 
 
 def to_toml(table: Mapping[str, object]) -> str:
@@ -65,7 +72,7 @@ def parse_toml(text: str, what: str) -> dict[str, object]:
         raise ValueError(f"{what} must not be nested so deeply") from None
 
 
-def build(kind: type, table: object, where: str = "", **values: object) -> object:
+def build(kind: type[_T], table: object, where: str = "", **values: Any) -> _T:
     """A dataclass out of plain nested data, with wrong, unknown and missing keys refused by their full names.
 
     ``values`` are fields that are no keys of the data.
@@ -88,7 +95,7 @@ def build(kind: type, table: object, where: str = "", **values: object) -> objec
 
 
 @functools.cache
-def field_types(kind: type) -> dict[str, object]:
+def field_types(kind: type) -> dict[str, Any]:
     """The types of a dataclass's fields, without what `sw_ref.fields` reads beside them."""
     return get_type_hints(kind)
 
@@ -107,7 +114,8 @@ def set_key(table: dict[str, object], setting: str) -> None:
     value = found["value"] if found.keys() == {"value"} else text
     *path, last = key.split(".")
     for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
+        below = table.setdefault(part, {})
+        if not isinstance(below, dict):
             raise ValueError(f"Setting {shown(setting)} goes below {part}, which is a single value")
+        table = below
     table[last] = value

@@ -89,6 +89,12 @@ class Target:
         return self.engine.drain
 
     @property
+    def drain(self) -> Drain:
+        """The drain edge, of a design that has one."""
+        assert self.edge is not None
+        return self.edge
+
+    @property
     def act_quantizer(self) -> Quantizer:
         """What turns real activations into codes."""
         return self._quantizer("act")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -58,7 +59,7 @@ class Accuracy:
     cosine_min: float
     sqnr_db: Mapping[str, float]
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """As plain data: ``sqnr_db`` is the mean over all kinds, ``sqnr_db_by_layer`` that of each."""
         table = dataclasses.asdict(self)
         return {**table, "sqnr_db": fmean(self.sqnr_db.values()), "sqnr_db_by_layer": table["sqnr_db"]}
@@ -135,7 +136,7 @@ def _blas() -> list[str]:
 
 # the order of these sums also depends on how many threads share them
 @threadpool_limits.wrap(limits=1)
-def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, object]:
+def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, Any]:
     """The figures of `Accuracy`."""
     tokens = [len(model.token_ids(sentence)) for sentence in read]
     some = sum(tokens[:_MEASURED])
@@ -167,6 +168,7 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, o
 
 
 def _layer_sqnr_db(layer: Layer, result: np.ndarray) -> float:
+    assert layer.bias is not None, "the model's layers have one"
     exact = layer.act.astype(np.float64) @ layer.weight.astype(np.float64) + layer.bias
     return sqnr_db(exact, result)
 
@@ -188,7 +190,7 @@ def _slots(pe: PE) -> int:
     return pe.lanes // pe.modes[0].lanes
 
 
-def _numerics(design: Design) -> dict[str, object]:
+def _numerics(design: Design) -> dict[str, Any]:
     """All of a design that its results depend on, as plain data: everything but what is known to make no difference."""
     pe, sums, table = design.pe, design.sums, substance(design.to_table())
     # results of an array are those of its steps

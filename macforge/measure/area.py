@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fpga.baseline import baseline
 from fpga.count import Resources
@@ -69,7 +70,7 @@ class ModeArea:
         """`size_per_mac` over that of the baseline."""
         return self.size_per_mac / self.baseline.size
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Everything as plain data."""
         return {
             "product": f"{self.mode.act.name} x {self.mode.weight.name}",
@@ -156,7 +157,7 @@ class AreaReport:
         """LUT-equivalents of the drain edge for each column."""
         return self.drain.lut / self.cols if self.drain is not None else None
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Everything as plain data."""
         return {
             "design": self.design,

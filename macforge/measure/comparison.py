@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dataflow.engine.tiling import Tiling
 from fpga.families import COMPARED, find
@@ -58,7 +59,7 @@ class Comparison:
     """
 
     question: Question
-    rows: list[dict[str, object]]
+    rows: list[dict[str, Any]]
 
     @property
     def columns(self) -> dict[str, str]:
@@ -71,15 +72,15 @@ class Comparison:
         """Every operand that was measured, in order."""
         return list(dict.fromkeys(row["operand"] for row in self.rows))
 
-    def best(self, operand: str, fpga: str) -> list[dict[str, object]]:
+    def best(self, operand: str, fpga: str) -> list[dict[str, Any]]:
         """The row of each kind with the fewest LUT-equivalents, the smallest first."""
-        best: dict[str, dict[str, object]] = {}
+        best: dict[str, dict[str, Any]] = {}
         for row in sorted(self.rows, key=lambda row: row[f"{fpga}_lut"]):
             if row["operand"] == operand:
                 best.setdefault(row["kind"], row)
         return list(best.values())
 
-    def is_smallest(self, row: Mapping[str, object], column: str) -> bool:
+    def is_smallest(self, row: Mapping[str, Any], column: str) -> bool:
         """Whether the column is of LUT-equivalents, and no other way takes fewer for that operand."""
         fpga, _, what = column.rpartition("_")
         return what == "lut" and row[column] == self.best(row["operand"], fpga)[0][column]
@@ -116,7 +117,7 @@ class Comparison:
         rest = [f"{row['kind']} {row[key] / first[key]:.2f} times that ({row['way']})" for row in others]
         return ", ".join([f"on {find(fpga).title}, {first['kind']} take {first[key]:.1f} LUT ({first['way']})", *rest])
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Everything as plain data."""
         return {"rows": self.rows, "summary": self.summary, "details": self.details}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dataflow.array.shape import Shape
 from fpga.map.synth import synthesize
@@ -68,7 +69,7 @@ class Candidate:
     kind: str
     family: str
     weights: Mapping[str, str]
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     act: str = "int8"
     lanes: int = 8
 
@@ -177,14 +178,14 @@ class Finding:
         """The sentences of all comparisons."""
         return [sentence for comparison in self.comparisons for sentence in comparison.summary]
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Everything as plain data, by the names of questions."""
         return {comparison.question.name: comparison.to_table() for comparison in self.comparisons}
 
 
 def answer(ways: Sequence[tuple[Candidate, str]], figures: Sequence[Mapping[str, float]]) -> Finding | None:
     """What the figures that `measure` gave of every way, for both FPGA families, come to; None without any."""
-    rows: dict[Question, list[dict[str, object]]] = {}
+    rows: dict[Question, list[dict[str, Any]]] = {}
     for (one, operand), measured in zip(ways, figures, strict=True):
         row = {"operand": operand, "kind": one.kind, "way": one.label(operand), **measured}
         rows.setdefault(one.question, []).append(row)

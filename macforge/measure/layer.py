@@ -1,7 +1,7 @@
 """A layer computed by the RTL of a design: verified against the model, with its cycles and its accuracy."""
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["layer_figures"]
 
 
-def layer_figures(design: Design, *, layer: "Layer | None" = None, tokens: int = 0) -> dict[str, object]:
+def layer_figures(design: Design, *, layer: "Layer | None" = None, tokens: int = 0) -> dict[str, Any]:
     """The layer through the RTL in Verilator: is each result the model's, after how many cycles, and how accurate.
 
     Parameters

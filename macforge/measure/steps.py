@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,9 +38,9 @@ class Step:
 
     label: str
     kind: str
-    function: Callable[..., Mapping[str, object]]
+    function: Callable[..., Mapping[str, Any]]
     arguments: tuple = ()
-    keywords: Mapping[str, object] = field(default_factory=dict)
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Outcome:
     """
 
     step: Step
-    figures: Mapping[str, object] | None = None
+    figures: Mapping[str, Any] | None = None
     reason: str | None = None
     seconds: float | None = None
 
@@ -130,8 +131,8 @@ def _submitted(pool: ProcessPoolExecutor, step: Step) -> Future:
 
 
 def _timed(
-    function: Callable[..., Mapping[str, object]], arguments: tuple, keywords: Mapping[str, object]
-) -> tuple[Mapping[str, object], float]:
+    function: Callable[..., Mapping[str, Any]], arguments: tuple, keywords: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], float]:
     begin = time.perf_counter()
     figures = function(*arguments, **keywords)
     return figures, time.perf_counter() - begin

@@ -1,6 +1,7 @@
 """Whether the hardware of a design computes a layer as its model does: simulated once, and kept."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tb.engine import simulate_engine
 __all__ = ["verdict"]
 
 
-def verdict(design: Design, operands: Sequence[np.ndarray | None], products: Sequence[Product]) -> dict[str, object]:
+def verdict(design: Design, operands: Sequence[np.ndarray | None], products: Sequence[Product]) -> dict[str, Any]:
     """What the simulator says of a design's hardware, given a layer.
 
     Parameters
@@ -30,7 +31,7 @@ def verdict(design: Design, operands: Sequence[np.ndarray | None], products: Seq
         come to their end.
     """
 
-    def simulated() -> dict[str, object]:
+    def simulated() -> dict[str, Any]:
         outcome, done = simulate_engine(design.engine, products)
         return {"failure": outcome.failure, "cycles": sum(one.cycles for one in done) if done else None}
 

@@ -119,7 +119,7 @@ def _read_safetensors(path: Path, tensor: str | None) -> np.ndarray:
             matrices = [name for name in names if len(file.get_slice(name).get_shape()) == 2]
             if tensor is None and len(matrices) == 1:
                 tensor = matrices[0]
-            if tensor not in matrices:
+            if tensor is None or tensor not in matrices:
                 listing = ", ".join(matrices)
                 raise ValueError(f"Tensor must be a matrix of {path.name} ({listing}), not {tensor!r}")
             dtype = file.get_slice(tensor).get_dtype()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import altair as alt
 
@@ -15,7 +16,7 @@ _BAR = 21
 _FAMILY = "datum.fpga == fpga"
 
 
-def chart_specs(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, str]) -> list[dict[str, object]]:
+def chart_specs(rows: Sequence[Mapping[str, Any]], *, accuracy: Mapping[str, str]) -> list[dict[str, Any]]:
     """Each chart as a Vega-Lite specification, as wide as its place, of the FPGA family in its parameter ``fpga``.
 
     Parameters
@@ -34,12 +35,12 @@ def chart_specs(rows: Sequence[Mapping[str, object]], *, accuracy: Mapping[str, 
     return [_styled(chart.add_params(family)).to_dict() for chart in charts]
 
 
-def first_family(rows: Sequence[Mapping[str, object]]) -> str:
+def first_family(rows: Sequence[Mapping[str, Any]]) -> str:
     """The family that is shown first: one that every chart has something of, if there is."""
     return next((row["fpga"] for row in rows if row["mmacs_per_unit"]), rows[0]["fpga"])
 
 
-def on_front(row: Mapping[str, object], rows: Sequence[Mapping[str, object]], accuracy: str) -> bool:
+def on_front(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], accuracy: str) -> bool:
     """Whether no other row of the same family is as accurate and smaller, or as small and more accurate."""
     if row[accuracy] is None:
         return False
@@ -80,7 +81,7 @@ def _styled(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
     )
 
 
-def _data(rows: Sequence[Mapping[str, object]]) -> alt.InlineData:
+def _data(rows: Sequence[Mapping[str, Any]]) -> alt.InlineData:
     left_out = ("command", "failed", "pending", "dataflow")
     return alt.InlineData(values=[{key: row[key] for key in row if key not in left_out} for row in rows])
 
@@ -97,12 +98,12 @@ def _tooltip(unit: str, *more: alt.Tooltip) -> list[alt.Tooltip]:
     ]
 
 
-def _bars_height(rows: Sequence[Mapping[str, object]]) -> int:
+def _bars_height(rows: Sequence[Mapping[str, Any]]) -> int:
     """Of a chart with a bar for each design; for a chart as wide as its place, Vega-Lite takes no height of a step."""
     return _BAR * len({row["design"] for row in rows})
 
 
-def _size(rows: Sequence[Mapping[str, object]], unit: str) -> alt.Chart:
+def _size(rows: Sequence[Mapping[str, Any]], unit: str) -> alt.Chart:
     """Bars of size, by what takes it."""
     title = alt.TitleParams(f"{unit}/MAC", subtitle=f"{unit} for one product a cycle: cells, their edges, drain edge")
     return (
@@ -127,7 +128,7 @@ def _size(rows: Sequence[Mapping[str, object]], unit: str) -> alt.Chart:
     )
 
 
-def _pareto(rows: Sequence[Mapping[str, object]], unit: str, key: str, title: str) -> alt.LayerChart:
+def _pareto(rows: Sequence[Mapping[str, Any]], unit: str, key: str, title: str) -> alt.LayerChart | alt.FacetChart:
     """Points of size and accuracy, and the line of those that nothing beats, with their names."""
     rows = [row for row in rows if row[key] is not None]
     domain, labels = _labels(rows, key)
@@ -168,7 +169,7 @@ def _pareto(rows: Sequence[Mapping[str, object]], unit: str, key: str, title: st
     )
 
 
-def _labels(rows: Sequence[Mapping[str, object]], key: str) -> tuple[list[float], dict[int, float]]:
+def _labels(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], dict[int, float]]:
     """Range of the axis, and heights of the names of each family's rows on its front, by their identity."""
     values = [row[key] for row in rows]
     low, high = min(values), max(values)
@@ -189,7 +190,7 @@ def _labels(rows: Sequence[Mapping[str, object]], key: str) -> tuple[list[float]
     return [low, high], found
 
 
-def _speed(rows: Sequence[Mapping[str, object]], unit: str) -> alt.Chart:
+def _speed(rows: Sequence[Mapping[str, Any]], unit: str) -> alt.Chart:
     """Bars of products a second for each unit of size."""
     what = f"MMAC/s/{unit}"
     subtitle = f"Million products a second for each {unit}: Fmax over {unit}/MAC, where there is open place and route"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fpga.families import COMPARED, find
 from macforge.measure.registry import MEASUREMENTS, Figure
@@ -98,7 +99,7 @@ def mode_columns(families: Sequence[str] = COMPARED) -> list[Column]:
     ]
 
 
-def filled(columns: Iterable[Column], rows: Sequence[Mapping[str, object]]) -> list[Column]:
+def filled(columns: Iterable[Column], rows: Sequence[Mapping[str, Any]]) -> list[Column]:
     """Those columns that some row has something in, or will have; all of them without rows."""
     return [
         column

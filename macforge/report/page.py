@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import jinja2
@@ -117,7 +118,7 @@ def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
     return [(group, len(list(those))) for group, those in itertools.groupby(column.group for column in columns)]
 
 
-def _charts(report: Report) -> dict[str, object]:
+def _charts(report: Report) -> dict[str, Any]:
     """Specifications of the charts, as JSON that a script can hold, and the families that they are of."""
     rows = [row for row in finite(report.sizes) if row["size_per_mac"] is not None]
     if not rows:

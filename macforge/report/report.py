@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fpga.families import COMPARED
 from macforge.design.design import Design
@@ -65,12 +66,12 @@ class Report:
     is_interrupted: bool = False
 
     @functools.cached_property
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One for each design, see `macforge.report.rows.DesignRow.table`."""
         return [row.table for row in self.designs]
 
     @functools.cached_property
-    def sizes(self) -> list[dict[str, object]]:
+    def sizes(self) -> list[dict[str, Any]]:
         """One for each design and FPGA family, see `macforge.report.sizes`."""
         return size_rows(self.designs, self.families)
 
@@ -129,7 +130,7 @@ class Report:
         return mode_columns()
 
     @property
-    def modes(self) -> list[dict[str, object]]:
+    def modes(self) -> list[dict[str, Any]]:
         """Of each design with several modes, what each comes to."""
         found = []
         for row in self.designs:
@@ -139,7 +140,7 @@ class Report:
         return found
 
     @property
-    def peers(self) -> list[dict[str, object]]:
+    def peers(self) -> list[dict[str, Any]]:
         """Published figures beside ours (`macforge.measure.peers`); none if no design does the same."""
         rows = peers.beside(peers.load_peers(), self.rows)
         return rows if any(row["ours"] for row in rows) else []
@@ -147,14 +148,14 @@ class Report:
     @staticmethod
     def taken(name: str) -> InReport:
         """How a measurement was taken."""
-        return MEASUREMENTS[name].report
+        return MEASUREMENTS[name].in_report
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _mode_row(row: DesignRow, modes: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _mode_row(row: DesignRow, modes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A mode, as each of the compared families has it."""
     table = {
         "design": row.design.name,
@@ -177,7 +178,7 @@ def reported_measurements(*, own_model: bool = True) -> list[str]:
     return [name for name, each in MEASUREMENTS.items() if each.report and (own_model or not each.report.own_model)]
 
 
-def make_report(designs: Sequence[Design], layer: Layer, **options: object) -> Report:
+def make_report(designs: Sequence[Design], layer: Layer, **options: Any) -> Report:
     """The complete report; parameters are those of `growing_report`."""
     *_, last = growing_report(designs, layer, **options)
     return last
@@ -239,7 +240,7 @@ class _Growing:
         self._layer, self._families, self._ways = layer, families, ways
         wanted = tuple(_slots(names, families))
         self._rows = [DesignRow(design=design, wanted=wanted) for design in designs]
-        self._of_ways: list[dict[str, object]] = [{} for _ in ways]
+        self._of_ways: list[dict[str, Any]] = [{} for _ in ways]
         self._failed_ways: dict[tuple[int, int], str] = {}
         # where the outcome of each step belongs: the number of a design and what it is of, or of a way and its family
         self._places: dict[Step, tuple[int, Slot | str]] = {
@@ -263,7 +264,7 @@ class _Growing:
 
     def _step(self, number: int, slot: Slot) -> Step:
         design, measurement = self._rows[number].design, slot.measurement
-        given: dict[str, object] = {}
+        given: dict[str, Any] = {}
         if slot.family is not None:
             given["family"] = slot.family
         if "seed" in measurement.axes:

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from macforge.design.design import Design
 from macforge.measure.registry import MEASUREMENTS, Measurement
@@ -13,7 +13,7 @@ from macforge.measure.steps import Outcome
 
 __all__ = ["DesignRow", "Slot", "operand_name", "product_name"]
 
-_NOTHING: Mapping[str, object] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Slot(NamedTuple):
@@ -55,7 +55,7 @@ class DesignRow:
 
     design: Design
     wanted: tuple[Slot, ...]
-    found: Mapping[Slot, Mapping[str, object]] = field(default_factory=dict)
+    found: Mapping[Slot, Mapping[str, Any]] = field(default_factory=dict)
     reasons: Mapping[Slot, str] = field(default_factory=dict)
 
     def with_outcome(self, slot: Slot, outcome: Outcome) -> "DesignRow":
@@ -64,7 +64,7 @@ class DesignRow:
             return dataclasses.replace(self, reasons={**self.reasons, slot: outcome.reason})
         return dataclasses.replace(self, found={**self.found, slot: outcome.figures})
 
-    def figures(self, name: str, family: str | None = None) -> Mapping[str, object]:
+    def figures(self, name: str, family: str | None = None) -> Mapping[str, Any]:
         """Those of one measurement; empty if there are none, or none yet."""
         return self.found.get(Slot(name, family), _NOTHING)
 
@@ -88,7 +88,7 @@ class DesignRow:
         return "; ".join(told.values()) or None
 
     @functools.cached_property
-    def table(self) -> dict[str, object]:
+    def table(self) -> dict[str, Any]:
         """The figures that tables show, by their keys; None where there is none.
 
         ``pending`` lists the keys of figures that are still to come, ``measured`` has everything that was measured.
@@ -116,7 +116,7 @@ class DesignRow:
 def operand_name(design: Design, side: str) -> str:
     """What an operand (``"act"`` or ``"weight"``) is quantized to, whatever it is that cells are given of it."""
     choice = getattr(design.quantizer, side)
-    name = choice.format or getattr(design, side)
+    name: str = choice.format or getattr(design, side)
     return {"mixed": f"{name}, {choice.wide}", "bcq": f"{choice.planes} of {name}"}.get(choice.method, name)
 
 

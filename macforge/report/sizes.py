@@ -3,9 +3,10 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fpga.families import find
-from macforge.measure.registry import MEASUREMENTS
+from macforge.measure.registry import MEASUREMENTS, Figure
 from macforge.report.columns import Column
 from macforge.report.rows import DesignRow, Slot
 from macforge.tables import finite
@@ -49,7 +50,7 @@ def size_columns(units: Sequence[str] = ()) -> list[Column]:
     ]
 
 
-def _others() -> list[tuple[str, str, object]]:
+def _others() -> list[tuple[str, str, Figure]]:
     """Figures of further measurements on each family: measurement, key, figure."""
     return [
         (name, key, figure)
@@ -59,7 +60,7 @@ def _others() -> list[tuple[str, str, object]]:
     ]
 
 
-def size_rows(rows: Sequence[DesignRow], families: Sequence[str]) -> list[dict[str, object]]:
+def size_rows(rows: Sequence[DesignRow], families: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each design and family; without figures, if a design has failed or they are still to come.
 
     Sizes are those of the array, in the family's unit, for each whole product of the operands a cycle: where operands
@@ -68,7 +69,7 @@ def size_rows(rows: Sequence[DesignRow], families: Sequence[str]) -> list[dict[s
     return [_size_row(row, family) for row in rows for family in families]
 
 
-def _size_row(row: DesignRow, family: str) -> dict[str, object]:
+def _size_row(row: DesignRow, family: str) -> dict[str, Any]:
     table, area, layer = row.table, row.figures("area", family), row.figures("layer")
     fmax = row.figures("fmax", family).get("fmax_mhz")
     # of planes and digits
@@ -89,7 +90,7 @@ def _size_row(row: DesignRow, family: str) -> dict[str, object]:
     }
 
 
-def _pending(row: DesignRow, family: str, known: Mapping[str, object]) -> list[str]:
+def _pending(row: DesignRow, family: str, known: Mapping[str, Any]) -> list[str]:
     """Keys of figures that are still to come."""
     slots = [slot for slot in row.pending if slot.family in (None, family)]
     keys = [key for slot in slots for key in slot.measurement.reported]
@@ -99,7 +100,7 @@ def _pending(row: DesignRow, family: str, known: Mapping[str, object]) -> list[s
     return [*keys, "mmacs_per_unit"] if "fmax_mhz" in keys else keys
 
 
-def _sizes(area: Mapping[str, object], times: float, fmax: float | None) -> dict[str, object]:
+def _sizes(area: Mapping[str, Any], times: float, fmax: float | None) -> dict[str, Any]:
     """Figures of an array where a product of the operands takes so many of a cell's."""
     size, cells = area["size_per_mac"] * times, area["cells_size_per_mac"] * times
     return {
@@ -117,7 +118,7 @@ def _sizes(area: Mapping[str, object], times: float, fmax: float | None) -> dict
     }
 
 
-def as_csv(rows: Sequence[Mapping[str, object]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as CSV, named by their keys."""
     text = io.StringIO()
     names = [column.key for column in size_columns()]

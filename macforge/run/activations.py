@@ -28,7 +28,7 @@ class Activations:
 
 def prepared(program: Program, act: Operand) -> Activations:
     """The activations (M, K) of a product."""
-    plan = program.acts
+    plan = program.plan
     if plan.order is not None:
         act = act.permuted(slice(None), plan.order)
     if program.target.quantizer.act.method == "block":
@@ -58,7 +58,7 @@ def _blocks(program: Program, act: Operand) -> Activations:
 
 def _groups(program: Program, act: Operand) -> list[Quantized]:
     """Quantized activations, group by group along K."""
-    target, plan = program.target, program.acts
+    target, plan = program.target, program.plan
     blocks = sorted({(segment.start, segment.stop) for segment in plan.segments})
     if target.quantizer.act.granularity != "group":
         whole = _whole(program, act)
@@ -69,12 +69,12 @@ def _groups(program: Program, act: Operand) -> list[Quantized]:
 
 
 def _whole(program: Program, act: Operand) -> Quantized:
-    quantizer, static = program.target.act_quantizer, program.acts.static
+    quantizer, static = program.target.act_quantizer, program.plan.static
     if static is None or act.integral:
         if static is not None and (static.scale != 1).any():
             raise ValueError("act must hold floats, as those of the calibration, not integers")
         return quantize_operand(act, quantizer, k_axis=1)
-    values = np.ldexp(act.values, act.exponent - program.acts.exponent)
+    values = np.ldexp(act.values, act.exponent - program.plan.exponent)
     return quantizer.quantize_as(values, static, k_axis=1, what="act")
 
 

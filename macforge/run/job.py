@@ -1,7 +1,9 @@
 """What an engine is given of a program and activations, and what its results are in numbers."""
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -54,17 +56,18 @@ def job_of(program: Program, act: ArrayLike) -> Job:
     ValueError
         If the activations cannot be brought into the form that the design's engine takes.
     """
-    act = read_operand(act, what="act", k_axis=1)
-    if act.values.shape[1] != program.k:
+    operand = read_operand(act, what="act", k_axis=1)
+    shape = operand.values.shape
+    if shape[1] != program.k:
         raise ValueError(
-            f"act (M, K) and weight (K, N) must share K, not have shapes {act.values.shape} and {program.k, program.n}"
+            f"act (M, K) and weight (K, N) must share K, not have shapes {shape} and {program.k, program.n}"
         )
-    return _undrained(program, act) if program.weight is not None else _drained(program, act)
+    return _drained(program, operand) if program.weight is None else _undrained(program, operand, program.weight)
 
 
-def _undrained(program: Program, act: Operand) -> Job:
+def _undrained(program: Program, act: Operand, weight_q: Quantized) -> Job:
     """Sums are dequantized afterwards."""
-    target, weight_q = program.target, program.weight
+    target = program.target
     act = _within_sums(target, act, weight_q)
     act_q = quantize_operand(act, target.act_quantizer, k_axis=1)
     product = Product(act=act_q.codes, weight=weight_q.codes)
@@ -75,7 +78,7 @@ def _undrained(program: Program, act: Operand) -> Job:
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if integers:
             # sums of integers, in units of last bits that may lie behind the point
-            unit = target.engine.rule.lsb + act_q.format.fixed.lsb + weight_q.format.fixed.lsb
+            unit = target.engine.rule.lsb + act_q.format.fixed_form.lsb + weight_q.format.fixed_form.lsb
             total = results[0].sum(axis=0)
             return total << unit if unit >= 0 else total >> -unit
         if isinstance(target.sums, FloatSum):
@@ -107,7 +110,10 @@ def _scaled_floats(shape: FloatShape, sums: np.ndarray, act: Quantized, weight: 
     real = shape.decode(sums & ((1 << shape.bits) - 1))
     scales = [act.scale[:, g, None].astype(np.float64) for g in range(act.scale.shape[1])]
     others = [weight.scale[g].astype(np.float64) for g in range(weight.scale.shape[0])]
-    return sum(one * scales[min(g, len(scales) - 1)] * others[min(g, len(others) - 1)] for g, one in enumerate(real))
+    return reduce(
+        operator.add,
+        (one * scales[min(g, len(scales) - 1)] * others[min(g, len(others) - 1)] for g, one in enumerate(real)),
+    )
 
 
 def _invalid(target: Target, product: Product) -> np.ndarray:
@@ -117,7 +123,7 @@ def _invalid(target: Target, product: Product) -> np.ndarray:
 
 
 def _drained(program: Program, act: Operand) -> Job:
-    target, drain = program.target, program.target.edge
+    target, drain = program.target, program.target.drain
     limits = drain.find(Limits)
     if act.exponent and limits and limits.clamp:
         raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
@@ -126,11 +132,11 @@ def _drained(program: Program, act: Operand) -> Job:
     if drain.find(Offset) and acts.zero.any():
         raise ValueError("Activations must have no zero point where weights have an offset, which multiplies their sum")
     # a calibrated scale is that of the calibration's numbers
-    exponent = program.exponent + (act if program.acts.static is None else program.acts).exponent
+    exponent = program.exponent + (act if program.plan.static is None else program.plan).exponent
     products, places = [], []
     for part in program.parts:
         parameters, scale = _parameters(program, part, acts, act.exponent)
-        products.append(Product(act=acts.codes, weight=part.codes, group=program.acts.group, parameters=parameters))
+        products.append(Product(act=acts.codes, weight=part.codes, group=program.plan.group, parameters=parameters))
         places.append((part.columns, scale))
     floats = drain.arithmetic if drain.floating else None
     shape = len(act.values), program.n
@@ -151,14 +157,14 @@ def _parameters(
     program: Program, part: Part, acts: Activations, exponent: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What the drain edge takes of a product, and the scale that is left, which broadcasts to (M, N)."""
-    drain = program.target.edge
+    drain = program.target.drain
     passes = len(part.codes)
     given = {**part.parameters, "act_zero": np.tile(acts.zero, (passes, 1))}
     if _when(drain) != "group" and (acts.scale != acts.scale[0]).any():
         raise ValueError("Activation scales must be the same for all groups where the drain edge has none for each")
     if not drain.floating:
         # with a bias or requantization, part of the scale that calibration left
-        row = 1.0 if program.acts.static is not None else acts.scale[0][:, None]
+        row = 1.0 if program.plan.static is not None else acts.scale[0][:, None]
         return _wanted(drain, given), part.channel * row
     channel = part.channel * acts.overall
     left = np.ones((1, 1)) if drain.find(ChannelScale) else channel[None]
@@ -192,20 +198,21 @@ def _float_steps(
     program: Program, part: Part, acts: Activations, channel: np.ndarray, bias: np.ndarray
 ) -> tuple[dict[str, np.ndarray], int]:
     """Scales of rows and columns, the bias, and the power of two that was taken out of all."""
-    target, drain, passes = program.target, program.target.edge, len(part.codes)
+    target, drain, passes = program.target, program.target.drain, len(part.codes)
     sizes = _row_sizes(program, acts)
     scale = np.tile(acts.scale, (passes, 1))
     of_row, when = drain.find(ActScale), _when(drain)
+    row_form = of_row.form(drain) if of_row else drain.arithmetic
     rows = np.tile(sizes * acts.scale if when == "group" else sizes, (passes, 1))
     bound, factors = rows.T @ part.size, []
     if when == "group":
-        factors.append(("act_scale", of_row.form(drain), scale, bound))
+        factors.append(("act_scale", row_form, scale, bound))
     if drain.find(ChannelScale):
         bound = bound * np.abs(channel)
         factors.append(("channel_scale", drain.arithmetic, channel, bound))
     if when == "row":
         bound = bound * acts.scale[0][:, None]
-        factors.append(("act_scale", of_row.form(drain), scale, bound))
+        factors.append(("act_scale", row_form, scale, bound))
     scaling, steps = Scaling(arithmetic=drain.arithmetic, exponent=part.exponent), {}
     for name, shape, values, after in factors:
         after = after + np.abs(bias) if name == factors[-1][0] else after
@@ -224,7 +231,7 @@ def _float_steps(
 def _row_sizes(program: Program, acts: Activations) -> np.ndarray:
     """Of each segment, sums of ``|value - zero|`` of rows (segments, M)."""
     values, first, sizes = magnitudes(program.target, program.target.act, acts.codes), 0, []
-    for segment, zero in zip(program.acts.segments, acts.zero, strict=True):
+    for segment, zero in zip(program.plan.segments, acts.zero, strict=True):
         piece = values[:, first : first + segment.size]
         sizes.append(np.abs(piece - zero[:, None]).sum(axis=1))
         first += segment.size

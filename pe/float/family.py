@@ -124,7 +124,7 @@ class FloatProduct(Pipelined):
         return _AlignAdd(pe=self, accumulator=accumulator)
 
 
-class _AlignAdd(Core):
+class _AlignAdd(Core[FloatProduct, Accumulator]):
     """A chain of rows, one for each lane, and the addition to the running sum.
 
     A lane's term is one choice before its place: ``+-(word << places if far else word)``.

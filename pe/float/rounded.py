@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Value
 
@@ -13,17 +14,21 @@ from hw.core.unit import Unit, place
 from hw.float.aligned_add import AlignedAdd, largest_steps
 from hw.float.fused_add import FusedAdd
 from hw.float.partial_add import PartialAdd, PartialFinish
-from pe.base import PE, Core, PEError
+from pe.base import Core, PEError
 from pe.float.product import product_parts
 from pe.operands.parts import FloatOperand
+from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
+if TYPE_CHECKING:
+    from pe.float.family import FloatProduct
+
 __all__ = ["finish_unit", "lowest_exponents", "round_core"]
 
 
-def round_core(pe: PE, sums: FloatSum) -> Core:
+def round_core(pe: "FloatProduct", sums: FloatSum) -> Core:
     """The core of ``pe``, a `pe.float.family.FloatProduct`, whose ``addend`` and ``sum`` are codes of ``sums``.
 
     Raises
@@ -42,7 +47,7 @@ def round_core(pe: PE, sums: FloatSum) -> Core:
     return _FloatSumCore(pe=pe, accumulator=sums)
 
 
-def finish_unit(sums: FloatSum, *, pipeline: int) -> Unit | None:
+def finish_unit(sums: Accumulator | FloatSum, *, pipeline: int) -> Unit | None:
     """What turns ``sum`` into ``code``, of `FloatSum.shape`, once a column; None if it is that already.
 
     Its latency is ``pipeline``, the number of its register stages.
@@ -50,7 +55,7 @@ def finish_unit(sums: FloatSum, *, pipeline: int) -> Unit | None:
     return PartialFinish(sums=sums, pipeline=pipeline) if isinstance(sums, PartialSum) else None
 
 
-def lowest_exponents(pe: PE) -> tuple[int, int]:
+def lowest_exponents(pe: "FloatProduct") -> tuple[int, int]:
     """What `FloatSum.sums` is to be told of the formats: the exponents that numbers with leading zeros share."""
     return _lowest(pe.row), _lowest(pe.column)
 
@@ -80,7 +85,7 @@ class _ProductForm:
     lowest: int
 
     @classmethod
-    def of(cls, pe: PE) -> "_ProductForm":
+    def of(cls, pe: "FloatProduct") -> "_ProductForm":
         row, column = pe.row.parts, pe.column.parts
         largest = row.significand * column.significand
         least = (row.significand_bits - 1 - _slack(pe.row)) + (column.significand_bits - 1 - _slack(pe.column))
@@ -93,7 +98,7 @@ class _ProductForm:
         )
 
 
-class _FloatSumCore(Core):
+class _FloatSumCore(Core["FloatProduct", FloatSum]):
     """Multiplies significands by rows of adders, adds exponents, and leaves the rest to the addition.
 
     Of the register stages that lie between ``addend`` and ``sum``, one less than `PE.interleave`, lanes that are added
@@ -133,6 +138,7 @@ class _FloatSumCore(Core):
                 return form.lowest + sums.bias
             case AlignedSum() as sums:
                 return form.lowest + sums.shape.bias
+        raise _unknown(self.accumulator)
 
     def _exponents(self, form: _ProductForm) -> Interval:
         """Of products, biased as the sum's are."""
@@ -152,6 +158,7 @@ class _FloatSumCore(Core):
                 )
             case PartialSum() as sums:
                 return PartialAdd(sums=sums, product_bits=form.bits, exponents=exponents, pipeline=pipeline)
+        raise _unknown(self.accumulator)
 
     def _in_turn(self, m: Module, at: SimpleNamespace, form: _ProductForm) -> Value:
         """Lane after lane."""
@@ -169,6 +176,7 @@ class _FloatSumCore(Core):
 
     def _at_once(self, m: Module, at: SimpleNamespace, form: _ProductForm) -> Value:
         """All lanes in one addition."""
+        assert isinstance(self.accumulator, AlignedSum)
         unit = AlignedAdd(
             sums=self.accumulator,
             lanes=len(at.parts),
@@ -187,6 +195,10 @@ class _FloatSumCore(Core):
         m.d.comb += [unit.largest.eq(at.largest), unit.biased.eq(at.biased)]
         m.d.comb += unit.addend.eq(self.addend)
         return unit.sum
+
+
+def _unknown(sums: FloatSum) -> TypeError:
+    return TypeError(f"Sums must be rounded, aligned or partial, not {type(sums).__name__}")
 
 
 def _mark(_m: Module, at: SimpleNamespace) -> None:

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from amaranth.hdl import Cat, Const, Module, Mux, signed
 
@@ -49,6 +49,10 @@ class LookUpPE(Pipelined):
 
     k: Annotated[int, Range(2, 6)] = 2
     lut: Literal[4, 6] = 6
+
+    if TYPE_CHECKING:
+        # which `check_table` makes sure of
+        act: Int
 
     @property
     @abstractmethod
@@ -131,7 +135,7 @@ class LookUpPE(Pipelined):
         return _LookUp(pe=self, accumulator=accumulator)
 
 
-class _LookUp(Core):
+class _LookUp(Core[LookUpPE, Accumulator]):
     """A chain of rows, one for each plane and table, and the addition to the running sum.
 
     With more than two words a table, and look-up tables of 6 inputs, choosing comes first, so that no more than one

@@ -1,10 +1,11 @@
 """Table look-up for weights made of signs: a table of k activations, and a key of k bits for each plane of weights."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from itertools import product
 from typing import Annotated, ClassVar
 
+import numpy as np
 from amaranth.hdl import Cat, Module
 
 from pe.base import Encoder, PEError
@@ -45,7 +46,6 @@ class Table(LookUpPE):
     family: ClassVar[str] = "table"
     summary: ClassVar[str] = "table look-up of sums of k activations, for weights of signs; lossy if table_bits is set"
     source: ClassVar[str] = "LUT Tensor Core (arXiv 2408.06003); T-MAC (arXiv 2407.00088); LUT-GEMM (arXiv 2206.09557)"
-    or_zero: ClassVar[bool] = False
 
     def check(self) -> None:
         if not isinstance(self.weight, Bipolar):
@@ -64,10 +64,13 @@ class Table(LookUpPE):
     def planes(self) -> int:
         return self.weight.bits
 
-    @cached_property
+    @property
+    def or_zero(self) -> bool:
+        return False
+
+    @property
     def signs(self) -> tuple[Signs, ...]:
-        # the last factor of a product runs fastest
-        return tuple((1, *reversed(others)) for others in product((-1, 1), repeat=self.k - 1))
+        return _signs(self.k)
 
     @property
     def shift(self) -> int:
@@ -75,23 +78,31 @@ class Table(LookUpPE):
 
     @property
     def rule(self) -> Rule:
-        if not self.table_bits:
-            return EXACT
+        return self._rounded if self.table_bits else EXACT
+
+    @property
+    def _rounded(self) -> RoundedTable:
         return RoundedTable(k=self.k, planes=self.planes, shift=self.shift, bits=self.table_bits)
 
     @property
     def entry(self) -> Interval:
         if not self.table_bits:
             return self.exact_entry
-        return Interval(*self.rule.rounded([self.exact_entry.lo, self.exact_entry.hi]))
+        return Interval(*self._rounded.rounded(np.array([self.exact_entry.lo, self.exact_entry.hi])))
 
     @property
     def term(self) -> Interval:
-        largest = max(self.entry.hi, -self.entry.lo) * self.weight.fixed.interval.hi
+        largest = max(self.entry.hi, -self.entry.lo) * self.weight.fixed_form.interval.hi
         return Interval(-largest, largest).sum_of(self.tables)
 
     def column_encoder(self) -> Encoder:
         return _SignKeys(bits=self.weight.bits, lanes=self.lanes, k=self.k)
+
+
+@cache
+def _signs(k: int) -> tuple[Signs, ...]:
+    # the last factor of a product runs fastest
+    return tuple((1, *reversed(others)) for others in product((-1, 1), repeat=k - 1))
 
 
 class _SignKeys(Encoder):

@@ -1,7 +1,7 @@
 """Table look-up for ternary weights: a table of k activations, and an index in base 3."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from itertools import islice, product
 from typing import ClassVar
 
@@ -34,24 +34,35 @@ class TernaryTable(LookUpPE):
     family: ClassVar[str] = "ternary_table"
     summary: ClassVar[str] = "table look-up of sums of k activations, for ternary weights"
     source: ClassVar[str] = "KU Leuven ternary LUT (arXiv 2604.25183); BitNet b1.58 (arXiv 2402.17764)"
-    planes: ClassVar[int] = 1
-    or_zero: ClassVar[bool] = True
 
     def check(self) -> None:
         if not isinstance(self.weight, Ternary):
             raise PEError(f"Family ternary_table takes ternary weights, not {self.weight.name}")
         self.check_table(5)
 
-    @cached_property
+    @property
+    def planes(self) -> int:
+        return 1
+
+    @property
+    def or_zero(self) -> bool:
+        return True
+
+    @property
     def signs(self) -> tuple[Signs, ...]:
-        return tuple(islice(product((1, 0, -1), repeat=self.k), 3**self.k // 2))
+        return _signs(self.k)
 
     @property
     def term(self) -> Interval:
-        return (self.act.interval * self.weight.fixed.interval).sum_of(self.lanes)
+        return (self.act.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def column_encoder(self) -> Encoder:
         return _TernaryKeys(lanes=self.lanes, k=self.k, selection_bits=self.selection_bits)
+
+
+@cache
+def _signs(k: int) -> tuple[Signs, ...]:
+    return tuple(islice(product((1, 0, -1), repeat=k), 3**k // 2))
 
 
 class _TernaryKeys(Encoder):
@@ -60,7 +71,7 @@ class _TernaryKeys(Encoder):
     def __init__(self, *, lanes: int, k: int, selection_bits: int) -> None:
         self.k = k
         self.selection_bits = selection_bits
-        bits = Ternary.bits
+        bits = Ternary().bits
         super().__init__(bits=bits, lanes=lanes, operand_bits=lanes // k * selection_bits, masked=False)
 
     @property

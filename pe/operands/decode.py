@@ -2,6 +2,7 @@
 
 from functools import partial
 from types import SimpleNamespace
+from typing import TypeGuard
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
@@ -62,7 +63,7 @@ class Decode(Unit):
         self.form = form
         self.registered = registered
         self.latency = stages_for(self._steps) if registered else 0
-        super().__init__({"code": In(form.bits), "integer": Out(signed(max(2, form.fixed.interval.signed_bits)))})
+        super().__init__({"code": In(form.bits), "integer": Out(signed(max(2, form.fixed_form.interval.signed_bits)))})
 
     @property
     def name(self) -> str:
@@ -77,18 +78,17 @@ class Decode(Unit):
 
     @property
     def _steps(self) -> list[Step]:
-        if not _shifts(self.form):
+        if not _shifts(form := self.form):
             return [Step(2, self._look_up)]
         # the shift is cut into modules of four choices, a LUT6 or two LUT4 a bit
-        shifts = (Step(2, partial(self._shift, first=first)) for first in range(0, self.form.exponent, 2))
-        return [Step(3, self._significand), *shifts]
+        shifts = (Step(2, partial(self._shift, first=first)) for first in range(0, form.exponent, 2))
+        return [Step(3, partial(self._significand, form=form)), *shifts]
 
     def _look_up(self, _m: Module, at: SimpleNamespace) -> None:
         codes = zeroed(self.form, np.arange(1 << self.form.bits))
         at.integer = pick(at.code, self.form.to_fixed(codes).tolist())
 
-    def _significand(self, m: Module, at: SimpleNamespace) -> None:
-        form = self.form
+    def _significand(self, m: Module, at: SimpleNamespace, *, form: Float) -> None:
         fraction = at.code[: form.fraction]
         exponent = at.code[form.fraction :][: form.exponent]
         normal = Const(1) if form.lowest == "normal" else exponent.any()
@@ -107,12 +107,12 @@ class Decode(Unit):
     def _shift(self, m: Module, at: SimpleNamespace, *, first: int) -> None:
         by = at.places[:2]
         stages = tuple(1 << first + index for index in range(len(by)))
-        bits = min(self.form.fixed.interval.signed_bits, len(at.integer) + sum(stages))
+        bits = min(self.form.fixed_form.interval.signed_bits, len(at.integer) + sum(stages))
         shift = Shift(a=(len(at.integer), True), moved=bits, places=stages)
         place(m, f"shift_{first}", shift)
         m.d.comb += [shift.a.eq(at.integer), shift.by.eq(by)]
         at.integer, at.places = shift.moved, at.places[2:]
 
 
-def _shifts(form: Format) -> bool:
+def _shifts(form: Format) -> TypeGuard[Float]:
     return isinstance(form, Float) and form.bits > _FLOAT_TABLE_BITS

@@ -90,7 +90,7 @@ def multiple_steps(name: str, act: Float, weight: Float) -> list[Step]:
     and a `_MaybeShift` for each bit of the shift, the last of which complements.
     """
     stages = range(_by_bits(weight))
-    largest = act.fixed.interval.hi * weight.fixed.interval.hi
+    largest = act.fixed_form.interval.hi * weight.fixed_form.interval.hi
     shifts = (
         Step(
             1,
@@ -184,16 +184,16 @@ class _MaybeShift(Unit):
 
 
 def _one_bits(form: Float) -> int:
-    return form.fixed.interval.hi.bit_length()
+    return form.fixed_form.interval.hi.bit_length()
 
 
 def _three_bits(form: Float) -> int:
-    return (3 * form.fixed.interval.hi).bit_length()
+    return (3 * form.fixed_form.interval.hi).bit_length()
 
 
 def _by_bits(form: Float) -> int:
     """Width of the exponent of the largest power of two."""
-    return max(1, (form.fixed.interval.hi.bit_length() - 1).bit_length())
+    return max(1, (form.fixed_form.interval.hi.bit_length() - 1).bit_length())
 
 
 def _shift_word(magnitude: int) -> int:

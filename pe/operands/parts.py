@@ -147,7 +147,7 @@ def _parts(form: Format, code: Value) -> tuple[ValueLike, ValueLike, ValueLike]:
     """Significand, exponent and sign of one code."""
     match form:
         case Int() | Fixed():
-            negative = code[-1] if form.fixed.interval.signed else Const(0, 1)
+            negative = code[-1] if form.fixed_form.interval.signed else Const(0, 1)
             return (code ^ negative.replicate(form.bits)) + negative, 0, negative
         case Float():
             return _of_float(form, code)

@@ -49,7 +49,7 @@ class PackedCodes(Encoder):
         return m
 
 
-class PackedCore(BlockCore):
+class PackedCore(BlockCore[Packing]):
     """One `hw.integer.multiply_accumulate.MultiplyAccumulate`, and a counter for each lane but the highest."""
 
     @property
@@ -59,7 +59,7 @@ class PackedCore(BlockCore):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        block: Packing = self.block
+        block = self.block
         widths = block.word_widths(self.accumulator)
         spacing = block.spacing
         dsp = place(m, "dsp", MultiplyAccumulate(**block.ports(self.accumulator), registers=block.registers))
@@ -89,7 +89,7 @@ class PackedCore(BlockCore):
         return m
 
 
-class PackedFinish(BlockFinish):
+class PackedFinish(BlockFinish[Packing]):
     """``S[l] = T[l] - floor(T[l - 1] / 2**spacing)``, for the columns of a row."""
 
     @property

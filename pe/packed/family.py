@@ -105,7 +105,9 @@ class Packed(IntegerPE):
 
     @property
     def block(self) -> PackedProducts:
-        return self._found
+        block = self._found
+        assert block is not None, "formats of which no two products fit are refused"
+        return block
 
     @property
     def uses_dsp(self) -> bool:

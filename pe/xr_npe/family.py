@@ -110,7 +110,7 @@ class XRNPE(Pipelined):
         return _Blocks(pe=self, accumulator=accumulator)
 
 
-class _Blocks(Core):
+class _Blocks(Core[XRNPE, Accumulator]):
     """One multiplier, a row for each slot, a shift of all, and the addition to the running sum."""
 
     def circuit(self, platform: object) -> Module:
@@ -166,9 +166,11 @@ def _place_slots(_m: Module, at: SimpleNamespace) -> None:
     """Where each slot's part of the product goes, as one bit of many."""
     at.places = [
         _one_hot(
-            *places, 1 + max(largest_place("act", mode, slot) + largest_place("weight", mode, slot) for mode in MODES)
+            act,
+            weight,
+            1 + max(largest_place("act", mode, slot) + largest_place("weight", mode, slot) for mode in MODES),
         )
-        for slot, places in enumerate(at.places)
+        for slot, (act, weight) in enumerate(at.places)
     ]
     at.words = [at.product.value.word_select(slot, 2 * STEP) for slot in range(SLOTS)]
     at.sum = Number.constant(0)
@@ -200,7 +202,7 @@ def _shift(m: Module, at: SimpleNamespace, *, places: tuple[int, ...]) -> None:
 
 
 def _product(mode: Mode) -> Interval:
-    return mode.act.fixed.interval * mode.weight.fixed.interval
+    return mode.act.fixed_form.interval * mode.weight.fixed_form.interval
 
 
 def _largest_word(slot: int) -> int:

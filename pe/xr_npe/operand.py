@@ -202,7 +202,7 @@ def _seen(mode: Mode, slot: int) -> int:
 
 def _exponent(mode: Mode) -> int:
     """The largest exponent of an operand."""
-    beyond = mode.act.fixed.interval.hi.bit_length() - SIGNIFICAND_BITS // mode.lanes
+    beyond = mode.act.fixed_form.interval.hi.bit_length() - SIGNIFICAND_BITS // mode.lanes
     return max(0, -(-beyond // STEP))
 
 

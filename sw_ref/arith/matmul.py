@@ -1,5 +1,8 @@
 """Matrix products of integers, exact and fast."""
 
+import operator
+from functools import reduce
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -61,7 +64,7 @@ def _matmul(a: np.ndarray, w: np.ndarray, kind: type) -> np.ndarray:
         return (a.astype(np.float64) @ w.astype(np.float64)).astype(np.int64).astype(kind, copy=False)
     chunk = _EXACT_FLOAT64 // (a_most * w_most)
     if chunk >= min(depth, _SHORTEST_SPLIT):
-        return sum(_matmul(a[:, k], w[k], kind) for k in group_slices(depth, chunk))
+        return reduce(operator.add, (_matmul(a[:, k], w[k], kind) for k in group_slices(depth, chunk)))
     if a_most < w_most:
         return _matmul(w.T, a.T, kind).T
     half = a_most.bit_length() // 2

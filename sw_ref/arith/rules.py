@@ -14,8 +14,10 @@ __all__ = ["EXACT", "Exact", "Rule"]
 class Rule(ABC):
     """How the products of a step are formed; a frozen dataclass, so that it can be part of a key."""
 
-    lsb: int = 0
-    """Exponent of the unit of the sums, in the unit of exact products."""
+    @property
+    def lsb(self) -> int:
+        """Exponent of the unit of the sums, in the unit of exact products."""
+        return 0
 
     @abstractmethod
     def matmul(self, act: np.ndarray, weight: np.ndarray) -> np.ndarray:

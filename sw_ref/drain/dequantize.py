@@ -53,7 +53,7 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
         # the product of two float32 numbers is exact in float64
         scale = act.scale[:, a_at, None].astype(np.float64) * weight.scale[w_at, None, :]
         total += scale * centred.astype(np.float64)
-    return np.ldexp(total, act.format.fixed.lsb + weight.format.fixed.lsb)
+    return np.ldexp(total, act.format.fixed_form.lsb + weight.format.fixed_form.lsb)
 
 
 def _check_operands(act: Quantized, weight: Quantized) -> None:

@@ -231,7 +231,7 @@ def _broadcast(
         else:
             # of rows, that of the last group
             found[parameter.name] = array[-1][:, None] if parameter.kind == "row" else array
-    if step.takes_row_sums:
+    if step.takes_row_sums and row_sums is not None:
         found["row_sum"] = row_sums[:, :, None]
     return found
 

@@ -89,6 +89,7 @@ class Sizes:
     column_sum: Interval
 
 
+@dataclass(frozen=True, kw_only=True)
 class Step(ABC):
     """One step; a subclass is a frozen dataclass whose fields are its keys, and stands in `sw_ref.drain.steps.STEPS`.
 
@@ -97,16 +98,31 @@ class Step(ABC):
 
     keys: ClassVar[tuple[Key, ...]]
     """Its keys in a design, in the order in which a design is shown."""
-    stage: Stage = "total"
-    """Whether it comes once for each sum, before they are added up, or once for each total."""
-    wants_floats: bool = False
-    """Whether integers become floats in front of it."""
-    wants_integers: bool = False
-    """Whether it takes integers alone."""
-    takes_row_sums: bool = False
-    """Whether it takes the sums of a row's activations, ``row_sum`` (G, M)."""
-    adds_bias: bool = False
-    """Whether it adds a layer's bias."""
+
+    @property
+    def stage(self) -> Stage:
+        """Whether it comes once for each sum, before they are added up, or once for each total."""
+        return "total"
+
+    @property
+    def wants_floats(self) -> bool:
+        """Whether integers become floats in front of it."""
+        return False
+
+    @property
+    def wants_integers(self) -> bool:
+        """Whether it takes integers alone."""
+        return False
+
+    @property
+    def takes_row_sums(self) -> bool:
+        """Whether it takes the sums of a row's activations, ``row_sum`` (G, M)."""
+        return False
+
+    @property
+    def adds_bias(self) -> bool:
+        """Whether it adds a layer's bias."""
+        return False
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Self | None:

@@ -52,6 +52,7 @@ def to_plain(value: object) -> object:
             return [to_plain(each) for each in value]
     if _known().get(type(value).__name__) is not type(value):
         raise ValueError(f"A file can hold an engine of macforge's own classes, which {type(value).__name__} is not")
+    assert dataclasses.is_dataclass(value)
     fields = {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     return {"class": type(value).__name__, "fields": fields}
 

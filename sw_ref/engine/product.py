@@ -91,4 +91,4 @@ def expected_invalid(engine: EngineSpec, product: Product) -> np.ndarray:
     act, planes = mode.act.finite(product.act), mode.weight.finite(product.planes)
     groups = group_slices(act.shape[1], product.schedule(engine).group)
     sums = np.stack([nonfinite_results(act[:, k], plane[k]) for plane in planes for k in groups])
-    return sums.any(axis=0, keepdims=True) if engine.drain else sums
+    return np.logical_or.reduce(sums, axis=0, keepdims=True) if engine.drain else sums

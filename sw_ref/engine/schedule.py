@@ -307,9 +307,10 @@ class WeightStationarySchedule(Schedule):
     def cycles(self) -> int:
         loads = self._loads
         last_k = [group.stop - 1 for group in self.groups]
-        blocks = list(zip(loads, np.isin(self._steps, last_k).any(1), strict=True)) * (len(self._cols) * self.passes)
+        ends = np.logical_or.reduce(np.isin(self._steps, last_k), axis=1)
+        blocks = list(zip(loads, ends, strict=True)) * (len(self._cols) * self.passes)
         turns = self.engine.turns
-        swap, last_row, turnaround, drained = 0, 0, 0, 0
+        rows, swap, last_row, turnaround, drained = 0, 0, 0, 0, 0
         for rows in (self._rows >= 0).sum(1):
             for load, ends_group in blocks:
                 # a block is taken into use once it is loaded and the rows have passed the one before

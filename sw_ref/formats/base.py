@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,7 +48,8 @@ class Format(ABC):
         Width of a code, from 1 to 53: a field or a property of the subclass.
     """
 
-    bits: int
+    # an int; subclasses have it as a field or as a property, neither of which may stand for the other
+    bits: Any
 
     @property
     @abstractmethod
@@ -63,6 +65,13 @@ class Format(ABC):
     @abstractmethod
     def fixed(self) -> FixedPoint | None:
         """The exact fixed-point form; None if it would be wider than an int64."""
+
+    @property
+    def fixed_form(self) -> FixedPoint:
+        """:attr:`fixed` of a format that has one; ValueError if it has none."""
+        if (fixed := self.fixed) is None:
+            raise ValueError(f"Format must have a fixed-point form, which {self.name} lacks")
+        return fixed
 
     @property
     def full_scale(self) -> float:
@@ -123,13 +132,12 @@ class Format(ABC):
         ValueError
             If the format has no fixed-point form, or a code stands for no finite value.
         """
-        if self.fixed is None:
-            raise ValueError(f"Format must have a fixed-point form, which {self.name} lacks")
+        lsb = self.fixed_form.lsb
         values = self.decode(codes)
         if not np.isfinite(values).all():
             first = first_where(~np.isfinite(values), values, what="decoded value")
             raise ValueError(f"{first}, which has no fixed-point form")
-        return np.ldexp(values, -self.fixed.lsb).astype(np.int64)
+        return np.ldexp(values, -lsb).astype(np.int64)
 
     def from_values(self, values: ArrayLike, *, what: str = "value") -> np.ndarray:
         """Codes of ``values``, each of which the format must hold exactly.
@@ -164,7 +172,7 @@ class Format(ABC):
 
     def holds(self, values: ArrayLike) -> np.ndarray:
         """Which of ``values``, numbers of any shape, the format has: bool of the same shape."""
-        lo, hi = self.bounds
+        values, (lo, hi) = np.asarray(values), self.bounds
         inside = (values >= lo) & (values <= hi)
         return inside & (self.decode(self.encode(np.where(inside, values, lo))) == values)
 

@@ -2,7 +2,7 @@
 
 import operator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,13 +12,21 @@ from sw_ref.interval import Interval
 
 __all__ = ["FLOATS", "FLOAT_PATTERN", "Float", "named_float", "parse_float"]
 
+_Specials = Literal["finite", "fn", "ieee"]
+_Lowest = Literal["subnormal", "zero", "normal"]
+_Overflow = Literal["saturate", "special"]
+_Text = TypeVar("_Text", bound=str)
+
 # of a float64
 FRACTION, BIAS = 52, 1023
 
 # Suffixes of a name. Without one of its own, a signed format is all finite, and an unsigned one has a NaN.
-SPECIALS = {"finite": "_finite", "fn": "_fn", "ieee": "_ieee"}
-LOWEST = {"subnormal": "", "zero": "_flushed", "normal": "_nozero"}
-OVERFLOW = {"saturate": "", "special": "_nonsat"}
+SPECIALS: dict[_Specials, str] = {"finite": "_finite", "fn": "_fn", "ieee": "_ieee"}
+LOWEST: dict[_Lowest, str] = {"subnormal": "", "zero": "_flushed", "normal": "_nozero"}
+OVERFLOW: dict[_Overflow, str] = {"saturate": "", "special": "_nonsat"}
+
+# Bias of a `Float` until its constructor puts in the standard one, so that a bias is an integer to all others.
+_STANDARD: Any = None
 
 FLOAT_PATTERN = (
     r"(u?)e([0-9]{1,4})m([0-9]{1,4})(_finite|_fn|_ieee|)(?:_bias(-?[0-9]{1,4}))?(_flushed|_nozero|)(_nonsat|)"
@@ -60,13 +68,13 @@ class Float(Format):
     exponent: int
     fraction: int
     signed: bool = True
-    bias: int | None = None
-    specials: Literal["finite", "fn", "ieee"] = "finite"
-    lowest: Literal["subnormal", "zero", "normal"] = "subnormal"
-    overflow: Literal["saturate", "special"] = "saturate"
+    bias: int = _STANDARD
+    specials: _Specials = "finite"
+    lowest: _Lowest = "subnormal"
+    overflow: _Overflow = "saturate"
 
     def __post_init__(self) -> None:
-        if self.bias is None:
+        if self.bias is _STANDARD:
             object.__setattr__(self, "bias", (1 << (operator.index(self.exponent) - 1)) - 1 if self.exponent > 0 else 0)
         for field, least, most in (("exponent", 1, 8), ("fraction", 0, 23), ("bias", -256, 256)):
             value = operator.index(getattr(self, field))
@@ -108,7 +116,7 @@ class Float(Format):
     @property
     def largest(self) -> int:
         """Code of the largest finite value."""
-        if self.specials == "ieee":
+        if self.infinity is not None:
             return self.infinity - 1
         return (1 << self.exponent + self.fraction) - 1 - (self.specials == "fn")
 
@@ -120,7 +128,7 @@ class Float(Format):
     @property
     def nan(self) -> int | None:
         """Code of the NaN that results, if there is one: positive; beside infinities, the quiet one."""
-        if self.specials == "ieee":
+        if self.infinity is not None:
             return self.infinity | 1 << (self.fraction - 1)
         return self.largest + 1 if self.specials == "fn" else None
 
@@ -193,7 +201,7 @@ class Float(Format):
         fields = codes & ((1 << self.exponent + self.fraction) - 1)
         values = self._magnitude(fields)
         values = np.where(fields > self.largest, np.inf if self.specials == "ieee" else np.nan, values)
-        if self.specials == "ieee":
+        if self.infinity is not None:
             values = np.where(fields > self.infinity, np.nan, values)
         return np.where(codes >> self.exponent + self.fraction, -values, values)
 
@@ -216,7 +224,9 @@ class Float(Format):
         if self.overflow == "saturate":
             codes = np.minimum(codes, self.largest)
         else:
-            codes = np.where(codes > self.largest, self.nan if self.infinity is None else self.infinity, codes)
+            overflowed = self.nan if self.infinity is None else self.infinity
+            assert overflowed is not None, "every code is finite, and so overflow is 'saturate'"
+            codes = np.where(codes > self.largest, overflowed, codes)
         if self.signed:
             codes |= np.signbit(real).astype(np.int64) << (self.bits - 1)
         else:
@@ -263,12 +273,12 @@ def parse_float(
         int(exponent),
         int(fraction),
         signed=not unsigned,
-        bias=None if bias is None else int(bias),
+        bias=_STANDARD if bias is None else int(bias),
         specials=_key(SPECIALS, specials or ("_fn" if unsigned else "_finite")),
         lowest=_key(LOWEST, lowest),
         overflow=_key(OVERFLOW, overflow),
     )
 
 
-def _key(suffixes: dict[str, str], suffix: str) -> str:
+def _key(suffixes: dict[_Text, str], suffix: str) -> _Text:
     return next(key for key, value in suffixes.items() if value == suffix)

@@ -27,8 +27,13 @@ class RF8(Format):
     1.0625. Reals are rounded to nearest, ties to the even code; 0 is code 0.
     """
 
-    name = "rf8"
-    bits = 8
+    @property
+    def name(self) -> str:
+        return "rf8"
+
+    @property
+    def bits(self) -> int:
+        return 8
 
     @property
     def bounds(self) -> tuple[float, float]:

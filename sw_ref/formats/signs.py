@@ -71,10 +71,21 @@ class Ternary(Format):
     Code 0 is 0, 1 is +1, 2 is -1; code 3 is 0 too, and nothing is encoded as it. BitNet b1.58 (arXiv 2402.17764).
     """
 
-    name = "ternary"
-    bits = 2
-    bounds = (-1, 1)
-    fixed = FixedPoint(Interval(-1, 1), lsb=0)
+    @property
+    def name(self) -> str:
+        return "ternary"
+
+    @property
+    def bits(self) -> int:
+        return 2
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return -1, 1
+
+    @property
+    def fixed(self) -> FixedPoint:
+        return FixedPoint(Interval(-1, 1), lsb=0)
 
     def encode(self, real: ArrayLike) -> np.ndarray:
         values = np.clip(np.rint(self.check_reals(real)), *self.bounds)
@@ -134,10 +145,12 @@ class PowerOfTwo(SignedPowers):
         Width, from 3 to 5.
     """
 
-    fields = 1
-
     def __post_init__(self) -> None:
         _check_bits(self, range(3, 6), "from 3 to 5")
+
+    @property
+    def fields(self) -> int:
+        return 1
 
     @property
     def name(self) -> str:

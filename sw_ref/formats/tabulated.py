@@ -25,7 +25,7 @@ class Tabulated(Format):
 
     @property
     def fixed(self) -> FixedPoint:
-        return FixedPoint(Interval(*self.bounds), lsb=0)
+        return FixedPoint(Interval(min(self.integers), max(self.integers)), lsb=0)
 
     def encode(self, real: ArrayLike) -> np.ndarray:
         """Codes of the nearest values; halfway between two, the lower one, as FLUTE's search of midpoints does.

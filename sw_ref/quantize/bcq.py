@@ -2,6 +2,7 @@
 
 import operator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +34,7 @@ class BinaryCoded:
 
     def dequantize(self) -> np.ndarray:
         """The real tensor that the codes stand for: float32, each element rounded once."""
-        reals = sum(plane.reals() for plane in self.planes)
+        reals = reduce(operator.add, (plane.reals() for plane in self.planes))
         if self.bias is not None:
             reals = reals + self.planes[0].along_k(self.bias)
         return reals.astype(np.float32)

@@ -253,8 +253,10 @@ class Quantizer:
 
     def _steps(self) -> tuple[Int, int]:
         """The integers that count an asymmetric format's steps, and its step: 2 of a bipolar one."""
-        bipolar = isinstance(self.format, Bipolar)
-        return (Int(self.format.bits, signed=False), 2) if bipolar else (self.format, 1)
+        if isinstance(self.format, Bipolar):
+            return Int(self.format.bits, signed=False), 2
+        assert isinstance(self.format, Int)
+        return self.format, 1
 
     def _from_steps(self, x: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, k_axis: int) -> Quantized:
         steps, step = self._steps()

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Value
 
 from dataflow.drain.pipeline import Column, StepCircuit, multiply_stages, scaled
+from hw.core.number import Number
 from sw_ref.drain.steps.act_scale import ActScale
 
 __all__ = ["ActScaleCircuit"]
@@ -17,5 +18,5 @@ class ActScaleCircuit(StepCircuit[ActScale]):
     def cycles(self) -> int:
         return multiply_stages(self.step.form(self.edge))
 
-    def describe(self, m: Module, column: Column, value: Value) -> Value:
+    def describe(self, m: Module, column: Column, value: Number | Value) -> Value:
         return scaled(m, column, "act_scale", value, self.step.form(self.edge), self.start)

@@ -16,14 +16,16 @@ __all__ = ["LimitsCircuit"]
 class LimitsCircuit(StepCircuit[Limits]):
     """One cycle."""
 
-    cycles = 1
+    @property
+    def cycles(self) -> int:
+        return 1
 
     def describe(self, m: Module, column: Column, value: Number | Value) -> Number | Value:
         return self._integer(m, value) if isinstance(value, Number) else self._float(m, value)
 
     def _integer(self, m: Module, y: Number) -> Number:
         if self.step.clamp:
-            y = saturate(y, Interval(*self.step.clamp))
+            y = saturate(y, Interval(*map(int, self.step.clamp)))
         if self.step.relu:
             y = saturate(y, Interval(0, max(0, y.interval.hi)))
         return register(m, "limited", y)

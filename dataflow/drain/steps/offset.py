@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Value
 
 from dataflow.drain.pipeline import ADD, CONVERT, Column, StepCircuit, multiply_stages
 from hw.core.delay import delayed
+from hw.core.number import Number
 from hw.core.unit import place
 from hw.float.add import FloatAdd
 from hw.float.multiply import FloatMultiply
@@ -19,7 +20,7 @@ class OffsetCircuit(StepCircuit[Offset]):
 
     @property
     def _lead(self) -> int:
-        return multiply_stages(self.step.offset)
+        return multiply_stages(self.step.form)
 
     @property
     def cycles(self) -> int:
@@ -33,8 +34,9 @@ class OffsetCircuit(StepCircuit[Offset]):
     def time_of(self, name: str) -> int:
         return self._begin
 
-    def describe(self, m: Module, column: Column, value: Value) -> Value:
-        floats, form = self.edge.arithmetic, self.step.offset
+    def describe(self, m: Module, column: Column, value: Number | Value) -> Value:
+        floats, form = self.edge.arithmetic, self.step.form
+        assert isinstance(value, Value)
         unit = place(m, "offset_product", FloatMultiply(shape=floats, y_shape=form, dsp="none", pipeline=self._lead))
         add = place(m, "with_offset", FloatAdd(shape=floats, pipeline=ADD))
         m.d.comb += [

@@ -1,6 +1,6 @@
 """Requantization of a total."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 
 from dataflow.drain.pipeline import Column, StepCircuit
 from hw.core.number import Number
@@ -14,11 +14,14 @@ __all__ = ["RequantizeCircuit"]
 class RequantizeCircuit(StepCircuit[Requantize]):
     """A `hw.integer.requantize.Requantize`."""
 
-    cycles = 8
+    @property
+    def cycles(self) -> int:
+        return 8
 
-    def describe(self, m: Module, column: Column, value: Number) -> Number:
+    def describe(self, m: Module, column: Column, value: Number | Value) -> Number:
+        assert isinstance(value, Number)
         step = self.step
-        form = step.requantize
+        form = step.form
         unit = requantize.Requantize(
             bits_in=len(value.value),
             multiplier_bits=step.multiplier_bits,

@@ -25,13 +25,14 @@ class ScaleCircuit(StepCircuit[Scale]):
         form = self.step.scale
         if isinstance(form, FloatShape):
             return scaled(m, column, "scale", value, form, self.start)
+        assert isinstance(value, Number)
         scale = column.field(m, "scale", self.start)
         if isinstance(form, PowerOfTwo):
-            return self._shifted(m, column, value, scale)
+            return self._shifted(m, column, form, value, scale)
         return wrap(product(m, "scale_product", value, Number(scale)), column.integer_bits)
 
-    def _shifted(self, m: Module, column: Column, centred: Number, codes: Value) -> Number:
-        form, shifted = self.step.scale, []
+    def _shifted(self, m: Module, column: Column, form: PowerOfTwo, centred: Number, codes: Value) -> Number:
+        shifted = []
         for index in range(self.step.scale_terms):
             code = codes.word_select(index, form.bits)
             exponent, negative = code[:-1], code[-1]

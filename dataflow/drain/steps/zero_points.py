@@ -1,6 +1,6 @@
 """Zero points: products of a zero point and a sum, subtracted."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 
 from dataflow.drain.pipeline import Column, StepCircuit, register
 from dataflow.drain.products import product
@@ -14,9 +14,12 @@ __all__ = ["ZeroPointsCircuit"]
 class ZeroPointsCircuit(StepCircuit[ZeroPoints]):
     """Two cycles: the products, and what is subtracted."""
 
-    cycles = 2
+    @property
+    def cycles(self) -> int:
+        return 2
 
-    def describe(self, m: Module, column: Column, value: Number) -> Number:
+    def describe(self, m: Module, column: Column, value: Number | Value) -> Number:
+        assert isinstance(value, Number)
         centred = register(m, "sum_waiting", value)
         if self.step.weight_zero:
             row_sum = Number(column.row_sum, column.sizes.row_sum)

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hw.core.digest import digest
 from macforge.design.design import Design
@@ -36,14 +37,14 @@ class Point:
     """
 
     measure: str
-    options: Mapping[str, object]
-    design: Mapping[str, object]
+    options: Mapping[str, Any]
+    design: Mapping[str, Any]
     cells: int | None
     family: str | None
     seed: int | None
 
     @functools.cached_property
-    def inputs(self) -> dict[str, object]:
+    def inputs(self) -> dict[str, Any]:
         """All that the figures depend on, as plain data."""
         return {**dataclasses.asdict(self), "made_by": made_by()}
 
@@ -70,7 +71,7 @@ class Row:
     """
 
     design: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
     family: str | None
     seed: int | None
     points: Mapping[str, Point]
@@ -102,10 +103,10 @@ class Sweep:
 
     name: str
     designs: Sequence[Design]
-    settings: Sequence[Mapping[str, object]]
+    settings: Sequence[Mapping[str, Any]]
     families: Sequence[str]
     seeds: Sequence[int]
-    measurements: Mapping[str, Mapping[str, object]]
+    measurements: Mapping[str, Mapping[str, Any]]
 
     @functools.cached_property
     def rows(self) -> list[Row]:
@@ -155,7 +156,7 @@ class Sweep:
             "failed": "failed",
         }
 
-    def _point(self, name: str, table: Mapping[str, object], family: str | None, seed: int | None) -> Point:
+    def _point(self, name: str, table: Mapping[str, Any], family: str | None, seed: int | None) -> Point:
         axes = MEASUREMENTS[name].axes
         options = {**self.measurements[name]}
         return Point(
@@ -172,7 +173,7 @@ def _any_depends(axis: str, measurements: Iterable[str]) -> bool:
     return any(axis in MEASUREMENTS[name].axes for name in measurements)
 
 
-def _resolved(design: Design, settings: Mapping[str, object]) -> dict[str, object]:
+def _resolved(design: Design, settings: Mapping[str, Any]) -> dict[str, Any]:
     """A design with settings as plain data, without what makes no difference."""
     table = design.to_table()
     for key, value in settings.items():

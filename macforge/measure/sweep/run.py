@@ -1,12 +1,13 @@
 """Runs sweeps on dask.distributed: whatever is not recorded yet is computed, and recorded as it comes."""
 
+import logging
 import os
 import socket
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from macforge.extras import require_extras
 from macforge.measure.registry import MEASUREMENTS
@@ -85,9 +86,9 @@ def _connected(scheduler: str, jobs: int) -> Iterator["Client"]:
     """A client of that scheduler, or of one with so many processes here, which are gone afterwards."""
     require_extras("sweep")
     # only sweeps need it, and it takes a second to import
-    import dask
+    import dask.config
     from distributed import Client
-    from distributed.comm import get_address_host_port
+    from distributed.comm.addressing import get_address_host_port
 
     if not scheduler:
         with (
@@ -118,17 +119,18 @@ def _processes(jobs: int) -> "LocalCluster":
         return LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
-            dashboard_address=None,
+            # whose type is inferred from its default
+            dashboard_address=None,  # pyright: ignore[reportArgumentType]
             # it listens all the same, without pages to show
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            silence_logs="CRITICAL",
+            silence_logs=logging.CRITICAL,
             preload=worker.__name__,
         )
     except RuntimeError as error:
         raise WorkerError(f"Processes of this machine must start, but do not: {error}") from error
 
 
-def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, dict[str, object] | BaseException]]:
+def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, dict[str, Any] | BaseException]]:
     """Each point with what `compute` gave or raised, as they come.
 
     Only so many are given to the scheduler as there are threads: when a worker dies, it takes nothing with it that was
@@ -139,11 +141,14 @@ def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, di
     waiting = iter(points)
     running = {}
     results = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+    assert client.scheduler is not None, "the client is connected"
     gone = WorkerError(f"Scheduler {client.scheduler.address} has gone; what was computed is recorded")
 
     def submit() -> None:
         try:
-            threads = sum(client.nthreads().values())
+            # a coroutine only of a client that is asynchronous
+            counts: Any = client.nthreads()
+            threads = sum(counts.values())
         except OSError as error:
             raise gone from error
         # should all workers be gone for the moment, something waits for the next

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fpga.families import FAMILIES
 from macforge.design.design import Design, load_design
@@ -49,7 +50,7 @@ def load_sweep(path: str | Path) -> Sweep:
     )
 
 
-def _list(table: Mapping[str, object], key: str, what: str, default: object, kind: type) -> list:
+def _list(table: Mapping[str, Any], key: str, what: str, default: object, kind: type) -> list:
     given = table.get(key, default)
     if not isinstance(given, list) or not given or any(type(each) is not kind for each in given):
         raise ValueError(f"Sweep {key} must be a list of {what}, not {given!r}")
@@ -58,7 +59,7 @@ def _list(table: Mapping[str, object], key: str, what: str, default: object, kin
     return given
 
 
-def _designs(table: Mapping[str, object], folder: Path) -> list[Design]:
+def _designs(table: Mapping[str, Any], folder: Path) -> list[Design]:
     if "designs" not in table:
         raise ValueError("Sweep must have the key designs: a list of names, all or headline")
     if table["designs"] in ("all", "headline"):
@@ -71,7 +72,7 @@ def _designs(table: Mapping[str, object], folder: Path) -> list[Design]:
     return designs
 
 
-def _settings(given: object) -> list[dict[str, object]]:
+def _settings(given: Any) -> list[dict[str, Any]]:
     """Every combination of values, grid after grid."""
     grids = given if isinstance(given, list) else [given]
     if not grids or not all(isinstance(grid, dict) for grid in grids):
@@ -83,7 +84,7 @@ def _settings(given: object) -> list[dict[str, object]]:
     return combinations
 
 
-def _axes(grid: Mapping[str, object], where: str = "") -> Iterator[tuple[str, list[object]]]:
+def _axes(grid: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, list[object]]]:
     for key, value in grid.items():
         if isinstance(value, dict):
             yield from _axes(value, f"{where}{key}.")
@@ -98,7 +99,7 @@ def _axes(grid: Mapping[str, object], where: str = "") -> Iterator[tuple[str, li
         yield f"{where}{key}", values
 
 
-def _require_design_key(key: str, kind: type = Design, where: str = "") -> None:
+def _require_design_key(key: str, kind: Any = Design, where: str = "") -> None:
     """Whether a value fits a design is seen when its point is computed; that there is such a field, here."""
     name, _, rest = key.removeprefix(where).partition(".")
     members = {f"{where}{field}": member for field, member in field_types(kind).items() if field != "name"}
@@ -109,7 +110,7 @@ def _require_design_key(key: str, kind: type = Design, where: str = "") -> None:
         raise ValueError(f"Sweep set key {key} goes below {where}{name}, which is a single value")
 
 
-def _measurements(given: object, cells: object, families: Sequence[str]) -> dict[str, dict[str, object]]:
+def _measurements(given: object, cells: object, families: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Options of each measurement, its own and those left out; ``cells`` is one that all have."""
     if not isinstance(given, dict) or not given:
         raise ValueError(f"Sweep measure must be a table for each of {', '.join(MEASUREMENTS)}, not {given!r}")
@@ -132,7 +133,7 @@ def _measurements(given: object, cells: object, families: Sequence[str]) -> dict
     return chosen
 
 
-def _number(what: str, given: object, *, like: float, least: int) -> float:
+def _number(what: str, given: Any, *, like: float, least: int) -> float:
     """A number of the kind that ``like`` is."""
     # which is false of a NaN
     if type(given) not in {int, type(like)} or not least <= given <= _MOST:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from macforge.measure.sweep.points import Point, Sweep
 
@@ -142,7 +143,7 @@ class Store:
                 tuple(values.values()),
             )
 
-    def results(self, sweep: Sweep) -> dict[str, dict[str, object]]:
+    def results(self, sweep: Sweep) -> dict[str, dict[str, Any]]:
         """By key ``status``, ``figures`` and ``error`` of what is recorded of the points that `list_points` noted.
 
         Figures that are damaged count as not recorded.
@@ -154,7 +155,7 @@ class Store:
             result["figures"] = _figures(result["figures"]) if result["status"] == "done" else {}
         return {result["key"]: result for result in found if result["figures"] is not None}
 
-    def table(self, sweep: Sweep) -> list[dict[str, object]]:
+    def table(self, sweep: Sweep) -> list[dict[str, Any]]:
         """The rows of a sweep: what each is of, figures as ``<measurement>.<figure>``, and why some are missing.
 
         All have the same keys, with None for what one has not.
@@ -186,16 +187,16 @@ class Store:
             raise OSError(f"Results cannot be kept in {self._path}: {error}") from error
 
 
-def _figures(text: str | None) -> dict[str, object] | None:
+def _figures(text: str | None) -> dict[str, Any] | None:
     """What `Store.record` was given; None if that is not what the text is any more."""
     try:
-        figures = json.loads(text)
+        figures = json.loads(text or "")
     except (ValueError, TypeError):
         return None
     return figures if isinstance(figures, dict) else None
 
 
-def _failures(results: Mapping[str, Mapping[str, object]]) -> str | None:
+def _failures(results: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Why figures are missing, each reason once."""
     reasons: dict[object, list[str]] = {}
     for name, result in results.items():
@@ -204,7 +205,7 @@ def _failures(results: Mapping[str, Mapping[str, object]]) -> str | None:
     return "; ".join(f"{', '.join(names)}: {error}" for error, names in reasons.items()) or None
 
 
-def as_csv(table: list[dict[str, object]]) -> str:
+def as_csv(table: list[dict[str, Any]]) -> str:
     """Rows with the same keys as CSV, without what is not a single value in any of them."""
     columns = [key for key in table[0] if not any(isinstance(row[key], dict | list) for row in table)]
     text = io.StringIO()

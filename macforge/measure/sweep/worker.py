@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from macforge.design.design import Design
 from macforge.design.plain import build
@@ -22,7 +23,7 @@ class WorkerError(OSError):
     """There is no scheduler, or no worker, that is fit to compute a sweep's points."""
 
 
-def compute(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, object]) -> dict[str, object]:
+def compute(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of one point as JSON, the seconds they took, and who computed them.
 
     Parameters
@@ -56,7 +57,7 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {here.get(name, 'missing')}, not {there.get(name, 'missing')}" for name in names)
 
 
-def _figures(function: Callable[..., Mapping[str, object]], inputs: Mapping[str, object]) -> str:
+def _figures(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> str:
     design = build(Design, inputs["design"], name="design")
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])

@@ -52,7 +52,6 @@ class ActScale(Step):
             read=_float,
         ),
     )
-    wants_floats = True
 
     def __post_init__(self) -> None:
         one_of("Drain act_scale", self.act_scale, ("none", "row", "group"))
@@ -64,6 +63,10 @@ class ActScale(Step):
     @property
     def is_present(self) -> bool:
         return self.act_scale != "none"
+
+    @property
+    def wants_floats(self) -> bool:
+        return True
 
     def form(self, edge: Drain) -> FloatShape:
         """The format of the scales."""

@@ -27,11 +27,14 @@ class Bias(Step):
     bias: bool = False
 
     keys = (Key(name="bias", hint=bool, default=False),)
-    adds_bias = True
 
     @property
     def is_present(self) -> bool:
         return self.bias
+
+    @property
+    def adds_bias(self) -> bool:
+        return True
 
     def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
         form = edge.arithmetic if edge.floating else Int(32)

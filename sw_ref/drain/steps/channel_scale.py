@@ -23,11 +23,14 @@ class ChannelScale(Step):
     channel_scale: bool = False
 
     keys = (Key(name="channel_scale", hint=bool, default=False),)
-    wants_floats = True
 
     @property
     def is_present(self) -> bool:
         return self.channel_scale
+
+    @property
+    def wants_floats(self) -> bool:
+        return True
 
     def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
         return (Parameter(name="channel_scale", kind="output", form=edge.arithmetic),)

@@ -60,7 +60,7 @@ class Limits(Step):
             raise ValueError(f"Drain clamp must be two integers of 64 bits where y is an integer, not {self.clamp}")
 
     def interval(self, given: Interval, sizes: Sizes, edge: Drain) -> Interval:
-        return Interval(*self.clamp) if self.clamp else given
+        return Interval(*map(int, self.clamp)) if self.clamp else given
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         if not edge.floating:

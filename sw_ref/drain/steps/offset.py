@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sw_ref.drain.names import FLOATING, float_format
-from sw_ref.drain.step import Key, Parameter, Step
+from sw_ref.drain.step import Key, Parameter, Stage, Step
 from sw_ref.fields import shown
 from sw_ref.formats.binary_float import FloatShape
 
@@ -43,23 +43,38 @@ class Offset(Step):
     offset: FloatShape | None = None
 
     keys = (Key(name="offset", hint=str, default="none", read=_float),)
-    stage = "term"
-    wants_floats = True
-    takes_row_sums = True
 
     @property
     def is_present(self) -> bool:
         return self.offset is not None
 
+    @property
+    def stage(self) -> Stage:
+        return "term"
+
+    @property
+    def wants_floats(self) -> bool:
+        return True
+
+    @property
+    def takes_row_sums(self) -> bool:
+        return True
+
+    @property
+    def form(self) -> FloatShape:
+        """The format, of a step that is present."""
+        assert self.offset is not None
+        return self.offset
+
     def check(self, edge: Drain) -> None:
-        edge.check_factor("offset", self.offset)
+        edge.check_factor("offset", self.form)
         if edge.sums:
             raise ValueError("Drain offset must be none where sums are floats, as there are no sums of rows")
 
     def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
-        return (Parameter(name="offset", kind="column", form=self.offset),)
+        return (Parameter(name="offset", kind="column", form=self.form),)
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         floats = edge.arithmetic
-        product = floats.multiply(floats.from_integer(given["row_sum"]), given["offset"], self.offset)
+        product = floats.multiply(floats.from_integer(given["row_sum"]), given["offset"], self.form)
         return floats.add(y, product)

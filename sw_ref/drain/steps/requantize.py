@@ -58,7 +58,6 @@ class Requantize(Step):
         Key(name="addend", hint=Annotated[bool, _WITH_IT], default=False),
         Key(name="out_zero", hint=Annotated[bool, _WITH_IT], default=False),
     )
-    wants_integers = True
 
     def __post_init__(self) -> None:
         one_of("Drain rounding", self.rounding, _ROUNDINGS)
@@ -72,8 +71,18 @@ class Requantize(Step):
         return self.requantize is not None
 
     @property
+    def wants_integers(self) -> bool:
+        return True
+
+    @property
     def adds_bias(self) -> bool:
         return self.addend
+
+    @property
+    def form(self) -> Int:
+        """The format of the result, of a step that is present."""
+        assert self.requantize is not None
+        return self.requantize
 
     def check(self, edge: Drain) -> None:
         if edge.floating:
@@ -89,19 +98,19 @@ class Requantize(Step):
         if self.addend:
             found.append(Parameter(name="addend", kind="output", form=Int(32)))
         if self.out_zero:
-            found.append(Parameter(name="out_zero", kind="output", form=self.requantize))
+            found.append(Parameter(name="out_zero", kind="output", form=self.form))
         return tuple(found)
 
     def interval(self, given: Interval, sizes: Sizes, edge: Drain) -> Interval:
-        return self.requantize.interval
+        return self.form.interval
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         return dyadic.requantize(
             y,
             given["multiplier"],
             given["shift"],
-            bits=self.requantize.bits,
-            signed=self.requantize.signed,
+            bits=self.form.bits,
+            signed=self.form.signed,
             rounding=self.rounding,
             addend=given.get("addend", 0),
             zero=given.get("out_zero", 0),
