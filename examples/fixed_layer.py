@@ -87,7 +87,7 @@ def simulate_layer(design: Design, acts: np.ndarray, weight: np.ndarray) -> np.n
     bits = spec.result_bits
     products = [Product(act=act, weight=weight) for act in acts]
     beats = [word for product in products for word in _words(act_payloads(spec, product))]
-    results: list[list[int]] = [[] for _ in products]
+    results: list[list[list[int]]] = [[] for _ in products]
 
     async def feed(context: SimulatorContext) -> None:
         context.set(layer.act.valid, 1)
