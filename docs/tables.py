@@ -119,7 +119,7 @@ def drain_steps() -> str:
     for kind in STEPS:
         names = ", ".join(f"`{key.name}`" for key in kind.keys)
         # the stage of some depends on their keys
-        when = _WHEN[kind.stage] if isinstance(kind.stage, str) else " or ".join(_WHEN.values())
+        when = " or ".join(_WHEN[stage] for stage in kind.stages)
         rows.append([kind.__name__, names, when, _summary(kind)])
     return markdown_table(("step", "keys of `[drain]`", "once for", "what it computes"), rows)
 

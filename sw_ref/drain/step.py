@@ -98,11 +98,13 @@ class Step(ABC):
 
     keys: ClassVar[tuple[Key, ...]]
     """Its keys in a design, in the order in which a design is shown."""
+    stages: ClassVar[tuple[Stage, ...]] = ("total",)
+    """The values that `stage` can have; of several, the step's own `stage` says which."""
 
     @property
     def stage(self) -> Stage:
         """Whether it comes once for each sum, before they are added up, or once for each total."""
-        return "total"
+        return self.stages[0]
 
     @property
     def wants_floats(self) -> bool:

@@ -52,6 +52,7 @@ class ActScale(Step):
             read=_float,
         ),
     )
+    stages = ("term", "total")
 
     def __post_init__(self) -> None:
         one_of("Drain act_scale", self.act_scale, ("none", "row", "group"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sw_ref.drain.names import FLOATING, float_format
-from sw_ref.drain.step import Key, Parameter, Stage, Step
+from sw_ref.drain.step import Key, Parameter, Step
 from sw_ref.fields import shown
 from sw_ref.formats.binary_float import FloatShape
 
@@ -43,14 +43,11 @@ class Offset(Step):
     offset: FloatShape | None = None
 
     keys = (Key(name="offset", hint=str, default="none", read=_float),)
+    stages = ("term",)
 
     @property
     def is_present(self) -> bool:
         return self.offset is not None
-
-    @property
-    def stage(self) -> Stage:
-        return "term"
 
     @property
     def wants_floats(self) -> bool:

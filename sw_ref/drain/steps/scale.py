@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from sw_ref.drain.names import scale_format
-from sw_ref.drain.step import Key, Parameter, Sizes, Stage, Step
+from sw_ref.drain.step import Key, Parameter, Sizes, Step
 from sw_ref.fields import Range
 from sw_ref.formats.base import Int
 from sw_ref.formats.binary_float import FloatShape
@@ -45,6 +45,7 @@ class Scale(Step):
         Key(name="scale", hint=str, default="none", read=scale_format),
         Key(name="scale_terms", hint=Annotated[int, Range(1, 8)], default=1),
     )
+    stages = ("term",)
 
     def __post_init__(self) -> None:
         if not isinstance(self.scale_terms, int) or not 1 <= self.scale_terms <= 8:
@@ -55,10 +56,6 @@ class Scale(Step):
     @property
     def is_present(self) -> bool:
         return self.scale is not None
-
-    @property
-    def stage(self) -> Stage:
-        return "term"
 
     @property
     def wants_floats(self) -> bool:

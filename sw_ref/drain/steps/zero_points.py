@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sw_ref.drain.names import integer_format
-from sw_ref.drain.step import Key, Parameter, Sizes, Stage, Step
+from sw_ref.drain.step import Key, Parameter, Sizes, Step
 from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly
@@ -39,14 +39,11 @@ class ZeroPoints(Step):
         Key(name="weight_zero", hint=str, default="none", read=integer_format),
         Key(name="act_zero", hint=str, default="none", read=integer_format),
     )
+    stages = ("term",)
 
     @property
     def is_present(self) -> bool:
         return self.weight_zero is not None or self.act_zero is not None
-
-    @property
-    def stage(self) -> Stage:
-        return "term"
 
     @property
     def wants_integers(self) -> bool:
