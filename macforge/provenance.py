@@ -63,8 +63,11 @@ class Sources:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the names and contents of all files; of nothing that ever was, if they are no longer the same."""
-        parts = [part for name in self._stamps for part in (name, self._path(name).read_bytes())]
-        return digest(*parts) if self.are_unchanged else secrets.token_hex(32)
+        try:
+            parts = [part for name in self._stamps for part in (name, self._path(name).read_bytes())]
+        except OSError:
+            parts = []
+        return digest(*parts) if parts and self.are_unchanged else secrets.token_hex(32)
 
     @property
     def are_unchanged(self) -> bool:

@@ -11,11 +11,13 @@ from amaranth.lib import data
 import tb.core
 import tb.cycles
 import tb.units
+from dataflow import ENGINES
 from dataflow.engine.base import Engine
 from hw.core.naming import DIGEST, MOST_LETTERS, identifier, module_name, plain
 from hw.core.rows import Add
 from hw.core.unit import Unit
 from macforge import load_design
+from pe import FAMILIES
 
 PACKAGES = {"hw", "pe", "dataflow", "fpga", "tb", "macforge"}
 # Whoever imports these has all units of ours.
@@ -129,6 +131,8 @@ def units():
 
 
 def test_no_unit_makes_up_its_module_name_by_itself():
+    # families and dataflows are loaded when they are looked up
+    assert [*FAMILIES.values(), *ENGINES.values()]
     assert len(units()) > 60
     assert [kind for kind in units() if "module_name" in vars(kind)] == [Engine]
     for name in ("w4a4_os", "w4a4_ws"):
