@@ -92,7 +92,19 @@ def test_the_rows_are_printed_with_their_units(asked, macforge, tmp_path):
 
 def test_an_interrupted_report_leaves_a_whole_page_that_says_so(tmp_path):
     np.save(tmp_path / "w.npy", np.random.default_rng(0).standard_normal((12, 9)).astype(np.float32))
-    command = [sys.executable, "-m", "macforge", "report", "--weights", "w.npy", "--designs", "mxfp4,w8a8_ws"]
+    # interrupts are ignored in the background of a script, and by what is started there
+    listening = ["env", "--default-signal=INT"]
+    command = [
+        *listening,
+        sys.executable,
+        "-m",
+        "macforge",
+        "report",
+        "--weights",
+        "w.npy",
+        "--designs",
+        "mxfp4,w8a8_ws",
+    ]
     # nothing of it is cached, so that it takes long enough
     environment = os.environ | {"MACFORGE_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
     page = tmp_path / "report" / "report.html"
