@@ -17,6 +17,7 @@ from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.signs import Bipolar, PowerOfTwo
 from tb.engine import simulate_engine
+from tests.quick import few
 
 LANES, STEPS, SCALE = 8, 5, PowerOfTwo(5)
 K = LANES * STEPS
@@ -52,7 +53,7 @@ def serial_product(random, act_format, weight_format, m, n):
     return product, act_format.to_fixed(act) @ weight_format.to_fixed(weight)
 
 
-@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("reading", few(READINGS, 2))
 def test_all_precisions_in_turn(reading):
     """All 64 pairs, one after the other without a reset; cycles are bits x bits x K / lanes and a constant."""
     bit, make = READINGS[reading]

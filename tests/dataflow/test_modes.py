@@ -15,6 +15,7 @@ from sw_ref.engine.schedule import schedule_of
 from sw_ref.formats.base import Int
 from tb.array import Tile, simulate_array
 from tb.engine import simulate_engine
+from tests.quick import each_once
 
 PE = SubWord(act=Int(8), weight=Int(8))
 MODES = [1, 0, 2, 2, 0, 1, 0, 2, 1]
@@ -25,8 +26,9 @@ def codes(random, mode, m, k, n):
     return act, random.integers(0, 1 << PE.modes[mode].weight.bits, (k, n), np.uint32)
 
 
-@pytest.mark.parametrize("gaps", [0.0, 0.3])
-@pytest.mark.parametrize("array", [OutputStationaryArray, WeightStationaryArray])
+@pytest.mark.parametrize(
+    ("array", "gaps"), each_once([OutputStationaryArray, WeightStationaryArray], [0.3, 0.0], every=2)
+)
 def test_array_changes_modes_between_tiles(array, gaps):
     random = np.random.default_rng(0)
     shape = Shape(rows=3, cols=4, tile_cols=2)

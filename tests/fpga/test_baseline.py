@@ -5,19 +5,23 @@ import pytest
 from fpga.baseline import BaselineMac, baseline
 from fpga.time.timing import place_and_route
 from hw.emit import yosys
+from tests.quick import few
 
 SIGNEDNESS = [(True, True), (True, False), (False, True), (False, False)]
 
 
 @pytest.mark.parametrize(
     ("widths", "xc7", "ecp5"),
-    [
-        ((8, 8, 32), 166, 367),
-        ((8, 4, 24), 79, 197),
-        ((8, 2, 20), 36, 66),
-        ((4, 4, 16), 43, 97),
-        ((16, 8, 40), 291, 661),
-    ],
+    few(
+        [
+            ((8, 8, 32), 166, 367),
+            ((8, 4, 24), 79, 197),
+            ((8, 2, 20), 36, 66),
+            ((4, 4, 16), 43, 97),
+            ((16, 8, 40), 291, 661),
+        ],
+        3,
+    ),
 )
 def test_luts_without_dsp(widths, xc7, ecp5):
     assert yosys.version() == "0.70"

@@ -15,10 +15,11 @@ from hw.emit.verilog import emit_verilog
 from macforge.design.design import load_design
 from macforge.measure.area import area, fitted, plain_integer
 from sw_ref.formats.catalog import parse_format
+from tests.quick import few
 
 
 @pytest.mark.parametrize(
-    ("family", "dataflow"), [*itertools.product(["cmos", "ecp5"], ENGINES), ("xc7", "output_stationary")]
+    ("family", "dataflow"), few([("xc7", "output_stationary"), *itertools.product(["cmos", "ecp5"], ENGINES)], 4)
 )
 def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, tmp_path):
     design = load_design("w4a4_os", [f"dataflow={dataflow}", "array.rows=3", "array.cols=5"])
@@ -82,6 +83,7 @@ def test_a_multiplier_that_is_said_stays():
 SMALL = ["array.rows=2", "array.cols=3", "tiling.panel_rows=4"]
 
 
+@pytest.mark.long
 def test_each_mode_is_held_against_its_own_baseline():
     design = load_design("w8a8_ws", ["family=sub_word", "lanes=4", *SMALL])
     report = area(design, family="ecp5", seeds=())

@@ -12,6 +12,7 @@ from sw_ref.formats.codebook import NF4
 from sw_ref.formats.signs import Bipolar
 from sw_ref.quantize.bcq import BinaryCoder, power_terms, uniform_as_bcq
 from sw_ref.quantize.uniform import Quantizer
+from tests.quick import each_once
 
 RANDOM = np.random.default_rng(0)
 WEIGHT = RANDOM.standard_t(4, (30, 7)).astype(np.float32)
@@ -27,9 +28,7 @@ def signs_of(coded):
     return np.array([plane.format.decode(plane.codes) for plane in coded.planes])
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("group_size", [0, 13, 1])
-@pytest.mark.parametrize("planes", [1, 2, 4])
+@pytest.mark.parametrize(("planes", "group_size", "bias"), each_once([1, 2, 4], [0, 13, 1], [False, True]))
 class TestPlanes:
     def test_they_add_up_and_each_weight_has_the_nearest_sum(self, planes, group_size, bias):
         coded = BinaryCoder(planes=planes, group_size=group_size, bias=bias).quantize(WEIGHT)

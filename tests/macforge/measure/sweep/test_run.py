@@ -110,6 +110,7 @@ def cluster(tmp_path, probe):
             process.wait()
 
 
+@pytest.mark.long
 def test_figures_are_those_of_the_tools(macforge, tmp_path, monkeypatch):
     spec, results, table = tmp_path / "small.toml", tmp_path / "results.sqlite", tmp_path / "table.csv"
     spec.write_text(
@@ -185,6 +186,7 @@ def test_points_are_recorded_as_they_come_and_failures_with_their_log(probe):
     assert log.endswith("\nwhat the tool said\n")
 
 
+@pytest.mark.long
 def test_point_that_kills_its_workers_fails_alone(probe):
     asked = load_sweep(probe.spec("deadly", range(4)))
     # no process is back so soon
@@ -258,6 +260,7 @@ def tools_of(session):
     return found
 
 
+@pytest.mark.long
 def test_cluster_loses_a_worker_and_nothing_else(probe, cluster):
     address, (_, worker, survivor) = cluster
     asked = load_sweep(probe.spec("slow", range(12), millis=200))
@@ -301,6 +304,7 @@ def test_cluster_must_have_workers_with_the_same_macforge(probe, cluster, monkey
     assert probe.recorded() == []
 
 
+@pytest.mark.long
 def test_cluster_goes_away(probe, cluster):
     address, (scheduler, *_) = cluster
 
