@@ -129,23 +129,24 @@ class Requantize(Unit):
         at.shift = left
 
     def _start(self, m: Module, at: SimpleNamespace) -> None:
-        at.quotient = at.product << 1
+        at.quotient = at.product << self._below
         at.is_negative = at.product.value[-1]
         at.lost, at.is_beyond = Const(0, 1), Const(0, 1)
 
     def _shift(self, m: Module, at: SimpleNamespace, *, unit: int, choices: int) -> None:
         """Shifts by one digit, and drops what no longer matters on both sides.
 
-        ``at.quotient`` has one bit below the point. What falls out below is remembered in ``at.lost``, and above, where
-        no later shift can bring it back, in ``at.is_beyond``.
+        ``at.quotient`` has one bit below the point, if it is rounded. What falls out below is remembered in
+        ``at.lost``, and above, where no later shift can bring it back, in ``at.is_beyond``.
         """
         value = at.quotient.value
         first = unit.bit_length() - 1
         select = at.shift[first : first + choices.bit_length() - 1]
         # one bit for the sign beyond that of the result, one below the point, and what later digits shift
         kept = self._reach.signed_bits if self.zero else len(self.result)
-        bits = min(len(value), kept + 2 + unit - 1)
-        at.lost = at.lost | pick(select, [value[: i * unit].any() for i in range(choices)])
+        bits = min(len(value), kept + 1 + self._below + unit - 1)
+        if self._below:
+            at.lost = at.lost | pick(select, [value[: i * unit].any() for i in range(choices)])
         above = [value[i * unit + bits - 1 :] for i in range(choices)]
         unlike = [(part ^ at.is_negative.replicate(len(part))).any() for part in above]
         at.is_beyond = at.is_beyond | pick(select, unlike)
@@ -156,7 +157,7 @@ class Requantize(Unit):
     def _round(self, m: Module, at: SimpleNamespace) -> None:
         exact = Number(Cat(at.lost, at.quotient.value).as_signed())
         if self.rounding == "floor":
-            rounded = Number(exact.value.shift_right(2))
+            rounded = at.quotient
         elif self.rounding == "gemmlowp":
             # ties away from 0: a half is added, and of negative numbers a little less
             above = Number(Mux(at.is_negative, 1, 2), Interval(1, 2))
@@ -168,6 +169,11 @@ class Requantize(Unit):
         clipped = saturate(rounded, bounds)
         bound = Mux(at.is_negative, bounds.lo, bounds.hi)
         at.result = wire(m, "clipped", Number(Mux(at.is_beyond, bound, clipped.value), bounds))
+
+    @property
+    def _below(self) -> int:
+        """Bits of a quotient below the point: what is only truncated has none."""
+        return int(self.rounding != "floor")
 
     @property
     def _reach(self) -> Interval:
