@@ -213,12 +213,8 @@ def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[f
 
 
 def _integer_bias(bias: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    return _within(bias / unit, unit, bias)
-
-
-def _within(numbers: np.ndarray, unit: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Numbers as integers of 32 bits; ``unit`` and ``bias`` are for the message if one is not."""
-    integers = np.rint(numbers)
+    """The bias in units of each column's sums, integers of 32 bits."""
+    integers = np.rint(bias / unit)
     wrong = ~((integers >= INTEGERS.lo) & (integers <= INTEGERS.hi))
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])

@@ -94,7 +94,7 @@ def quantize_operand(operand: Operand, quantizer: Quantizer, *, k_axis: int) -> 
 
 
 def column_classes(target: Target, weight: Operand, act: Operand | None) -> list[tuple[np.ndarray, list[Pass]]]:
-    """The columns of each precision, and their passes.
+    """The columns of each precision, and their passes; see `group_passes` where it is groups of K that differ.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def column_classes(target: Target, weight: Operand, act: Operand | None) -> list
         Activations that tell which columns deserve more bits, where a design has two precisions.
     """
     choice = target.quantizer.weight
-    if choice.method != "mixed" or choice.axis == "group":
+    if choice.method != "mixed":
         return [(np.arange(weight.values.shape[1]), _passes(target, weight))]
     if weight.integral:
         # they need more bits, or do not

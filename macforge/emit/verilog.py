@@ -89,9 +89,7 @@ def _head(design: Design, engine: Engine, top: str, payloads: dict[str, list[str
     lines += ["clk: rising edge. rst: synchronous, active high, for at least one cycle after power-up.", ""]
     lines.append("Streams pass a payload in each cycle in which valid and ready are both high:")
     for stream, fields in payloads.items():
-        width = len(getattr(engine, stream).payload.as_value()) if stream in ("command", "result") else None
-        width = len(getattr(engine, stream).payload) if width is None else width
-        direction = "out" if stream == "result" else "in"
+        direction, width = "out" if stream == "result" else "in", engine.spec.stream_bits[stream]
         lines.append(f"  {stream} ({direction}, {width} bits), from the low bits: {'; '.join(fields)}")
     named = [port["name"] for port in ports(engine)]
     connected = [f"  .{name}({name})," for name in named]
