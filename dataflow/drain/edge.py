@@ -172,7 +172,7 @@ class DrainEdge(Unit):
             invalid = delayed(m, invalid, self.finish.latency, name="invalid_result")
             m.d.comb += self.result_invalid.eq(self._row(m, "invalid", invalid))
             if self.drain.floating:
-                nan = self.drain.arithmetic.nan
+                nan = self.drain.nan
                 results = [Mux(bit, nan, result) for bit, result in zip(invalid, results, strict=True)]
         m.d.comb += self.result.eq(self._row(m, "results", Cat(results)))
         completes = delayed(m, given["ends"] & given["last"], self._finish_time, name="completes", init=0)

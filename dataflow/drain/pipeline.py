@@ -15,7 +15,7 @@ from hw.float.from_integer import IntegerToFloat
 from hw.float.multiply import FloatMultiply
 from sw_ref.drain.edge import Drain
 from sw_ref.drain.step import Step
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 
 __all__ = ["ADD", "CONVERT", "Column", "StepCircuit", "multiply_stages", "register", "scaled", "to_float"]
 
@@ -25,7 +25,7 @@ ADD, CONVERT = 4, 3
 AnyStep = TypeVar("AnyStep", bound=Step)
 
 
-def multiply_stages(factor: FloatShape) -> int:
+def multiply_stages(factor: Float) -> int:
     """Register stages of a float product, by the factor that makes the rows of the multiplier."""
     return next(stages for most, stages in ((0, 2), (3, 4), (10, 5), (23, 8)) if factor.fraction <= most)
 
@@ -126,7 +126,7 @@ class Column(Unit):
         return port if name in self.late else delayed(m, port, time, name=name)
 
 
-def scaled(m: Module, column: Column, name: str, value: Number | Value, factor: FloatShape, time: int) -> Value:
+def scaled(m: Module, column: Column, name: str, value: Number | Value, factor: Float, time: int) -> Value:
     """``value`` times the parameter ``name``, a ``factor``, `multiply_stages` after ``time``."""
     shape, pipeline = column.drain.arithmetic, multiply_stages(factor)
     assert isinstance(value, Value)
@@ -140,7 +140,7 @@ def register(m: Module, name: str, number: Number) -> Number:
     return Number(delayed(m, number.value, 1, name=name), number.interval)
 
 
-def to_float(m: Module, integer: Number, shape: FloatShape) -> Value:
+def to_float(m: Module, integer: Number, shape: Float) -> Value:
     """``integer`` as a float, `CONVERT` cycles later."""
     given = Shape.cast(integer.value.shape())
     convert = IntegerToFloat(bits=given.width, signed=given.signed, shape=shape, pipeline=CONVERT)

@@ -11,7 +11,7 @@ from hw.core.select import pick
 from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
 from hw.float.parts import Fields, normalize_steps, rounding_steps, shape_name, shift_digits
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 
 __all__ = ["FloatAdd"]
 
@@ -21,19 +21,19 @@ _BELOW = 3
 
 
 class FloatAdd(Unit):
-    """``sum = shape.add(x, y)``, see `sw_ref.formats.binary_float.FloatShape`.
+    """``sum = add(shape, x, y)``, see `sw_ref.arith.float_codes`.
 
     The smaller operand is shifted to the larger one's exponent, added or subtracted, and the result normalized and
     rounded: one path, for near and far operands.
 
     Parameters
     ----------
-    shape : FloatShape
+    shape : Float
     pipeline : int
         Register stages, the last of them at the output, and so the latency.
     """
 
-    def __init__(self, *, shape: FloatShape, pipeline: int) -> None:
+    def __init__(self, *, shape: Float, pipeline: int) -> None:
         check_pipeline(pipeline)
         self.shape = shape
         self.latency = pipeline

@@ -9,26 +9,26 @@ from hw.core.number import Number, wire
 from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
 from hw.float.parts import normalize_steps, rounding_steps, shape_name
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
 __all__ = ["IntegerToFloat"]
 
 
 class IntegerToFloat(Unit):
-    """``code = shape.from_integer(integer)``, see `sw_ref.formats.binary_float.FloatShape`.
+    """``code = from_integer(shape, integer)``, see `sw_ref.arith.float_codes`.
 
     Parameters
     ----------
     bits : int
     signed : bool
         Of the integer.
-    shape : FloatShape
+    shape : Float
     pipeline : int
         Register stages, the last of them at the output, and so the latency.
     """
 
-    def __init__(self, *, bits: int, signed: bool, shape: FloatShape, pipeline: int) -> None:
+    def __init__(self, *, bits: int, signed: bool, shape: Float, pipeline: int) -> None:
         check_pipeline(pipeline)
         self.shape = shape
         self.latency = pipeline

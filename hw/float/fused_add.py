@@ -11,7 +11,7 @@ from hw.core.stages import Step, check_pipeline, run_steps, stages_name
 from hw.core.unit import Unit
 from hw.float.leading import align_steps, strip_steps
 from hw.float.parts import Fields, at_top, exponent_parts, exponents_name, shape_name
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
 __all__ = ["FusedAdd"]
@@ -26,7 +26,7 @@ class FusedAdd(Unit):
 
     Parameters
     ----------
-    shape : FloatShape
+    shape : Float
         Of ``addend``, which is a sum itself: not NaN, and where it is 0, all zeros; and of ``sum``.
     product_bits : int
     slack : int
@@ -37,7 +37,7 @@ class FusedAdd(Unit):
         Register stages, and so the latency; placed as if one more were at the output.
     """
 
-    def __init__(self, *, shape: FloatShape, product_bits: int, slack: int, exponents: Interval, pipeline: int) -> None:
+    def __init__(self, *, shape: Float, product_bits: int, slack: int, exponents: Interval, pipeline: int) -> None:
         check_pipeline(pipeline)
         self.shape = shape
         self.slack = slack

@@ -10,20 +10,20 @@ from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
 from hw.float.parts import Fields, rounding_steps, shape_name
 from hw.integer.multiply import check_dsp, product_steps
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
 __all__ = ["FloatMultiply"]
 
 
 class FloatMultiply(Unit):
-    """``product = x * y``, rounded as `sw_ref.formats.binary_float.FloatShape` says.
+    """``product = x * y``, rounded as `sw_ref.arith.float_codes` says.
 
     Parameters
     ----------
-    shape : FloatShape
+    shape : Float
         Of ``x`` and of the product.
-    y_shape : FloatShape
+    y_shape : Float
         Of ``y``; the fewer bits its fraction has, the fewer rows the multiplier.
     dsp : {"none", "auto"}
         How significands are multiplied, as for `hw.integer.multiply.Multiply`.
@@ -31,7 +31,7 @@ class FloatMultiply(Unit):
         Register stages, the last of them at the output, and so the latency.
     """
 
-    def __init__(self, *, shape: FloatShape, y_shape: FloatShape, dsp: str, pipeline: int) -> None:
+    def __init__(self, *, shape: Float, y_shape: Float, dsp: str, pipeline: int) -> None:
         check_dsp(dsp)
         check_pipeline(pipeline)
         self.shape = shape
@@ -65,7 +65,7 @@ class FloatMultiply(Unit):
         at.zero = x.is_zero | y.is_zero
         at.infinite = x.is_special | y.is_special
         # NaN times anything, and infinity times 0
-        at.nan = (x.is_special & (x.fraction.any() | y.is_zero)) | (y.is_special & (y.fraction.any() | x.is_zero))
+        at.nan = (x.is_special & (x.is_unordered | y.is_zero)) | (y.is_special & (y.is_unordered | x.is_zero))
         exponents = wire(m, "exponents", Number(x.exponent) + Number(y.exponent))
         at.exponent = wire(m, "exponent", exponents - Number.constant(self.y_shape.bias + 1))
         at.multiplicand, at.multiplier = x.significand, y.significand

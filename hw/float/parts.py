@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from hw.core.number import Number, wire
 from hw.core.select import pick
 from hw.core.stages import Step
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
 __all__ = [
@@ -24,14 +24,31 @@ __all__ = [
 
 
 class Fields:
-    """The fields of the code of a number."""
+    """The fields of the code of a number, whose subnormals are 0.
 
-    def __init__(self, code: Value, shape: FloatShape) -> None:
-        self.fraction = code[: shape.fraction]
-        self.exponent = code[shape.fraction : -1]
-        self.sign = code[-1]
-        self.is_zero = ~self.exponent.any()
-        self.is_special = self.exponent.all()
+    Attributes
+    ----------
+    sign, exponent, fraction : Value
+    is_zero : Value
+    is_special : Value
+        Whether it is infinite or a NaN.
+    is_unordered : Value
+        Which of both that is, of a special one.
+    """
+
+    def __init__(self, code: Value, shape: Float) -> None:
+        magnitude = code[: shape.exponent + shape.fraction]
+        self.fraction = magnitude[: shape.fraction]
+        self.exponent = magnitude[shape.fraction :]
+        self.sign = code[-1] if shape.signed else Const(0, 1)
+        self.is_zero = Const(0, 1) if shape.lowest == "normal" else ~self.exponent.any()
+        match shape.specials:
+            case "ieee":
+                self.is_special, self.is_unordered = self.exponent.all(), self.fraction.any()
+            case "fn":
+                self.is_special, self.is_unordered = magnitude.all(), Const(1, 1)
+            case "finite":
+                self.is_special, self.is_unordered = Const(0, 1), Const(0, 1)
 
     @property
     def significand(self) -> Number:
@@ -45,9 +62,9 @@ def at_top(value: Value, bits: int) -> Value:
     return Cat(Const(0, max(bits - len(value), 0)), value)[-bits:]
 
 
-def shape_name(shape: FloatShape) -> str:
+def shape_name(shape: Float) -> str:
     """What names of modules call a shape."""
-    return f"e{shape.exponent}m{shape.fraction}"
+    return shape.name.replace("-", "m")
 
 
 def exponents_name(exponents: Interval) -> str:
@@ -65,7 +82,7 @@ def shift_digits(places: int) -> list[tuple[int, int]]:
     return [*digits, (1, 2)] if bits % 2 else digits
 
 
-def exponent_parts(exponent: Number, shape: FloatShape) -> tuple[Value, Value, Value]:
+def exponent_parts(exponent: Number, shape: Float) -> tuple[Value, Value, Value]:
     """What a code of ``shape`` has room for, whether it is negative, and whether there is any more of it."""
     value, signed = exponent.value, exponent.interval.signed
     negative = value[-1] if signed else Const(0, 1)
@@ -105,7 +122,7 @@ def _normalize(m: Module, at: SimpleNamespace, *, unit: int, choices: int) -> No
     at.zeros = Cat(count, at.zeros)
 
 
-def rounding_steps(shape: FloatShape, *, whole_bits: int = 1) -> list[Step]:
+def rounding_steps(shape: Float, *, whole_bits: int = 1) -> list[Step]:
     """Steps that round a normalized number to ``at.code``.
 
     ::
@@ -114,7 +131,7 @@ def rounding_steps(shape: FloatShape, *, whole_bits: int = 1) -> list[Step]:
 
     Parameters
     ----------
-    shape : FloatShape
+    shape : Float
     whole_bits : int
         How many of the top bits of ``at.significand`` are its integer part, which is at least 1. The last bit may stand
         for all below. The integer part adds to ``at.exponent`` (a Number), which therefore is 1 less than the exponent
@@ -125,7 +142,7 @@ def rounding_steps(shape: FloatShape, *, whole_bits: int = 1) -> list[Step]:
     return [Step(3, partial(_round, shape=shape, whole_bits=whole_bits)), Step(2, partial(_finish, shape=shape))]
 
 
-def _round(m: Module, at: SimpleNamespace, *, shape: FloatShape, whole_bits: int) -> None:
+def _round(m: Module, at: SimpleNamespace, *, shape: Float, whole_bits: int) -> None:
     significand = at.significand
     places = len(significand) - whole_bits - shape.fraction
     if places <= 0:
@@ -140,7 +157,7 @@ def _round(m: Module, at: SimpleNamespace, *, shape: FloatShape, whole_bits: int
     at.rounded = wire(m, "rounded", base + Number(kept))
 
 
-def _finish(m: Module, at: SimpleNamespace, *, shape: FloatShape) -> None:
+def _finish(m: Module, at: SimpleNamespace, *, shape: Float) -> None:
     fraction, exponent = at.rounded.value[: shape.fraction], at.rounded.value[shape.fraction :]
     fields = Interval(at.rounded.interval.lo >> shape.fraction, at.rounded.interval.hi >> shape.fraction)
     special, nothing = at.nan | at.infinite, at.zero

@@ -7,6 +7,7 @@ from macforge.compile.program import ActPlan, Part
 from macforge.compile.scaling import Scaling
 from macforge.compile.weights import Pass
 from macforge.design.target import Target
+from sw_ref.arith.float_codes import round_to
 from sw_ref.drain.edge import Drain
 from sw_ref.drain.requantize import INTEGERS, MOST_SHIFT, dyadic
 from sw_ref.drain.steps.bias import Bias
@@ -15,7 +16,7 @@ from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.drain.steps.scale import Scale
 from sw_ref.drain.steps.zero_points import ZeroPoints
 from sw_ref.formats.base import Format
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import zeroed
 from sw_ref.formats.signs import PowerOfTwo
 from sw_ref.quantize.bcq import power_terms
@@ -64,7 +65,7 @@ def part_of(
         form = step and step.scale
         size = size * np.abs(form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale)
         size = size + np.abs(offset)
-        if isinstance(form, FloatShape):
+        if isinstance(form, Float):
             codes, exponent = _float_scales(drain, form, scale, offset)
             given |= codes
         else:
@@ -125,7 +126,7 @@ def _weight_scales(
     # floats are what they are
     unit = 0 if drain.sums else target.engine.rule.lsb + target.act.fixed_form.lsb + target.weight.fixed_form.lsb
     real = np.stack([one.real[s.group] for one, s in pairs]) * np.ldexp(1.0, unit)
-    if isinstance(form, FloatShape):
+    if isinstance(form, Float):
         return integer * real, np.ones(real.shape[1])
     if step and isinstance(form, PowerOfTwo):
         return _powers(step, form, integer, real, passes)
@@ -147,14 +148,14 @@ def _offsets(target: Target, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:
 
 
 def _float_scales(
-    drain: Drain, form: FloatShape, scale: np.ndarray, offset: np.ndarray
+    drain: Drain, form: Float, scale: np.ndarray, offset: np.ndarray
 ) -> tuple[dict[str, np.ndarray], int]:
     """Codes of scales that are floats, and of offsets; the power of two that was taken out of both."""
     step, scaling = drain.find(Offset), Scaling(arithmetic=drain.arithmetic)
     beside = (step.form, offset) if step else None
     codes = {"scale": scaling.factor("scale", form, scale, np.zeros(1), beside=beside)}
     if step:
-        codes["offset"] = step.form.encode(np.ldexp(offset, -scaling.exponent))
+        codes["offset"] = round_to(step.form, np.ldexp(offset, -scaling.exponent))
     return codes, scaling.exponent
 
 

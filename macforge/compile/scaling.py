@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.arith.float_codes import is_result_format, round_to, smallest_normal
+from sw_ref.formats.minifloat import Float
 
 __all__ = ["Scaling", "product_exponent"]
 
@@ -16,23 +17,23 @@ class Scaling:
 
     Parameters
     ----------
-    arithmetic : FloatShape
+    arithmetic : Float
         The floats.
     exponent : int
         What is computed is ``2**exponent`` times less than what is meant.
     """
 
-    arithmetic: FloatShape
+    arithmetic: Float
     exponent: int = 0
 
     def factor(
         self,
         name: str,
-        shape: FloatShape,
+        shape: Float,
         factors: np.ndarray,
         after: np.ndarray,
         *,
-        beside: tuple[FloatShape, np.ndarray] | None = None,
+        beside: tuple[Float, np.ndarray] | None = None,
     ) -> np.ndarray:
         """Codes of ``factors / 2**e``, where e, which is added to ``exponent``, is 0 if nothing is lost.
 
@@ -44,12 +45,12 @@ class Scaling:
         ----------
         name : str
             The step's key, for errors.
-        shape : FloatShape
+        shape : Float
             Format of the factors.
         factors : float64 array
         after : float64 array
             Magnitudes that the floats have at most once they are multiplied by ``factors``; 0 where they are 0.
-        beside : (FloatShape, float64 array), optional
+        beside : (Float, float64 array), optional
             What is added to the products, of another format perhaps, and is divided by the same power of two.
 
         Raises
@@ -65,7 +66,7 @@ class Scaling:
             least, most = _extent(factors if beside is None else np.concatenate([factors, beside[1]]))
             raise ValueError(
                 f"Drain {name} must hold scales from {least:.3g} to {most:.3g}, which lie too far apart for a float "
-                f"of {shape.exponent} exponent bits; float32 and bfloat16 have 8"
+                f"of {shape.exponent} exponent bits; fp32 and bf16 have 8"
             )
         now = np.ldexp(after, -self.exponent)
         lowest, highest = _exponents(now, self.arithmetic, margin=self.arithmetic.fraction)
@@ -76,13 +77,22 @@ class Scaling:
             least, most = _extent(now)
             raise ValueError(
                 f"Drain arithmetic must hold results of {least:.3g} beside {most:.3g}, which a float of "
-                f"{self.arithmetic.exponent} exponent bits does not; float32 and bfloat16 have 8"
+                f"{self.arithmetic.exponent} exponent bits does not; fp32 and bf16 have 8"
             )
         self.exponent += shift
-        return shape.encode(np.ldexp(factors, -shift))
+        return _codes(name, shape, np.ldexp(factors, -shift))
 
 
-def product_exponent(shape: FloatShape, magnitudes: np.ndarray) -> int:
+def _codes(name: str, form: Float, factors: np.ndarray) -> np.ndarray:
+    if is_result_format(form):
+        return round_to(form, factors)
+    if factors.min(initial=0) < 0 and not form.signed:
+        raise ValueError(f"Drain {name} must hold scales such as {factors.min():.3g}, and {form.name} has no sign")
+    # without a code for 0, any will do: what is scaled is 0
+    return form.encode(factors)
+
+
+def product_exponent(shape: Float, magnitudes: np.ndarray) -> int:
     """The e nearest to 0 with which sums of floats hold products of ``magnitudes / 2**e``, bounds of their sums.
 
     Raises
@@ -95,7 +105,7 @@ def product_exponent(shape: FloatShape, magnitudes: np.ndarray) -> int:
         least, most = _extent(magnitudes)
         raise ValueError(
             f"Accumulator shape must hold sums of {least:.3g} beside {most:.3g}, which lie too far apart for a float "
-            f"of {shape.exponent} exponent bits; float32 and bfloat16 have 8"
+            f"of {shape.exponent} exponent bits; fp32 and bf16 have 8"
         )
     return min(max(0, lowest), highest)
 
@@ -106,8 +116,8 @@ def _extent(magnitudes: np.ndarray) -> tuple[float, float]:
     return (float(sizes.min()), float(sizes.max())) if sizes.size else (1.0, 1.0)
 
 
-def _exponents(magnitudes: np.ndarray, shape: FloatShape, *, margin: int = 0) -> tuple[int, int]:
+def _exponents(magnitudes: np.ndarray, shape: Float, *, margin: int = 0) -> tuple[int, int]:
     """The least and the largest e with which all ``magnitudes / 2**e`` are normal, the least by ``margin`` bits."""
     least, most = _extent(magnitudes)
-    largest = (2 - 2.0**-shape.fraction) * 2.0**shape.bias
-    return math.ceil(math.log2(most / largest)), math.floor(math.log2(least)) - (1 - shape.bias) - margin
+    lowest = math.floor(math.log2(least / smallest_normal(shape)))
+    return math.ceil(math.log2(most / shape.bounds[1])), lowest - margin

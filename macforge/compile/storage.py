@@ -21,7 +21,7 @@ from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 2
+VERSION = 3
 """Of the files: what is in them, and what it means."""
 
 _KEY = "macforge_program"

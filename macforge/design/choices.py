@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, Overflow
 from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.drain.edge import Drain
-from sw_ref.drain.names import FLOATING, FLOATS, float_format
+from sw_ref.drain.names import float_format
 from sw_ref.drain.step import Step
 from sw_ref.drain.steps import STEPS
-from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with, shown
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.fields import FieldError, Length, OneOf, Only, Range, check_fields, one_of, only_with
+from sw_ref.formats.minifloat import FLOATS, Float
 from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.uniform import Granularity, Scheme
 
@@ -39,8 +39,8 @@ class AccumulatorChoice:
     overflow : {"refuse", "wrap", "saturate"}
         ``refuse``: a width that could overflow is an error.
     shape : str
-        Of sums that are floats, of results with ``partial``: ``float32``, ``bfloat16``, ``float16`` or such as
-        ``e8m13``.
+        Of sums that are floats, of results with ``partial``: a float with infinities, such as ``fp32``,
+        ``bf16``, ``fp16`` or ``e8m13_ieee``.
     fraction : int
         With ``aligned``, bits after the point that are kept of each term.
     places : list of int
@@ -52,7 +52,7 @@ class AccumulatorChoice:
     kind: Literal["exact", "rounded", "aligned", "partial"] = "exact"
     bits: Annotated[int, Range(0, MAX_BITS, " (0: as many as it takes)"), only_with(kind="exact")] = 0
     overflow: Annotated[Overflow, only_with(kind="exact")] = "refuse"
-    shape: Annotated[str, only_with(kind=("rounded", "aligned", "partial"))] = "float32"
+    shape: Annotated[str, only_with(kind=("rounded", "aligned", "partial"))] = "fp32"
     fraction: Annotated[int, Range(0, 32), only_with(kind="aligned")] = 25
     places: Annotated[Sequence[int], Length(0, 2), Range(1, 8), only_with(kind="partial")] = ()
     significand: Annotated[int, Range(2, 48), only_with(kind="partial")] = 16
@@ -64,9 +64,9 @@ class AccumulatorChoice:
 
     def float_sum(self) -> FloatSum:
         """What is kept where it is floats."""
-        shape = float_format(self.shape)
-        if not shape:
-            raise ValueError(f"Accumulator shape must be {FLOATING}, not {shown(self.shape)}")
+        shape = float_format("Accumulator shape", self.shape)
+        if shape is None:
+            raise ValueError("Accumulator shape must be a float such as fp32 or e8m13_ieee, not 'none'")
         if self.kind == "rounded":
             return RoundedSum(shape)
         if self.kind == "aligned":
@@ -193,12 +193,12 @@ class _DrainChoice:
         """The steps that the keys ask for, in their order."""
         found = []
         for kind in STEPS:
-            step = kind.of({key.name: key.read(key.name, getattr(self, key.name)) for key in kind.keys})
+            step = kind.of({key.name: key.read(f"Drain {key.name}", getattr(self, key.name)) for key in kind.keys})
             if step is not None:
                 found.append(step)
         return tuple(found)
 
-    def build(self, accumulator: Accumulator, sums: FloatShape | None = None) -> Drain:
+    def build(self, accumulator: Accumulator, sums: Float | None = None) -> Drain:
         """The drain edge with this accumulator, for integers or for ``sums`` that are floats."""
         return Drain(steps=self.steps, accumulator=accumulator, sums=sums, arithmetic=FLOATS[self.arithmetic])
 
@@ -225,7 +225,7 @@ else:
                 Annotated[AccumulatorChoice, Only(_never, ", as floats are those of {}arithmetic", ("kind",))],
                 field(default_factory=AccumulatorChoice),
             ),
-            ("arithmetic", Literal["float32", "bfloat16", "float16"], field(default="float32")),
+            ("arithmetic", Literal["fp32", "bf16", "fp16"], field(default="fp32")),
         ],
         bases=(_DrainChoice,),
         frozen=True,
@@ -235,5 +235,5 @@ else:
     """The steps of the drain edge by the keys of each, see `sw_ref.drain.steps`; without any, sums are the results.
 
     Further keys: ``accumulator``, an `AccumulatorChoice` of integers whose ``bits`` are 0 for what exact sums take; and
-    ``arithmetic``, the floats: ``float32``, ``bfloat16`` or ``float16``.
+    ``arithmetic``, the floats: ``fp32``, ``bf16`` or ``fp16``.
     """

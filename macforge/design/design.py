@@ -19,7 +19,9 @@ from sw_ref.arith.accumulate import MAX_BITS, Accumulator, bits_for, capacity
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
 from sw_ref.fields import FieldError, OneOf, Only, Range, check_fields, one_of, shown
+from sw_ref.formats.base import Format
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import Float
 from sw_ref.quantize.uniform import Quantizer
 
 if TYPE_CHECKING:
@@ -125,6 +127,8 @@ class Design:
         for side in ("act", "weight"):
             if getattr(self.quantizer, side).method == "mixed":
                 self.wide_quantizer(side)
+        if self.edge:
+            _check_zeros(self.edge, scale=self.pe.weight, act_scale=self.pe.act)
 
     @cached_property
     def pe(self) -> "PE":
@@ -266,3 +270,14 @@ def design_of(name: str, table: Mapping[str, object]) -> Design:
             "Design key", "name", f"left out, as a design has the name of its file ({name})", table["name"]
         )
     return build(Design, table, name=name)
+
+
+def _check_zeros(drain: Drain, **scaled: Format) -> None:
+    """Raise ValueError if neither a scale nor the numbers of the format that it scales have a 0, as zeros need."""
+    for parameter in drain.parameters:
+        form = scaled.get(parameter.name)
+        if form and isinstance(parameter.form, Float) and not (parameter.form.holds_zero or form.holds_zero):
+            raise ValueError(
+                f"Drain {parameter.name} must be a float that has a 0, such as fp16, as {form.name} has none, "
+                f"and not {parameter.form.name}"
+            )

@@ -15,6 +15,7 @@ from macforge.compile.scaling import Scaling, product_exponent
 from macforge.compile.weights import quantize_operand
 from macforge.design.target import Target
 from macforge.run.activations import Activations, prepared
+from sw_ref.arith.float_codes import round_to, value_of
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.dequantize import dequantize_gemm
 from sw_ref.drain.edge import Drain
@@ -24,7 +25,7 @@ from sw_ref.drain.steps.channel_scale import ChannelScale
 from sw_ref.drain.steps.limits import Limits
 from sw_ref.drain.steps.offset import Offset
 from sw_ref.engine.product import Product
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import nonfinite_results, zeroed
 from sw_ref.quantize.uniform import Quantized
 
@@ -103,11 +104,11 @@ def _within_sums(target: Target, act: Operand, weight: Quantized) -> Operand:
     return Operand(values=values, exponent=act.exponent + exponent) if exponent else act
 
 
-def _scaled_floats(shape: FloatShape, sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
+def _scaled_floats(shape: Float, sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
     """The real product in float64, out of sums that are floats."""
     if act.zero_point.any() or weight.zero_point.any():
         raise ValueError("Quantizer scheme must be symmetric where sums are floats")
-    real = shape.decode(sums & ((1 << shape.bits) - 1))
+    real = value_of(shape, sums & ((1 << shape.bits) - 1))
     scales = [act.scale[:, g, None].astype(np.float64) for g in range(act.scale.shape[1])]
     others = [weight.scale[g].astype(np.float64) for g in range(weight.scale.shape[0])]
     return reduce(
@@ -144,7 +145,7 @@ def _drained(program: Program, act: Operand) -> Job:
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         reals, invalid = np.empty(shape), np.empty(shape, bool)
         for result, product, (columns, scale) in zip(results, products, places, strict=True):
-            values = result[0] if floats is None else floats.decode(result[0] & ((1 << floats.bits) - 1))
+            values = result[0] if floats is None else value_of(floats, result[0] & ((1 << floats.bits) - 1))
             # the zero point of requantized results
             reals[:, columns] = (values - product.parameters.get("out_zero", 0)) * scale
             invalid[:, columns] = _invalid(target, product)
@@ -239,10 +240,10 @@ def _row_sizes(program: Program, acts: Activations) -> np.ndarray:
 
 
 def _float_bias(drain: Drain, bias: np.ndarray) -> np.ndarray:
-    codes = drain.arithmetic.encode(bias)
-    if not np.isfinite(drain.arithmetic.decode(codes)).all():
+    codes = round_to(drain.arithmetic, bias)
+    if not np.isfinite(value_of(drain.arithmetic, codes)).all():
         raise ValueError(
             f"Drain bias must be a float of {drain.arithmetic.exponent} exponent bits, which {np.abs(bias).max():.3g} "
-            "is not; float32 and bfloat16 have 8"
+            "is not; fp32 and bf16 have 8"
         )
     return codes

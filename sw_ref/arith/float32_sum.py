@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.minifloat import FP32
 
 __all__ = ["float32_sums"]
 

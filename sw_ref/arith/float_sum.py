@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sw_ref.arith.float32_sum import float32_sums
-from sw_ref.formats.binary_float import BF16, FP32, FloatShape
+from sw_ref.arith.float_codes import infinity_and_nan, round_to, smallest_normal, value_of
+from sw_ref.formats.minifloat import BF16, FP32, Float
 
-__all__ = ["AlignedSum", "FloatSum", "PartialSum", "RoundedSum", "shape_name"]
+__all__ = ["AlignedSum", "FloatSum", "PartialSum", "RoundedSum"]
 
 # Exponent of 0, and where none is the lowest: below that of any product.
 _NONE = -4096
@@ -27,7 +28,7 @@ class FloatSum(ABC):
     of both, so that its significand is from 1 to less than 4, or less than 1 if an operand's was.
     """
 
-    shape: FloatShape
+    shape: Float
     """What `finish` makes of a code, once a column; a code is one of it, unless a class says otherwise."""
 
     @property
@@ -89,14 +90,17 @@ class RoundedSum(FloatSum):
 
     Parameters
     ----------
-    shape : FloatShape
+    shape : Float
     """
 
-    shape: FloatShape
+    shape: Float
+
+    def __post_init__(self) -> None:
+        infinity_and_nan(self.shape)
 
     @property
     def name(self) -> str:
-        return shape_name(self.shape)
+        return self.shape.name
 
     def sums(self, act, weight, step, *, lowest=(_NONE, _NONE), start=0):
         if self.shape == FP32 and not np.any(start) and (fast := float32_sums(act, weight)) is not None:
@@ -105,7 +109,7 @@ class RoundedSum(FloatSum):
         for k in range(act.shape[1]):
             exact = _odd_sum(total, act[:, k, None] * weight[k])
             total = _kept(self.shape, exact)
-        return self.shape.encode(total).astype(np.int64)
+        return round_to(self.shape, total).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -129,13 +133,14 @@ class AlignedSum(FloatSum):
     ----------
     fraction : int
         Bits after the point that are kept of each term, relative to ``E``; at least those of ``shape``.
-    shape : FloatShape
+    shape : Float
     """
 
     fraction: int
-    shape: FloatShape
+    shape: Float
 
     def __post_init__(self) -> None:
+        infinity_and_nan(self.shape)
         object.__setattr__(self, "fraction", operator.index(self.fraction))
         if not self.shape.fraction <= self.fraction <= 32:
             raise ValueError(
@@ -144,7 +149,7 @@ class AlignedSum(FloatSum):
 
     @property
     def name(self) -> str:
-        return f"aligned{self.fraction}_{shape_name(self.shape)}"
+        return f"aligned{self.fraction}_{self.shape.name}"
 
     def sums(self, act, weight, step, *, lowest=(_NONE, _NONE), start=0):
         total = _started(self.shape, start, act, weight)
@@ -160,7 +165,7 @@ class AlignedSum(FloatSum):
             for k in lanes:
                 integer += np.trunc(act[:, k, None] * weight[k] * scale)
             total = _kept(self.shape, _truncated(integer / scale, self.shape.fraction))
-        return self.shape.encode(total).astype(np.int64)
+        return round_to(self.shape, total).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -188,13 +193,13 @@ class PartialSum(FloatSum):
         None, one or two, ascending, from 1 to 8.
     significand : int
         Bits, at least those of a product: 16 for BF16.
-    shape : FloatShape
+    shape : Float
         Of the result.
     """
 
     places: tuple[int, ...] | None = None
     significand: int = 16
-    shape: FloatShape = BF16
+    shape: Float = BF16
 
     exponent = 10
     """Bits of X: no sum of products can reach its largest."""
@@ -203,6 +208,7 @@ class PartialSum(FloatSum):
     """X of 1.0: products of two normal BF16 or FP32 numbers have X from 0 to 506."""
 
     def __post_init__(self) -> None:
+        infinity_and_nan(self.shape)
         object.__setattr__(self, "significand", operator.index(self.significand))
         if not 2 <= self.significand <= 48:
             raise ValueError(f"Significand must be from 2 to 48 bits, not {self.significand}")
@@ -215,7 +221,7 @@ class PartialSum(FloatSum):
     @property
     def name(self) -> str:
         kind = "exact" if self.places is None else "approx_" + "_".join(map(str, np.diff([0, *self.places])))
-        return f"{shape_name(self.shape)}_s{self.significand}_{kind}"
+        return f"{self.shape.name}_s{self.significand}_{kind}"
 
     @property
     def bits(self) -> int:
@@ -237,7 +243,7 @@ class PartialSum(FloatSum):
 
     def finish(self, codes):
         x, s = self._fields(np.asarray(codes, dtype=np.int64))
-        return self.shape.encode(np.ldexp(s.astype(np.float64), x - self.bias - self.significand + 2) + 0.0)
+        return round_to(self.shape, np.ldexp(s.astype(np.float64), x - self.bias - self.significand + 2) + 0.0)
 
     def _fields(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         unused = 63 - self.significand
@@ -263,16 +269,9 @@ class PartialSum(FloatSum):
         return x, s
 
 
-def shape_name(shape: FloatShape) -> str:
-    """``fp32``, ``fp16``, ``bf16``, or ``e8m13`` and the like."""
-    return {(8, 23): "fp32", (5, 10): "fp16", (8, 7): "bf16"}.get(
-        (shape.exponent, shape.fraction), f"e{shape.exponent}m{shape.fraction}"
-    )
-
-
-def _started(shape: FloatShape, start: ArrayLike, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _started(shape: Float, start: ArrayLike, act: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The numbers that sums begin with, (M, N)."""
-    return np.broadcast_to(shape.decode(start), (act.shape[0], weight.shape[1])).copy()
+    return np.broadcast_to(value_of(shape, start), (act.shape[0], weight.shape[1])).copy()
 
 
 def _exponents(real: np.ndarray, lowest: int = _NONE) -> np.ndarray:
@@ -280,10 +279,10 @@ def _exponents(real: np.ndarray, lowest: int = _NONE) -> np.ndarray:
     return np.where(real == 0, _NONE, np.maximum(np.frexp(real)[1] - 1, lowest))
 
 
-def _kept(shape: FloatShape, exact: np.ndarray) -> np.ndarray:
+def _kept(shape: Float, exact: np.ndarray) -> np.ndarray:
     """``exact`` rounded to a shape, flushed before that; there is no negative 0."""
-    normal = np.where(np.abs(exact) < 2.0 ** (1 - shape.bias), 0.0, exact)
-    return shape.decode(shape.encode(normal))
+    normal = np.where(np.abs(exact) < smallest_normal(shape), 0.0, exact)
+    return value_of(shape, round_to(shape, normal))
 
 
 def _truncated(real: np.ndarray, fraction: int) -> np.ndarray:

@@ -11,10 +11,19 @@ from typing import TypeVar
 import numpy as np
 
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_codes import (
+    add,
+    from_integer,
+    has_fields_of,
+    infinity_and_nan,
+    is_result_format,
+    round_to,
+    value_of,
+)
 from sw_ref.drain.step import Kind, Parameter, Sizes, Stage, Step
 from sw_ref.drain.steps import STEPS
 from sw_ref.fields import one_of
-from sw_ref.formats.binary_float import FP32, FloatShape
+from sw_ref.formats.minifloat import FP32, Float
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly, integer_type
 
@@ -38,18 +47,18 @@ class Drain:
     and after the last of them y goes through all steps of the stage "total".
 
     Numbers are exact integers until a step wants floats, and from then on floats: each step rounds its result to
-    nearest even, as `sw_ref.formats.binary_float.FloatShape` says. An integer becomes a float in a rounding of its own.
+    nearest even, as `sw_ref.arith.float_codes` says. An integer becomes a float in a rounding of its own.
     MixPE (arXiv 2411.16158) scales each group's sum so, once.
 
     Parameters
     ----------
     steps : tuple of Step
         In their order.
-    sums : FloatShape or None
+    sums : Float or None
         Format of the sums, if they are floats; of the exponent of ``arithmetic``, which holds them.
     accumulator : Accumulator
         Where t is an integer: what is kept of the sum.
-    arithmetic : FloatShape
+    arithmetic : Float
         The floats.
 
     Raises
@@ -59,28 +68,28 @@ class Drain:
     """
 
     steps: tuple[Step, ...] = ()
-    sums: FloatShape | None = None
+    sums: Float | None = None
     accumulator: Accumulator = field(default_factory=lambda: Accumulator(32))
-    arithmetic: FloatShape = FP32
+    arithmetic: Float = FP32
 
     def __post_init__(self) -> None:
-        if not self.arithmetic.fraction:
-            raise ValueError("Drain arithmetic must have a fraction, not 0 bits of it")
+        infinity_and_nan(self.arithmetic)
         for step in self.steps:
             step.check(self)
-        if self.sums and (self.sums.exponent != self.arithmetic.exponent or not self.arithmetic.holds(self.sums)):
+        floats, sums = self.arithmetic, self.sums
+        if sums and (sums.exponent != floats.exponent or not has_fields_of(floats, sums)):
             raise ValueError(
-                f"Drain arithmetic must have the {self.sums.exponent} exponent bits of the sums, and at least their "
-                f"{self.sums.fraction} of fraction, not {self.arithmetic.exponent} and {self.arithmetic.fraction}"
+                f"Drain arithmetic must have the {sums.exponent} exponent bits of the sums, and at least their "
+                f"{sums.fraction} of fraction, not {floats.exponent} and {floats.fraction}"
             )
 
     @classmethod
     def of(
         cls,
         *,
-        sums: FloatShape | None = None,
+        sums: Float | None = None,
         accumulator: Accumulator | None = None,
-        arithmetic: FloatShape = FP32,
+        arithmetic: Float = FP32,
         **values: object,
     ) -> Drain:
         """The edge with the steps that these values of their fields, such as ``scale=FP32``, ask for."""
@@ -98,13 +107,23 @@ class Drain:
         """The steps of a stage."""
         return tuple(step for step in self.steps if step.stage == stage)
 
-    def check_factor(self, key: str, form: FloatShape) -> None:
-        """Raise ValueError if the arithmetic does not hold a float of this format."""
-        if not self.arithmetic.holds(form):
+    def check_factor(self, key: str, form: Float) -> None:
+        """Raise ValueError unless the arithmetic takes factors of this format, and its fields are as wide as theirs."""
+        if not is_result_format(form) and form.lowest == "subnormal":
+            raise ValueError(
+                f"Drain {key} must be a float with infinities, such as e5m3_ieee, or e8m0, and not {form.name}, whose "
+                "subnormals would be flushed"
+            )
+        if not has_fields_of(self.arithmetic, form):
             raise ValueError(
                 f"Drain {key} must be a float that the arithmetic of {self.arithmetic.bits} bits holds, not one "
                 f"of {form.exponent} exponent and {form.fraction} fraction bits"
             )
+
+    @property
+    def nan(self) -> int:
+        """The code that is the result of operands which are not finite, where results are floats."""
+        return infinity_and_nan(self.arithmetic)[1]
 
     @property
     def accumulates_floats(self) -> bool:
@@ -201,21 +220,21 @@ def _drain_rows(
     floats = config.arithmetic
     y, is_float = sums, config.sums is not None
     if config.sums:
-        y = floats.encode(config.sums.decode(sums))
+        y = round_to(floats, value_of(config.sums, sums))
     for step in config.stage("term"):
         y, is_float = _taken(step, y, is_float, floats)
         y = step.compute(y, _broadcast(step, parameters, config, row_sums), config)
-    y = reduce(floats.add, y) if is_float else _accumulate_integers(y, config)
+    y = reduce(partial(add, floats), y) if is_float else _accumulate_integers(y, config)
     for step in config.stage("total"):
         y, is_float = _taken(step, y, is_float, floats)
         y = step.compute(y, _broadcast(step, parameters, config), config)
     return y
 
 
-def _taken(step: Step, y: np.ndarray, is_float: bool, floats: FloatShape) -> tuple[np.ndarray, bool]:
+def _taken(step: Step, y: np.ndarray, is_float: bool, floats: Float) -> tuple[np.ndarray, bool]:
     """What a step is given, and whether that is floats."""
     if step.wants_floats and not is_float:
-        return floats.from_integer(y), True
+        return from_integer(floats, y), True
     return y, is_float
 
 

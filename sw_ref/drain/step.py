@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 import numpy as np
 
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.formats.signs import PowerOfTwo
 from sw_ref.interval import Interval
 
@@ -32,7 +32,7 @@ class Parameter:
     name : str
     kind : {"column", "row", "output"}
         One for each group and column (G, N), for each group and row (G, M), or for each column (N,).
-    form : Int, FloatShape, PowerOfTwo or None
+    form : Int, Float, PowerOfTwo or None
         Format of its code; None for an integer as wide as sums of weights are.
     terms : int
         Codes that make one parameter; more than one have an axis of their own in front.
@@ -40,7 +40,7 @@ class Parameter:
 
     name: str
     kind: Kind
-    form: Int | FloatShape | PowerOfTwo | None
+    form: Int | Float | PowerOfTwo | None
     terms: int = 1
 
     def bits(self, sizes: Sizes) -> int:
@@ -66,7 +66,7 @@ class Key:
     default : object
         What leaves the step out, or its option as it is.
     read : callable, optional
-        ``read(key, value)`` makes the field's value; by default it is the same.
+        ``read("Drain key", value)`` makes the field's value; by default it is the same.
     """
 
     name: str

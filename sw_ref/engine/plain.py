@@ -11,7 +11,6 @@ from sw_ref.drain.edge import Drain
 from sw_ref.drain.steps import STEPS
 from sw_ref.engine.spec import EngineSpec, Field, Mode
 from sw_ref.formats.base import Format
-from sw_ref.formats.binary_float import FloatShape
 from sw_ref.formats.catalog import parse_format
 
 __all__ = ["spec_of", "to_plain"]
@@ -25,7 +24,6 @@ _CLASSES = {
         EngineSpec,
         Exact,
         Field,
-        FloatShape,
         Mode,
         PartialSum,
         RoundedSum,

@@ -73,7 +73,7 @@ def expected_results(engine: EngineSpec, product: Product) -> np.ndarray:
     row_sums = _row_sums(mode.act, zeroed(mode.act, product.act), group) if engine.row_sums else []
     results = drain(sums, np.array(row_sums * len(product.planes)), product.parameters, engine.drain)[None]
     if engine.invalid and engine.drain.floating:
-        results = np.where(expected_invalid(engine, product), engine.drain.arithmetic.nan, results)
+        results = np.where(expected_invalid(engine, product), engine.drain.nan, results)
     # codes of floats are read as two's complement, as all results are
     return wrapped(results, engine.result_bits)
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sw_ref.formats.base import FixedPoint, Format
 from sw_ref.interval import Interval
 
-__all__ = ["FLOATS", "FLOAT_PATTERN", "Float", "named_float", "parse_float"]
+__all__ = ["BF16", "BIAS", "FLOATS", "FLOAT_PATTERN", "FP16", "FP32", "FRACTION", "Float", "named_float", "parse_float"]
 
 _Specials = Literal["finite", "fn", "ieee"]
 _Lowest = Literal["subnormal", "zero", "normal"]
@@ -114,6 +114,11 @@ class Float(Format):
         return f"{fields}{specials}{bias}{LOWEST[self.lowest]}{OVERFLOW[self.overflow]}"
 
     @property
+    def top_exponent(self) -> int:
+        """The field E of all ones."""
+        return (1 << self.exponent) - 1
+
+    @property
     def largest(self) -> int:
         """Code of the largest finite value."""
         if self.infinity is not None:
@@ -123,7 +128,7 @@ class Float(Format):
     @property
     def infinity(self) -> int | None:
         """Code of positive infinity, if there is one."""
-        return ((1 << self.exponent) - 1) << self.fraction if self.specials == "ieee" else None
+        return self.top_exponent << self.fraction if self.specials == "ieee" else None
 
     @property
     def nan(self) -> int | None:
@@ -258,6 +263,8 @@ FLOATS = {
     "e8m0": Float(8, 0, signed=False, specials="fn", lowest="normal"),
 }
 """Formats with names of their own: those of OCP, but for fp8_e4m3_ieee, which is Gaudi2's; and IEEE's and bfloat16."""
+
+FP32, FP16, BF16 = FLOATS["fp32"], FLOATS["fp16"], FLOATS["bf16"]
 
 
 def named_float(name: str, overflow: str) -> Float:

@@ -23,8 +23,8 @@ from pe.packed.family import Packed
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FP32
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import FP32
 from tb.array import Tile, simulate_array, timetable_of
 from tb.core import simulate_cores, trial_of
 from tb.streams import pack, unpack

@@ -12,8 +12,8 @@ from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
 from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product, expected_results
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import BF16, FP32, FloatShape
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import BF16, FLOATS, FP32, Float
 from sw_ref.formats.nonfinite import zeroed
 from tb.engine import simulate_engine
 from tests.quick import few
@@ -25,14 +25,14 @@ CASES = {
         "sums": RoundedSum(FP32),
         "forms": ("fp8_e4m3", "int4"),
         "group": 5,
-        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+        "drain": Drain.of(scale=FLOATS["e8m0"], act_scale="row", sums=FP32),
     },
     "rounded-short": {"sums": RoundedSum(BF16), "forms": ("fp8_e5m2", "fp4_e2m1"), "lanes": 2},
     "aligned": {
-        "sums": AlignedSum(13, FloatShape(8, 13)),
+        "sums": AlignedSum(13, Float(8, 13, specials="ieee")),
         "forms": ("fp8_e4m3", "fp8_e4m3"),
         "lanes": 4,
-        "drain": Drain.of(channel_scale=True, sums=FloatShape(8, 13)),
+        "drain": Drain.of(channel_scale=True, sums=Float(8, 13, specials="ieee")),
     },
     "rounded-in-turn": {
         "sums": RoundedSum(FP32),
@@ -43,14 +43,14 @@ CASES = {
         "sums": RoundedSum(FP32),
         "forms": ("fp8_e4m3", "int4"),
         "group": 5,
-        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", sums=FP32),
+        "drain": Drain.of(scale=FLOATS["e8m0"], act_scale="row", sums=FP32),
         "options": {"interleave": 4},
     },
     "aligned-in-turn": {
-        "sums": AlignedSum(13, FloatShape(8, 13)),
+        "sums": AlignedSum(13, Float(8, 13, specials="ieee")),
         "forms": ("fp8_e4m3", "fp8_e5m2"),
         "lanes": 5,
-        "drain": Drain.of(channel_scale=True, act_scale="row", sums=FloatShape(8, 13)),
+        "drain": Drain.of(channel_scale=True, act_scale="row", sums=Float(8, 13, specials="ieee")),
         "options": {"pipeline": 2, "interleave": 2},
     },
     "partial-in-turn": {

@@ -18,7 +18,7 @@ from pe.packed.family import Packed, PackedProducts
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.minifloat import FP32
 from tb.array import Tile, simulate_array
 from tests.quick import few
 

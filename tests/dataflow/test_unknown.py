@@ -12,8 +12,8 @@ from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.engine.product import Product
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FP32
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import FP32
 from tb.engine import simulate_engine
 from tests.quick import few
 

@@ -6,8 +6,9 @@ from dataflow.drain.pipeline import Column, StepCircuit, register
 from hw.core.delay import delayed
 from hw.core.narrow import saturate
 from hw.core.number import Number
+from sw_ref.arith.float_codes import infinity_and_nan, round_to
 from sw_ref.drain.steps.limits import Limits
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
 __all__ = ["LimitsCircuit"]
@@ -32,15 +33,16 @@ class LimitsCircuit(StepCircuit[Limits]):
 
     def _float(self, m: Module, y: Value) -> Value:
         floats = self.edge.arithmetic
-        is_nan = y[:-1] > floats.infinity
+        infinity, nan = infinity_and_nan(floats)
+        is_nan = y[:-1] > infinity
         limited = y
         if self.step.clamp:
-            low, high = (int(floats.encode(bound)) for bound in self.step.clamp)
+            low, high = (int(round_to(floats, bound)) for bound in self.step.clamp)
             limited = Mux(_ordered(y) < _ordered_code(low, floats), low, limited)
             limited = Mux(_ordered(y) > _ordered_code(high, floats), high, limited)
         if self.step.relu:
             limited = Mux(limited[-1], 0, limited)
-        return delayed(m, Mux(is_nan, floats.nan, limited), 1, name="limited")
+        return delayed(m, Mux(is_nan, nan, limited), 1, name="limited")
 
 
 def _ordered(code: Value) -> Value:
@@ -49,6 +51,6 @@ def _ordered(code: Value) -> Value:
     return Mux(code[-1], -magnitude, Cat(magnitude, 0).as_signed())
 
 
-def _ordered_code(code: int, floats: FloatShape) -> int:
+def _ordered_code(code: int, floats: Float) -> int:
     sign = 1 << (floats.bits - 1)
     return -(code ^ sign) if code & sign else code

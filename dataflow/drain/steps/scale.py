@@ -8,7 +8,7 @@ from hw.core.narrow import wrap
 from hw.core.number import Number, total
 from hw.core.rows import above
 from sw_ref.drain.steps.scale import Scale
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.formats.signs import PowerOfTwo
 
 __all__ = ["ScaleCircuit"]
@@ -19,11 +19,11 @@ class ScaleCircuit(StepCircuit[Scale]):
 
     @property
     def cycles(self) -> int:
-        return multiply_stages(self.step.scale) if isinstance(self.step.scale, FloatShape) else 1
+        return multiply_stages(self.step.scale) if isinstance(self.step.scale, Float) else 1
 
     def describe(self, m: Module, column: Column, value: Number | Value) -> Number | Value:
         form = self.step.scale
-        if isinstance(form, FloatShape):
+        if isinstance(form, Float):
             return scaled(m, column, "scale", value, form, self.start)
         assert isinstance(value, Number)
         scale = column.field(m, "scale", self.start)

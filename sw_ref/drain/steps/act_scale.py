@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from sw_ref.drain.names import FLOATING, float_format
+from sw_ref.arith.float_codes import multiply
+from sw_ref.drain.names import float_format
 from sw_ref.drain.step import Key, Parameter, Stage, Step
-from sw_ref.fields import one_of, only_with, shown
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.fields import one_of, only_with
+from sw_ref.formats.minifloat import Float
 
 if TYPE_CHECKING:
     from sw_ref.drain.edge import Drain
@@ -19,13 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["ActScale"]
 
 _When = Literal["none", "row", "group"]
-
-
-def _float(key: str, given: object) -> FloatShape | None:
-    form = float_format(given)
-    if given and not form:
-        raise ValueError(f"Drain {key} must be {FLOATING}, or empty, not {shown(given)}")
-    return form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +31,12 @@ class ActScale(Step):
     ----------
     act_scale : {"none", "row", "group"}
         Whether there is a float for each row, and when it multiplies.
-    act_scale_format : FloatShape or None
-        Its format, whose numbers the edge's arithmetic holds; None for that of the arithmetic.
+    act_scale_format : Float or None
+        Its format, see `sw_ref.drain.edge.Drain.check_factor`; None for that of the arithmetic.
     """
 
     act_scale: _When = "none"
-    act_scale_format: FloatShape | None = None
+    act_scale_format: Float | None = None
 
     keys = (
         Key(name="act_scale", hint=_When, default="none"),
@@ -49,7 +44,7 @@ class ActScale(Step):
             name="act_scale_format",
             hint=Annotated[str, only_with(act_scale=("row", "group"))],
             default="",
-            read=_float,
+            read=partial(float_format, without=""),
         ),
     )
     stages = ("term", "total")
@@ -69,7 +64,7 @@ class ActScale(Step):
     def wants_floats(self) -> bool:
         return True
 
-    def form(self, edge: Drain) -> FloatShape:
+    def form(self, edge: Drain) -> Float:
         """The format of the scales."""
         return self.act_scale_format or edge.arithmetic
 
@@ -80,4 +75,4 @@ class ActScale(Step):
         return (Parameter(name="act_scale", kind="row", form=self.form(edge)),)
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
-        return edge.arithmetic.multiply(y, given["act_scale"], self.form(edge))
+        return multiply(edge.arithmetic, y, given["act_scale"], self.form(edge))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sw_ref.arith.float_codes import add
 from sw_ref.drain.step import Key, Parameter, Sizes, Step
 from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
@@ -45,5 +46,5 @@ class Bias(Step):
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         if edge.floating:
-            return edge.arithmetic.add(y, given["bias"])
+            return add(edge.arithmetic, y, given["bias"])
         return edge.accumulator.apply(exactly(operator.add, y, given["bias"]))

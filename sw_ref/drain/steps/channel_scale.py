@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sw_ref.arith.float_codes import multiply
 from sw_ref.drain.step import Key, Parameter, Step
 
 if TYPE_CHECKING:
@@ -36,4 +37,4 @@ class ChannelScale(Step):
         return (Parameter(name="channel_scale", kind="output", form=edge.arithmetic),)
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
-        return edge.arithmetic.multiply(y, given["channel_scale"])
+        return multiply(edge.arithmetic, y, given["channel_scale"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from sw_ref.arith.float_codes import round_to, value_of
 from sw_ref.drain.step import Key, Sizes, Step
 from sw_ref.fields import Length, Range
 from sw_ref.interval import Interval
@@ -67,8 +68,8 @@ class Limits(Step):
             y = np.clip(y, *self.clamp) if self.clamp else y
             return np.maximum(y, 0) if self.relu else y
         floats = edge.arithmetic
-        real = floats.decode(y)
+        real = value_of(floats, y)
         if self.clamp:
-            low, high = (floats.decode(floats.encode(bound)) for bound in self.clamp)
+            low, high = (value_of(floats, round_to(floats, bound)) for bound in self.clamp)
             real = np.where(real < low, low, np.where(real > high, high, real))
-        return floats.encode(np.where(real <= 0, 0.0, real) if self.relu else real)
+        return round_to(floats, np.where(real <= 0, 0.0, real) if self.relu else real)

@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sw_ref.drain.names import FLOATING, float_format
+from sw_ref.arith.float_codes import add, from_integer, infinity_and_nan, multiply
+from sw_ref.drain.names import float_format
 from sw_ref.drain.step import Key, Parameter, Step
-from sw_ref.fields import shown
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 
 if TYPE_CHECKING:
     from sw_ref.drain.edge import Drain
 
 __all__ = ["Offset"]
-
-
-def _float(key: str, given: object) -> FloatShape | None:
-    form = float_format(given)
-    if given != "none" and not form:
-        raise ValueError(f"Drain {key} must be {FLOATING}, or none, not {shown(given)}")
-    return form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +29,13 @@ class Offset(Step):
 
     Parameters
     ----------
-    offset : FloatShape or None
-        Its format, whose numbers the edge's arithmetic holds.
+    offset : Float or None
+        Its format, with a sign; see `sw_ref.drain.edge.Drain.check_factor`.
     """
 
-    offset: FloatShape | None = None
+    offset: Float | None = None
 
-    keys = (Key(name="offset", hint=str, default="none", read=_float),)
+    keys = (Key(name="offset", hint=str, default="none", read=float_format),)
     stages = ("term",)
 
     @property
@@ -58,12 +51,13 @@ class Offset(Step):
         return True
 
     @property
-    def form(self) -> FloatShape:
+    def form(self) -> Float:
         """The format, of a step that is present."""
         assert self.offset is not None
         return self.offset
 
     def check(self, edge: Drain) -> None:
+        infinity_and_nan(self.form)
         edge.check_factor("offset", self.form)
         if edge.sums:
             raise ValueError("Drain offset must be none where sums are floats, as there are no sums of rows")
@@ -73,5 +67,5 @@ class Offset(Step):
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         floats = edge.arithmetic
-        product = floats.multiply(floats.from_integer(given["row_sum"]), given["offset"], self.form)
-        return floats.add(y, product)
+        product = multiply(floats, from_integer(floats, given["row_sum"]), given["offset"], self.form)
+        return add(floats, y, product)

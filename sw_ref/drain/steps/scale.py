@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from sw_ref.arith.float_codes import multiply
 from sw_ref.drain.names import scale_format
 from sw_ref.drain.step import Key, Parameter, Sizes, Step
 from sw_ref.fields import Range
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FloatShape
+from sw_ref.formats.minifloat import Float
 from sw_ref.formats.signs import PowerOfTwo
 from sw_ref.interval import Interval
 from sw_ref.wide import exactly
@@ -32,13 +33,13 @@ class Scale(Step):
 
     Parameters
     ----------
-    scale : Int, PowerOfTwo, FloatShape or None
-        Of floats, one whose numbers the edge's arithmetic holds.
+    scale : Int, PowerOfTwo, Float or None
+        Of floats, one that `sw_ref.drain.edge.Drain.check_factor` takes.
     scale_terms : int
         With PowerOfTwo: how many of them, added up, make the scale.
     """
 
-    scale: Int | PowerOfTwo | FloatShape | None = None
+    scale: Int | PowerOfTwo | Float | None = None
     scale_terms: int = 1
 
     keys = (
@@ -59,14 +60,14 @@ class Scale(Step):
 
     @property
     def wants_floats(self) -> bool:
-        return isinstance(self.scale, FloatShape)
+        return isinstance(self.scale, Float)
 
     @property
     def wants_integers(self) -> bool:
         return not self.wants_floats
 
     def check(self, edge: Drain) -> None:
-        if isinstance(self.scale, FloatShape):
+        if isinstance(self.scale, Float):
             edge.check_factor("scale", self.scale)
         elif edge.sums:
             raise ValueError("Drain zero points must be none, and its scale a float or none, where sums are floats")
@@ -85,8 +86,8 @@ class Scale(Step):
 
     def compute(self, y: np.ndarray, given: Mapping[str, np.ndarray], edge: Drain) -> np.ndarray:
         scale = given["scale"]
-        if isinstance(self.scale, FloatShape):
-            return edge.arithmetic.multiply(y, scale, self.scale)
+        if isinstance(self.scale, Float):
+            return multiply(edge.arithmetic, y, scale, self.scale)
         if isinstance(self.scale, PowerOfTwo):
             scale = self.scale.to_fixed(scale).sum(axis=0)
         return exactly(operator.mul, y, scale)

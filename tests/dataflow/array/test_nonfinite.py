@@ -8,11 +8,12 @@ from dataflow.array.shape import Shape
 from dataflow.engine.tiling import Tiling
 from pe.float.family import FloatProduct
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_codes import value_of
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.drain.edge import Drain
 from sw_ref.engine.product import Product, expected_results
-from sw_ref.formats.binary_float import FP32, FloatShape
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import FLOATS, FP32
 from sw_ref.formats.nonfinite import Pattern, nonfinite_pattern, nonfinite_results, zeroed
 from tb.engine import simulate_engine
 from tests.quick import each_once
@@ -54,7 +55,7 @@ CASES = {
     "passes": {"tiling": Tiling(max_k=12, panel_rows=3, max_passes=2), "drain": Drain.of(accumulator=Accumulator(40))},
     "floats": {
         "tiling": Tiling(group_size=4, max_k=12, panel_rows=3),
-        "drain": Drain.of(scale=FloatShape(8, 0), act_scale="row", relu=True),
+        "drain": Drain.of(scale=FLOATS["e8m0"], act_scale="row", relu=True),
     },
     "turns": {
         "tiling": Tiling(group_size=4, max_k=12, panel_rows=3, drain_lanes=2),
@@ -109,5 +110,5 @@ def hold_against_the_model(engine):
     for job, simulation in zip(jobs, done, strict=True):
         bad = ~np.all(engine.pe.act.finite(job.act), axis=1)[:, None] | ~engine.pe.weight.finite(job.planes).all((0, 1))
         if floats:
-            np.testing.assert_array_equal(np.isnan(floats.decode(simulation.results[0] & 0xFFFFFFFF)), bad)
+            np.testing.assert_array_equal(np.isnan(value_of(floats, simulation.results[0] & 0xFFFFFFFF)), bad)
         np.testing.assert_array_equal(simulation.results, expected_results(engine.spec, job))

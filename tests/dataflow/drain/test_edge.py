@@ -14,8 +14,8 @@ from sw_ref.drain.edge import Drain
 from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.engine.product import Product
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
 from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from sw_ref.formats.signs import PowerOfTwo
 from tb.engine import simulate_engine
 from tests.quick import each_once
@@ -80,7 +80,7 @@ CASES = {
     "turns-of-one": {
         "tiling": Tiling(group_size=9, max_k=24, panel_rows=5, max_passes=2, drain_lanes=1),
         "act": "uint8",
-        "drain": Drain.of(act_zero=Int(8, False), scale=FloatShape(8, 0), act_scale="group", arithmetic=BF16),
+        "drain": Drain.of(act_zero=Int(8, False), scale=FLOATS["e8m0"], act_scale="group", arithmetic=BF16),
     },
     "turns-of-integers": {
         "tiling": Tiling(group_size=5, max_k=24, panel_rows=3, drain_lanes=2),
@@ -89,7 +89,7 @@ CASES = {
     "turns-without-totals": {
         "tiling": Tiling(max_k=24, panel_rows=7, drain_lanes=2),
         "shape": Shape(rows=3, cols=4, tile_rows=3, tile_cols=2),
-        "drain": Drain.of(act_scale="row", act_scale_format=FloatShape(5, 3), channel_scale=True),
+        "drain": Drain.of(act_scale="row", act_scale_format=Float(5, 3, specials="ieee"), channel_scale=True),
     },
     "offset": {
         "tiling": GROUPS,
@@ -136,7 +136,7 @@ def parameters(engine, random, sums, m, n):
     found = {}
     for parameter in engine.drain.parameters:
         name, kind, form = parameter.name, parameter.kind, parameter.form
-        if isinstance(form, FloatShape):
+        if isinstance(form, Float):
             reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
             found[name] = form.encode(reals)
         elif isinstance(form, PowerOfTwo):

@@ -9,12 +9,13 @@ import pytest
 from hw.float.add import FloatAdd
 from hw.float.from_integer import IntegerToFloat
 from hw.float.multiply import FloatMultiply
-from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
+from sw_ref.arith.float_codes import add, from_integer, multiply
+from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from sw_ref.interval import Interval
 from tb.units import UnitTrial, simulate_units
 
 # all pairs of their codes are tried
-SMALL = [FloatShape(2, 1), FloatShape(3, 2), FloatShape(2, 4)]
+SMALL = [Float(2, 1, specials="ieee"), Float(3, 2, specials="ieee"), Float(2, 4, specials="ieee")]
 WIDE = [FP32, FP16, BF16]
 
 
@@ -60,9 +61,9 @@ def integers(bits, signed, random):
 
 def binary(unit, shape, random):
     x, y = operands(shape, random)
-    operation = shape.add if isinstance(unit, FloatAdd) else shape.multiply
+    operation = add if isinstance(unit, FloatAdd) else multiply
     port = "sum" if isinstance(unit, FloatAdd) else "product"
-    return UnitTrial(unit=unit, inputs={"x": x, "y": y}, expected={port: operation(x, y)})
+    return UnitTrial(unit=unit, inputs={"x": x, "y": y}, expected={port: operation(shape, x, y)})
 
 
 def test_sums_and_products_are_the_models():
@@ -78,25 +79,31 @@ def test_sums_and_products_are_the_models():
     for shape, factor in (
         (FP32, FP16),
         (FP32, BF16),
-        (BF16, FloatShape(4, 3)),
-        (FloatShape(3, 2), FloatShape(5, 4)),
-        (FP32, FloatShape(8, 0)),
+        (BF16, Float(4, 3, specials="ieee")),
+        (Float(3, 2, specials="ieee"), Float(5, 4, specials="ieee")),
+        (FP32, FLOATS["e8m0"]),
+        (FP32, Float(4, 3, specials="fn", lowest="zero")),
+        (BF16, Float(3, 2, signed=False, bias=-2, lowest="zero")),
     ):
         unit = FloatMultiply(shape=shape, y_shape=factor, dsp="none", pipeline=factor.exponent % 4)
         x, y = operands(shape, random)[0], operands(factor, random)[1]
         x, y = np.resize(x, max(x.size, y.size)), np.resize(y, max(x.size, y.size))
-        trials.append(UnitTrial(unit=unit, inputs={"x": x, "y": y}, expected={"product": shape.multiply(x, y, factor)}))
+        trials.append(
+            UnitTrial(unit=unit, inputs={"x": x, "y": y}, expected={"product": multiply(shape, x, y, factor)})
+        )
     assert simulate_units(trials).failure is None
 
 
-@pytest.mark.parametrize("shape", [FP32, FloatShape(4, 3)], ids=lambda shape: f"e{shape.exponent}m{shape.fraction}")
+@pytest.mark.parametrize(
+    "shape", [FP32, Float(4, 3, specials="ieee")], ids=lambda shape: f"e{shape.exponent}m{shape.fraction}"
+)
 def test_integers_become_the_models_numbers(shape):
     random = np.random.default_rng(2)
     trials = []
     for pipeline, (bits, signed) in enumerate(itertools.product((1, 2, 3, 8, 24, 32, 45), (True, False))):
         unit = IntegerToFloat(bits=bits, signed=signed, shape=shape, pipeline=pipeline % 6)
         values = integers(bits, signed, random)
-        trials.append(UnitTrial(unit=unit, inputs={"integer": values}, expected={"code": shape.from_integer(values)}))
+        trials.append(UnitTrial(unit=unit, inputs={"integer": values}, expected={"code": from_integer(shape, values)}))
     assert simulate_units(trials).failure is None
 
 

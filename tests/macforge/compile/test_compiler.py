@@ -96,7 +96,7 @@ def test_result_is_the_product_of_quantized_operands(name):
     else:
         # scales of 10 bits of fraction
         short = design.accumulator.kind == "aligned"
-        rounded = short or {"float16", "e8m10", "e6m10"} & {design.drain.scale, design.drain.act_scale_format}
+        rounded = short or {"fp16", "e8m10_ieee", "e6m10_ieee"} & {design.drain.scale, design.drain.act_scale_format}
         assert sqnr_db(reference, result) > (65 if rounded else 110)
 
 

@@ -187,8 +187,8 @@ def test_names_that_no_file_should_have_are_refused(name):
         ),
         (
             "w4a8_os",
-            "accumulator.shape=e8m7",
-            "accumulator.shape must be 'float32' unless accumulator.kind is rounded or ",
+            "accumulator.shape=bf16",
+            "accumulator.shape must be 'fp32' unless accumulator.kind is rounded or ",
         ),
         ("bf16_fp32", "accumulator.bits=30", "accumulator.bits must be 0 unless accumulator.kind is exact, not 30"),
         ("w4a8_os", "tiling.drain_lanes=2", "tiling.drain_lanes must be 0 unless the drain edge has a step, not 2"),
@@ -220,7 +220,7 @@ def test_names_that_no_file_should_have_are_refused(name):
         ("mxfp4", "quantizer.weight.block=''", "quantizer.weight.block must be one of "),
         (
             "hawqv3_w8a8",
-            "drain.act_scale_format=float16",
+            "drain.act_scale_format=fp16",
             "drain.act_scale_format must be '' unless drain.act_scale is ",
         ),
         ("mixpe_w4a8", "drain.multiplier_bits=16", "drain.multiplier_bits must be 31 unless drain.requantize is a "),
@@ -230,7 +230,7 @@ def test_names_that_no_file_should_have_are_refused(name):
             "drain.accumulator.kind=rounded",
             "drain.accumulator.kind must be 'exact', as floats are those ",
         ),
-        ("hawqv3_w8a8", "drain.arithmetic=float16", "drain.arithmetic must be 'float32' unless scales or sums are flo"),
+        ("hawqv3_w8a8", "drain.arithmetic=fp16", "drain.arithmetic must be 'fp32' unless scales or sums are flo"),
     ],
 )
 def test_what_has_no_effect_is_refused(name, setting, message):
@@ -262,8 +262,21 @@ def test_missing_file_is_refused(tmp_path):
         (
             "mixpe_w4a8",
             "drain.scale=flot32",
-            r"^Drain scale must be float32, bfloat16, float16, a float such as ",
+            r"^Drain scale must be a float such as fp32, fp16, e5m3_ieee or e8m0, ",
         ),
+        (
+            "mixpe_w4a8",
+            "drain.scale=fp8_e4m3",
+            r"^Drain scale must be a float with infinities, such as e5m3_ieee, or e8m0, and not fp8_e4m3, whose ",
+        ),
+        (
+            "lut_gemm_q3a8",
+            "drain.scale=e8m0",
+            r"^Drain scale must be a float that has a 0, such as fp16, as bipolar1 has none, and not e8m0$",
+        ),
+        ("w4a8_q4_1", "drain.offset=e8m0", r"^Format must be a float with a sign, infinities and NaN, such as fp32, "),
+        ("bf16_fp32", "accumulator.shape=e5m3", r"^Format must be a float with a sign, infinities and NaN, such as "),
+        ("bf16_fp32", "accumulator.shape=none", r"^Accumulator shape must be a float such as fp32 or e8m13_ieee, not "),
         ("mixpe_w4a8", "drain.weight_zero=nf4", r"^Drain weight_zero must be an integer format such as int8, or none"),
         ("mixpe_w4a8", "drain.bias=yes", r"^Design key drain.bias must be true or false, not 'yes'$"),
         (

@@ -119,10 +119,10 @@ def test_floats_that_overflow_are_refused():
     operands = random.normal(size=(2, 64)), random.normal(size=(64, 2))
     for name in ("fp8_e4m3_exact", "posit16"):
         with pytest.raises(ValueError, match=r"^product\[0, 0\] is -?inf: it overflows the floats of its sum or of "):
-            product(name, *operands, ["drain.arithmetic=float16"])
+            product(name, *operands, ["drain.arithmetic=fp16"])
     # a power of two makes room
     exact = operands[0] @ operands[1]
-    np.testing.assert_allclose(product("nvfp4", *operands, ["drain.arithmetic=float16"]), exact, atol=2)
+    np.testing.assert_allclose(product("nvfp4", *operands, ["drain.arithmetic=fp16"]), exact, atol=2)
 
 
 def test_format_that_does_not_saturate_gives_nan():

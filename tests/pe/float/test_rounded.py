@@ -9,10 +9,10 @@ import pytest
 from pe.base import PEError
 from pe.float.family import FloatProduct
 from pe.float.rounded import finish_unit, lowest_exponents, round_core
+from sw_ref.arith.float_codes import round_to, value_of
 from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import BF16, FP16, FP32, FloatShape
-from sw_ref.formats.minifloat import FLOATS, Float
+from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from tb.core import Trial, simulate_cores
 from tb.units import UnitTrial, simulate_units
 from tests.quick import few
@@ -20,7 +20,7 @@ from tests.quick import few
 E4M3, E2M1, BF16_CODES = FLOATS["fp8_e4m3"], FLOATS["fp4_e2m1"], FLOATS["bf16"]
 E4M3_FLUSHED = Float(4, 3, specials="fn", lowest="zero")
 BF16_FLUSHED = Float(8, 7, specials="ieee", lowest="zero")
-FP22 = AlignedSum(13, FloatShape(8, 13))
+FP22 = AlignedSum(13, Float(8, 13, specials="ieee"))
 PARTIAL = [PartialSum(), PartialSum((1, 2)), PartialSum((1, 3)), PartialSum((2, 4))]
 
 
@@ -86,10 +86,10 @@ def starts(pe, sums, dots, random):
     shape = sums.shape
     near = -dots * (1 + random.integers(-3, 4, dots.shape) * 2.0 ** -random.integers(0, shape.fraction + 3, dots.shape))
     away = dots * 2.0 ** random.integers(-shape.fraction - 9, shape.fraction + 9, dots.shape) * random.normal()
-    anywhere = shape.decode(random.integers(0, 1 << shape.bits, dots.shape))
+    anywhere = value_of(shape, random.integers(0, 1 << shape.bits, dots.shape))
     real = np.select([kind < 0.4, kind < 0.8], [near, away], np.where(np.isnan(anywhere), np.inf, anywhere))
-    codes = shape.encode(real).astype(np.int64)
-    return np.where(shape.decode(codes) == 0, 0, codes)
+    codes = round_to(shape, real).astype(np.int64)
+    return np.where(value_of(shape, codes) == 0, 0, codes)
 
 
 def random_trial(pe, sums, random, count=32):
@@ -128,9 +128,9 @@ def pe_of(act, weight=None, **options):
 
 
 SMALL = [
-    RoundedSum(FloatShape(3, 2)),
-    RoundedSum(FloatShape(4, 5)),
-    AlignedSum(3, FloatShape(3, 3)),
+    RoundedSum(Float(3, 2, specials="ieee")),
+    RoundedSum(Float(4, 5, specials="ieee")),
+    AlignedSum(3, Float(3, 3, specials="ieee")),
     AlignedSum(8, BF16),
 ]
 PAIRS = [
@@ -164,7 +164,7 @@ def test_all_sums_of_small_formats():
     for sums in SMALL[:3:2]:
         pe = pe_of(E2M1)
         finite = np.arange(1 << sums.bits)
-        number = sums.shape.decode(finite)
+        number = value_of(sums.shape, finite)
         finite = finite[~np.isnan(number) & ((number != 0) | (finite == 0))]
         act, weight = np.arange(16)[:, None], np.arange(16)[None, :]
         parts = [trial(pe, sums, act, weight, np.ones((16, 1), bool), start) for start in finite]
@@ -210,7 +210,7 @@ def test_rounded_and_aligned_sums_are_results(sums):
 def test_names_tell_everything():
     names = [round_core(pe, sums).name for pe, sums in PAIRS + WIDE]
     assert names[0] == "float_fp8_e4m3_fp8_e4m3_fp32"
-    assert names[2] == "float_fp8_e4m3_fp8_e4m3_aligned13_e8m13"
+    assert names[2] == "float_fp8_e4m3_fp8_e4m3_aligned13_e8m13_ieee"
     assert len(set(names)) == len(names)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sw_ref.arith.float32_sum import float32_sums
 from sw_ref.arith.float_sum import RoundedSum
-from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.minifloat import FP32
 
 
 def operands(dtype, scale=1.0):

@@ -9,7 +9,7 @@ import pytest
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.drain.edge import Drain, drain
 from sw_ref.formats.base import Int
-from sw_ref.formats.binary_float import FP32
+from sw_ref.formats.minifloat import FP32
 from sw_ref.formats.signs import PowerOfTwo
 
 G, M, N = 3, 4, 5
