@@ -18,6 +18,8 @@ class ParameterQueue(Unit):
     parameters : In(stream)
     available : Out
         Entries that have come in and are not reserved yet.
+    accepted : Out(1)
+        One comes in.
     reserve : In
         So many more are, at most ``available``.
     data : Out(width)
@@ -40,6 +42,7 @@ class ParameterQueue(Unit):
             {
                 "parameters": In(stream.Signature(width)),
                 "available": Out(count),
+                "accepted": Out(1),
                 "reserve": In(count),
                 "data": Out(width),
                 "take": In(1),
@@ -53,13 +56,13 @@ class ParameterQueue(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.width, depth=self.depth)
-        accepted = self.parameters.valid & self.parameters.ready
         m.d.comb += [
+            self.accepted.eq(self.parameters.valid & self.parameters.ready),
             fifo.w_data.eq(self.parameters.payload),
-            fifo.w_en.eq(accepted),
+            fifo.w_en.eq(self.accepted),
             self.parameters.ready.eq(fifo.w_rdy),
             fifo.r_en.eq(self.take),
             self.data.eq(fifo.r_data),
         ]
-        m.d.sync += self.available.eq(self.available + accepted - self.reserve)
+        m.d.sync += self.available.eq(self.available + self.accepted - self.reserve)
         return m
