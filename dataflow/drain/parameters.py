@@ -1,6 +1,6 @@
 """Parameters of the drain edge, waiting for the sums that they belong to."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -20,8 +20,8 @@ class ParameterQueue(Unit):
         Entries that have come in and are not reserved yet.
     accepted : Out(1)
         One comes in.
-    reserve : In
-        So many more are, at most ``available``.
+    amount : In, reserve : In(1)
+        With ``reserve``, so many more are, at most ``available``.
     data : Out(width)
         The oldest entry; it is there 3 cycles after it has been reserved, or earlier.
     take : In(1)
@@ -43,7 +43,8 @@ class ParameterQueue(Unit):
                 "parameters": In(stream.Signature(width)),
                 "available": Out(count),
                 "accepted": Out(1),
-                "reserve": In(count),
+                "amount": In(count),
+                "reserve": In(1),
                 "data": Out(width),
                 "take": In(1),
             }
@@ -64,5 +65,6 @@ class ParameterQueue(Unit):
             fifo.r_en.eq(self.take),
             self.data.eq(fifo.r_data),
         ]
-        m.d.sync += self.available.eq(self.available + self.accepted - self.reserve)
+        rest = self.available - self.amount
+        m.d.sync += self.available.eq(Mux(self.reserve, rest, self.available) + self.accepted)
         return m

@@ -269,7 +269,6 @@ class Engine(Unit):
             panel=panel,
             array=array,
             free=Signal(range(depth + 1), name="free_results", init=depth),
-            reserve=Signal(range(depth + 1), name="reserved_results"),
             given_back=Signal(name="result_taken"),
             queues=self._place_queues(m),
             leaving=self._make_leaving(),
@@ -356,7 +355,6 @@ class Engine(Unit):
             taken.eq(self.result.valid & self.result.ready),
             fifo.r_en.eq(taken),
         ]
-        m.d.sync += parts.free.eq(parts.free - parts.reserve + taken)
         if self.invalid_bits:
             seen = taken & self.result.payload.invalid.any()
             m.d.sync += self.nonfinite.eq(Mux(parts.accepted, 0, self.nonfinite | seen))

@@ -76,8 +76,8 @@ class OutputStationaryEngine(Engine):
             ends_sum.eq(fire & steps.last_of_group),
             ends_panel.eq(steps.last & col_blocks.last),
             panel.take.eq(stepping),
-            panel.rewind.eq(stepped & steps.last_of_pass),
-            panel.release.eq(stepped & ends_panel),
+            panel.rewind.eq(parts.tick & steps.last_of_pass),
+            panel.release.eq(parts.tick & ends_panel),
         ]
         draining.count(m)
         with m.If(ends_sum):

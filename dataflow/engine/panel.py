@@ -36,9 +36,9 @@ class PanelBuffer(Unit):
     take : In(1)
         It is taken; only if it is ``available``, or follows one of its step that was.
     rewind : In(1)
-        The word that is taken is the panel's last one: go on with the first.
+        If a word is taken, it is the panel's last one: go on with the first.
     release : In(1)
-        And with that of the next panel.
+        And with that of the next panel, where ``rewind`` is high, too.
     data : Out
         The word that was taken `PANEL_LATENCY` cycles ago.
 
@@ -97,9 +97,9 @@ class PanelBuffer(Unit):
             memory.write_data.eq(self.act.payload),
             memory.write.eq(accepted),
             self.data.eq(memory.read_data),
-            to_come.eq(complete + ends_panel - self.release),
+            to_come.eq(complete + ends_panel),
         ]
-        m.d.sync += complete.eq(to_come)
+        m.d.sync += complete.eq(Mux(self.take, to_come - self.release, to_come))
         self._elaborate_read(m, memory, loaded, accepted, to_come)
         return m
 
@@ -135,23 +135,25 @@ class PanelBuffer(Unit):
         return accepted, ends_panel
 
     def _elaborate_read(self, m: Module, memory: DeepRam, loaded: Signal, accepted: Value, complete: Value) -> None:
-        """Walk over the panel, and tell a cycle ahead, ``complete`` too, whether its next word will be there."""
+        """Walk over the panel, and tell a cycle ahead whether its next word will be there.
+
+        Whether a word is taken is known last, and chooses between what comes of it and what comes else.
+        """
         bank = Signal(name="read_bank")
         index, address = Signal(range(self.words), name="index"), Signal.like(memory.read_address, name="next_address")
         behind = max(self.step_words - 1, 0)
         m.d.comb += memory.read_address.eq(address)
         with m.If(self.take):
-            m.d.sync += [index.eq(index + 1), address.eq(address + 1)]
-        with m.If(self.rewind):
-            m.d.sync += [index.eq(0), address.eq(self._base(bank))]
-        with m.If(self.release):
-            m.d.sync += [bank.eq(~bank), address.eq(self._base(~bank))]
-        # what comes late chooses among what registers say
+            m.d.sync += [
+                index.eq(Mux(self.rewind, 0, index + 1)),
+                address.eq(Mux(self.rewind, self._base(bank ^ self.release), address + 1)),
+                bank.eq(bank ^ self.release),
+            ]
         ahead = wire(m, "ahead", Number(loaded) - Number(index)).value
         more, some, almost = ahead > behind + 1, ahead > behind, ahead >= behind
-        is_there = Mux(self.take, Mux(accepted, some, more), Mux(accepted, almost, some))
         begins = Mux(accepted, loaded >= behind, loaded > behind)
-        m.d.sync += self.available.eq((complete != 0) | Mux(self.release, begins, is_there))
+        after = (complete > self.release) | Mux(self.release, begins, Mux(accepted, some, more))
+        m.d.sync += self.available.eq(Mux(self.take, after, (complete != 0) | Mux(accepted, almost, some)))
 
     def _base(self, bank: Value) -> Value:
         """Address of a bank's first word."""

@@ -50,10 +50,9 @@ class Parts:
 
     ``accepted`` is high in the cycle in which a command is, ``job`` holds it afterwards, and ``start`` is high when
     there is a ``plan`` of it, see `dataflow.engine.walk.elaborate_plan`. Each result is reserved room for when its last
-    products are issued (``reserve``, at most ``free``; ``given_back`` when its
-    reader takes it), and so are the parameters that its sums need (``queues``);
-    ``leaving`` is what comes out of the array. ``tick`` is high in each cycle in which a step can end, see
-    `PE.interleave`.
+    products are issued, of what is ``free``, and is ``given_back`` when its reader takes it; and so are the parameters
+    that its sums need (``queues``); ``leaving`` is what comes out of the array. ``tick`` is high in each cycle in which
+    a step can end, see `PE.interleave`.
     """
 
     job: data.View
@@ -63,7 +62,6 @@ class Parts:
     panel: PanelBuffer
     array: Unit
     free: Signal
-    reserve: Signal
     given_back: Signal
     queues: dict[str, ParameterQueue]
     leaving: Leaving
@@ -76,13 +74,14 @@ class Parts:
         all of it is there. Either ``rows`` is the constant 1, or a cycle lies between two ends.
         """
         amounts = {"row": rows, "column": starts, "output": starts & completes}
-        results = Mux(completes, rows, 0)
-        m.d.comb += self.reserve.eq(Mux(ends, results, 0))
-        ready = ~completes | _enough(m, "room", self.free, rows, taken=self.reserve, added=self.given_back)
+        # whether a group ends is known last
+        rest = Mux(completes, self.free - rows, self.free)
+        m.d.sync += self.free.eq(Mux(ends, rest + self.given_back, self.free + self.given_back))
+        ready = ~completes | _enough(m, "room", self.free, rows, taken=ends & completes, added=self.given_back)
         for name, queue in self.queues.items():
-            m.d.comb += queue.reserve.eq(Mux(ends, amounts[name], 0))
-            each = rows if name == "row" else Const(1)
-            enough = _enough(m, name, queue.available, each, taken=queue.reserve, added=queue.accepted)
+            m.d.comb += [queue.amount.eq(amounts[name]), queue.reserve.eq(ends)]
+            each, taken = (rows, ends) if name == "row" else (Const(1), ends & amounts[name])
+            enough = _enough(m, name, queue.available, each, taken=taken, added=queue.accepted)
             ready &= enough if name == "row" else ~amounts[name] | enough
         return ready
 
@@ -95,7 +94,7 @@ def _enough(m: Module, name: str, count: Value, amount: Value, *, taken: Value, 
     enough = Signal(name=f"enough_{name}")
     if isinstance(amount, Const):
         more, some = Mux(added, count > 0, count > 1), Mux(added, 1, count > 0)
-        m.d.sync += enough.eq(Mux(taken.any(), more, some))
+        m.d.sync += enough.eq(Mux(taken, more, some))
     else:
         m.d.sync += enough.eq(count >= amount)
     return enough

@@ -84,8 +84,8 @@ class WeightStationaryEngine(Engine):
             last_fire.eq(fire & last_row),
             loader.swap.eq(loader.loaded & (~active | last_fire)),
             panel.take.eq(fire),
-            panel.rewind.eq(last_fire & block.ends_pass),
-            panel.release.eq(last_fire & block.ends_panel),
+            panel.rewind.eq(last_row & block.ends_pass),
+            panel.release.eq(last_row & block.ends_panel),
         ]
         with m.If(fire):
             m.d.sync += [rows_left.eq(rows_left - 1), last_row.eq(rows_left == 2), first_row.eq(0)]
