@@ -1,5 +1,6 @@
 """Builds simulators of Verilog with Icarus Verilog, which knows what is unknown: registers start as X."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from hw.emit.cache import cached_dir
 from hw.emit.tools import banner, failure
 from tb.simulator import SimulationError, read_log
 
-__all__ = ["built_icarus"]
+__all__ = ["built_icarus", "with_unknown_collisions"]
+
+_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
+_MEMORY = re.compile(r"^ *reg (?:\[(\d+):0\] )?(\w+) \[\d+:0\];", re.MULTILINE)
 
 # How simulators are built is written in this file; the text is taken before it is run.
 _RECIPE = digest(Path(__file__).read_bytes())
@@ -29,7 +33,7 @@ def built_icarus(verilog: str, top: str) -> Path:
 
     def build(folder: Path) -> None:
         source, log = folder / f"{top}.v", folder / "build.log"
-        source.write_text(verilog)
+        source.write_text(with_unknown_collisions(verilog))
         try:
             get_runner("icarus").build(
                 sources=[source], hdl_toplevel=top, build_dir=folder, log_file=log, timescale=("1ns", "1ps")
@@ -39,3 +43,19 @@ def built_icarus(verilog: str, top: str) -> Path:
             raise failure(told, read_log(log), str(stop), SimulationError) from stop
 
     return cached_dir("icarus", digest(verilog, top, _RECIPE, banner("iverilog", "-V")), build)
+
+
+def with_unknown_collisions(verilog: str) -> str:
+    """The text with memories whose words are unknown where they are read in the cycle in which they are written.
+
+    So they can be in an FPGA, and ``no_rw_check`` lets synthesis make them so.
+    """
+    return _MODULE.sub(lambda module: _collided(module[0]), verilog)
+
+
+def _collided(module: str) -> str:
+    for width, name in _MEMORY.findall(module):
+        if write := re.search(rf"if \((.*)\)\n +{name}\[(.*?)\] <= ", module):
+            unknown = f"({write[1]}) && ({write[2]}) == (\\1) ? {int(width or 0) + 1}'bx : {name}[\\1];"
+            module = re.sub(rf"(?<=<= ){name}\[(.*)\];", unknown, module)
+    return module

@@ -309,10 +309,11 @@ class DrainEdge(Unit):
         m.submodules.totals = memory = Memory(shape=width + len(invalid), depth=1 << len(place_), init=[])
         write, read = memory.write_port(), memory.read_port()
         time = self._term_time
-        first = delayed(m, given["first"], time, name="first_term")
-        bases = delayed(m, read.data, RAM_LATENCY - 1, name="bases")
-        base_invalid = Mux(first, 0, bases[width:])
-        known = delayed(m, base_invalid, self.accumulate.latency, name="base_invalid")
+        # in front of the register, which stands in front of a sum
+        first = delayed(m, given["first"], time - (RAM_LATENCY - 1), name="first_term")
+        neutral = Cat(Const(unit.neutral, len(unit.base)) for unit in units)
+        bases = delayed(m, Mux(first, neutral, read.data), RAM_LATENCY - 1, name="bases")
+        known = delayed(m, bases[width:], self.accumulate.latency, name="base_invalid")
         total_invalid = Signal(len(invalid), name="total_invalid")
         m.d.comb += [
             total_invalid.eq(invalid | known),
@@ -321,6 +322,5 @@ class DrainEdge(Unit):
             write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
             write.data.eq(Cat(totals, total_invalid)),
         ]
-        for lane, unit in enumerate(units):
-            m.d.comb += [unit.base.eq(bases.word_select(lane, len(unit.base))), unit.first.eq(first)]
+        m.d.comb += [unit.base.eq(bases.word_select(lane, len(unit.base))) for lane, unit in enumerate(units)]
         return totals, total_invalid

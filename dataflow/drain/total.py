@@ -1,6 +1,6 @@
 """The drain edge of one column: adding up."""
 
-from amaranth.hdl import Module, Mux, Shape
+from amaranth.hdl import Module, Shape
 from amaranth.lib.wiring import In, Out
 
 from dataflow.drain.pipeline import ADD, register
@@ -16,6 +16,8 @@ __all__ = ["AccumulateColumn"]
 class AccumulateColumn(Unit):
     """Step 3: ``total = base + term``; without ``accumulates``, ``total = term``.
 
+    ``neutral`` is the base to which nothing has been added.
+
     Parameters
     ----------
     drain : Drain
@@ -27,7 +29,9 @@ class AccumulateColumn(Unit):
         self.drain = drain
         self.accumulates = accumulates
         bits = drain.arithmetic.bits if drain.accumulates_floats else drain.accumulator.bits
-        base = {"base": In(bits), "first": In(1)} if accumulates else {}
+        base = {"base": In(bits)} if accumulates else {}
+        # -0 is what adds nothing to a float, not even a sign
+        self.neutral = 1 << (bits - 1) if drain.accumulates_floats else 0
         super().__init__({"term": In(term), **base, "total": Out(bits)})
         self.latency = (ADD if drain.accumulates_floats else 1) if accumulates else 0
 
@@ -42,15 +46,13 @@ class AccumulateColumn(Unit):
             total = self.term
             if self.accumulates:
                 add = place(m, "add", FloatAdd(shape=self.drain.arithmetic, pipeline=ADD))
-                # -0 is what adds nothing, not even a sign
-                minus_zero = 1 << (self.drain.arithmetic.bits - 1)
-                m.d.comb += [add.x.eq(Mux(self.first, minus_zero, self.base)), add.y.eq(self.term)]
+                m.d.comb += [add.x.eq(self.base), add.y.eq(self.term)]
                 total = add.sum
             m.d.comb += self.total.eq(total)
             return m
         term = Number(self.term)
         if self.accumulates:
-            base = Number(Mux(self.first, 0, self.base.as_signed()).as_signed())
+            base = Number(self.base.as_signed())
             kept = register(m, "kept", keep(base + term, self.drain.accumulator))
         else:
             kept = keep(term, self.drain.accumulator)

@@ -1,6 +1,6 @@
 """Memories with a port to write and one to read."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
 
@@ -16,8 +16,9 @@ RAM_LATENCY = 2
 DEEP_RAM_LATENCY = RAM_LATENCY + 1
 """Of `DeepRam`: one more for the choice among its parts."""
 
-# Words of the deepest block RAM of ECP5; a deeper memory is some of them, and a choice.
-_DEEPEST = 1 << 14
+# Words of the deepest block RAM of ECP5, and of the deepest that has parity bits, so that nine make a word of it.
+_DEEPEST, _WITH_PARITY = 1 << 14, 1 << 11
+_SLICE = 8
 
 # As Amaranth writes it, but for what the memory holds in the beginning.
 _RTLIL = r"""
@@ -84,7 +85,7 @@ class Ram(Unit):
     write_address : In, write_data : In(width), write : In(1)
         The word is there from the next cycle on.
     read_address : In, read_data : Out(width)
-        The word as it was, in the next cycle.
+        The word, in the next cycle; unknown if it is written in this one.
 
     Parameters
     ----------
@@ -128,7 +129,8 @@ class Ram(Unit):
 class DeepRam(Unit):
     """``depth`` words of ``width`` bits in parts that a block RAM is as deep as, each with a register behind it.
 
-    Ports are those of `Ram`; ``read_data`` is the word as it was `DEEP_RAM_LATENCY` cycles ago.
+    Ports are those of `Ram`, but that ``read_data`` comes `DEEP_RAM_LATENCY` cycles after its address. Deep parts are
+    also narrow: a block RAM that has no more bits in a word needs no choice between the memory and its register.
 
     Parameters
     ----------
@@ -150,16 +152,26 @@ class DeepRam(Unit):
         low = min((self.depth - 1).bit_length(), _DEEPEST.bit_length() - 1)
         words: list[Value] = []
         for index, first in enumerate(range(0, self.depth, 1 << low)):
-            part = place(m, f"part_{index}", Ram(width=self.width, depth=max(min(1 << low, self.depth - first), 2)))
-            bits = len(part.read_address)
-            m.d.comb += [
-                part.write_address.eq(self.write_address[:bits]),
-                part.write_data.eq(self.write_data),
-                part.write.eq(self.write & (self.write_address[low:] == index)),
-                part.read_address.eq(self.read_address[:bits]),
-            ]
-            words.append(delayed(m, part.read_data, RAM_LATENCY - 1, name=f"word_{index}"))
+            depth = max(min(1 << low, self.depth - first), 2)
+            word = self._place_part(m, index, depth, self.write & (self.write_address[low:] == index))
+            words.append(delayed(m, word, RAM_LATENCY - 1, name=f"word_{index}"))
         which = delayed(m, self.read_address[low:], RAM_LATENCY, name="which")
         words += [words[-1]] * ((1 << len(which)) - len(words))
         m.d.comb += self.read_data.eq(delayed(m, pick(which, words), 1, name="word"))
         return m
+
+    def _place_part(self, m: Module, index: int, depth: int, write: Value) -> Value:
+        """What a part of so many words gives."""
+        width = min(_SLICE, self.width) if depth > _WITH_PARITY else self.width
+        read = []
+        for first in range(0, self.width, width):
+            data = self.write_data[first : first + width]
+            part = place(m, f"part_{index}_{first}", Ram(width=len(data), depth=depth))
+            m.d.comb += [
+                part.write_address.eq(self.write_address),
+                part.write_data.eq(data),
+                part.write.eq(write),
+                part.read_address.eq(self.read_address),
+            ]
+            read.append(part.read_data)
+        return Cat(read)

@@ -48,6 +48,7 @@ _ZERO_MEMORY = re.compile(
 )
 _NAME = re.compile(r"^module (\w+)", re.MULTILINE)
 _ESCAPED = re.compile(r"\\(\S+) ")
+_MEMORY = re.compile(r"^( *)(reg (?:\[\d+:0\] )?\w+ \[\d+:0\];)", re.MULTILINE)
 _MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _PORT = re.compile(r"^(  wire width \d+ (?:signed )?(?:input|output)) (\d+)( +\\(\S+))$", re.MULTILINE)
 
@@ -66,7 +67,8 @@ def emit_verilog(top: Unit, *, name: str = "", prefix: str = "") -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
 
     The text is the same on every run. The ports are those of the flattened signature, packed into vectors, and
-    ``clk`` (rising edge) and ``rst`` (synchronous, high) where the unit has state.
+    ``clk`` (rising edge) and ``rst`` (synchronous, high) where the unit has state. No word of a memory that matters is
+    read in the cycle in which it is written, and the text says so (``no_rw_check``).
 
     Parameters
     ----------
@@ -121,7 +123,9 @@ def _convert(top: Unit) -> str:
         Path(folder, "design.il").write_text(emit_rtlil(top))
         yosys.run(_WRITE.format(top=top.module_name), cwd=folder)
         text = Path(folder, "design.v").read_text()
-    modules = _MODULE.findall(_with_plain_names(text))
+    # without this, Yosys adds what gives the old word where one is read and written at once, which nothing here does
+    text = _MEMORY.sub(r"\1(* no_rw_check *)\n\1\2", _with_plain_names(text))
+    modules = _MODULE.findall(text)
     return _HEADER.format(top=top.module_name) + "\n".join(sorted(modules, key=_place))
 
 
