@@ -19,7 +19,7 @@ from sw_ref.formats.minifloat import Float
 
 __all__ = ["ADD", "CONVERT", "Column", "StepCircuit", "multiply_stages", "register", "scaled", "to_float"]
 
-ADD, CONVERT = 5, 3
+ADD, CONVERT = 6, 3
 """Register stages of a float sum, and of an integer that becomes a float, for 100 MHz and more on ECP5."""
 
 AnyStep = TypeVar("AnyStep", bound=Step)

@@ -1,6 +1,6 @@
 """The panel of activations that an engine keeps on chip, and its loader."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -91,48 +91,58 @@ class PanelBuffer(Unit):
         loaded = Signal(range(self.words + 1))
         # how many panels are complete
         complete = Signal(range(3))
-        accepted, ends_panel = self._elaborate_load(m, memory, loaded, complete)
+        accepted, ends_panel, goes_on = self._elaborate_load(m, memory, loaded)
         to_come = Signal.like(complete, name="next_complete")
+        rest = to_come - self.release
         m.d.comb += [
             memory.write_data.eq(self.act.payload),
             memory.write.eq(accepted),
             self.data.eq(memory.read_data),
             to_come.eq(complete + ends_panel),
         ]
-        m.d.sync += complete.eq(Mux(self.take, to_come - self.release, to_come))
+        m.d.sync += [
+            complete.eq(Mux(self.take, rest, to_come)),
+            self.act.ready.eq(goes_on & Mux(self.take, rest != 2, to_come != 2)),
+        ]
         self._elaborate_read(m, memory, loaded, accepted, to_come)
         return m
 
-    def _elaborate_load(self, m: Module, memory: DeepRam, loaded: Signal, complete: Signal) -> tuple[Value, Value]:
-        """Take words in; return whether one is, and whether it is a panel's last."""
+    def _elaborate_load(self, m: Module, memory: DeepRam, loaded: Signal) -> tuple[Value, Value, Value]:
+        """Take words in; return whether one is, whether it is a panel's last, and whether more are to come."""
         panels = BlockWalk(span=self.rows, bits=len(self.rows_of_a), name="panel")
         steps = DepthWalk(span=self.span, plan=self.plan, name="load")
         row = Signal(range(self.rows))
-        loading = Signal()
+        ends_row = Signal(name="last_of_step")
+        loading, goes_on = Signal(), Signal(name="goes_on_loading")
         bank = Signal(name="write_bank")
         address = Signal.like(memory.write_address, name="load_address")
         accepted, ends_step, ends_panel = Signal(name="accepted"), Signal(name="ends_step"), Signal(name="ends_panel")
         m.d.comb += [
             self.idle.eq(~loading),
-            self.act.ready.eq(loading & (complete != 2)),
+            goes_on.eq(Mux(ends_panel, ~panels.last, loading | self.start)),
             accepted.eq(self.act.valid & self.act.ready),
-            ends_step.eq(accepted & (row + 1 == (self.step_words or panels.used))),
+            ends_step.eq(accepted & ends_row),
             ends_panel.eq(ends_step & steps.last_of_pass),
             memory.write_address.eq(address),
         ]
+        words = self.step_words or panels.used
+        # whether one word makes a step: of this panel, of the next, of a job's first
+        single = (words == 1, panels.one_next, (self.rows_of_a == 1) | (self.rows == 1))
+        this, following, first = [Const(self.step_words == 1)] * 3 if self.step_words else single
+        m.d.sync += loading.eq(goes_on)
         with m.If(accepted):
-            m.d.sync += [loaded.eq(loaded + 1), address.eq(address + 1), row.eq(row + 1)]
+            m.d.sync += [loaded.eq(loaded + 1), address.eq(address + 1), row.eq(row + 1), ends_row.eq(row + 2 == words)]
         with m.If(ends_step):
             steps.step(m)
-            m.d.sync += row.eq(0)
+            m.d.sync += [row.eq(0), ends_row.eq(this)]
         with m.If(ends_panel):
             panels.step(m)
-            m.d.sync += [loaded.eq(0), address.eq(self._base(~bank)), bank.eq(~bank), loading.eq(~panels.last)]
+            m.d.sync += [loaded.eq(0), address.eq(self._base(~bank)), bank.eq(~bank), ends_row.eq(following)]
         with m.If(self.start):
             panels.start(m, self.rows_of_a)
             steps.start(m)
-            m.d.sync += loading.eq(1)
-        return accepted, ends_panel
+            m.d.sync += ends_row.eq(first)
+        return accepted, ends_panel, goes_on
 
     def _elaborate_read(self, m: Module, memory: DeepRam, loaded: Signal, accepted: Value, complete: Value) -> None:
         """Walk over the panel, and tell a cycle ahead whether its next word will be there.

@@ -4,7 +4,7 @@ A step may be taken in every cycle. So what a piece is, is in registers, among t
 stand a piece and one lower than what they count.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 __all__ = [
@@ -117,6 +117,11 @@ class BlockWalk:
     def used(self) -> Value:
         """Members of this block."""
         return _used(self._left, self.last, self.span)
+
+    @property
+    def one_next(self) -> Value:
+        """The next block has one member."""
+        return self._left == 0 if self.span > 1 else Const(1)
 
     def start(self, m: Module, count: Value) -> None:
         """In the next cycle, stand at the first block."""
