@@ -15,22 +15,27 @@ from hw.emit.tools import ToolError
 
 __all__ = ["UnprovenError", "prove_equal"]
 
-# Registers and nets of one name are assumed equal and then proven so, one from the others; names of single bits, since
-# a mapped module may have lost some bits of a word.
+# Nets and registers of one name, bit by bit, are assumed equal and then proven so, each from the others. Registers of
+# different names that take in the same become one before: those of operands in a DSP block, and then the products.
 _SCRIPT = """
 read_verilog gold.v
 prep -flatten -top {top}
+opt -full
 splitnets
 design -stash gold
 read_verilog -nowb -overwrite {models}
 read_verilog -overwrite gate.v
 prep -flatten -top {top}
+setattr -unset init w:*
+opt -full
 splitnets
 design -stash gate
 design -copy-from gold -as gold {top}
 design -copy-from gate -as gate {top}
 equiv_make gold gate equal
 hierarchy -top equal
+opt_clean
+opt_merge -share_all
 opt_clean
 equiv_simple -undef
 equiv_induct -undef
@@ -39,7 +44,7 @@ equiv_status
 _PROVEN = re.compile(r"Of those cells (\d+) are proven and (\d+) are unproven")
 
 
-class UnprovenError(RuntimeError):
+class UnprovenError(ToolError):
     """A module in a family's cells could not be proven equal to the portable one."""
 
 
@@ -80,4 +85,5 @@ def prove_equal(portable: str, mapped: str, *, top: str, family: Family) -> None
     verdict = cached_json("equal", digest(script, portable, mapped, yosys.banner()), compute)
     if verdict["unproven"] or not verdict["proven"]:
         total = verdict["proven"] + verdict["unproven"]
-        raise UnprovenError(f"{top} in cells of {family.title}: {verdict['unproven']} of {total} bits are not proven equal")
+        found = f"{verdict['unproven']} of {total} bits are not proven equal to the portable module"
+        raise UnprovenError(f"{top} in cells of {family.title}: {found}")

@@ -57,10 +57,10 @@ class Names:
         names = [*outputs, *sorted((declared & {*netnames}) - {*ports})]
         for name in names:
             bits = ports[name]["bits"] if name in ports else netnames[name]["bits"]
-            if not self._is_whole(bits, name in ports, clocked) and not self._is_whole(bits, name in ports, combinational):
-                continue
-            self._take(name, bits)
-            if clocked.intersection(bits):
+            kinds = [kind for kind in (clocked, combinational) if self._is_whole(bits, name in ports, kind)]
+            if kinds:
+                self._take(name, [bit if bit in kinds[0] else "x" for bit in bits])
+            if kinds == [clocked]:
                 self._clocked.add(name)
         for name in outputs:
             self._widths.setdefault(name, (0, len(ports[name]["bits"]) - 1))
@@ -161,5 +161,3 @@ def _runs(places: Sequence[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
             yield run
         run = [place]
     yield from [run] if run else []
-
-
