@@ -100,10 +100,11 @@ def _stock(verilog: str, *, top: str, family: str, dsp: bool) -> Resources:
 
 def section(measured: Sequence[Row], made_of: str) -> str:
     """The measured part of the page."""
+    version = tool_versions()["yosys"]
     parts = [
         f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.stock`. Arrays have "
-        f"{_CELLS} x {_CELLS} cells. The flow is the own command for the family of Yosys {tool_versions()['yosys']}, run on "
-        "the file that `macforge verilog` writes, with the array or the drain edge as its top.",
+        f"{_CELLS} x {_CELLS} cells. The flow is the own command for the family of Yosys {version}, run on the "
+        "file that `macforge verilog` writes, with the array or the drain edge as its top.",
     ]
     for family in dict.fromkeys(row.family for row in measured):
         own = [row for row in measured if row.family == family]

@@ -39,20 +39,33 @@ class Register:
     value: str
 
     @property
+    def inputs(self) -> tuple[Net, ...]:
+        """All nets that it reads."""
+        return self.input, *self.control
+
+    @property
     def control(self) -> tuple[Net, Net, Net]:
         """Clock, enable and reset."""
         return self.clock, self.enable, self.reset
 
 
-def register_of(cell: Mapping[str, Any]) -> Register | None:
+def register_of(cell: Mapping[str, Any], constants: Mapping[Net, Net]) -> Register | None:
     """The register that a cell of a netlist is; None if it is none.
+
+    Parameters
+    ----------
+    cell
+        As Yosys's ``write_json`` writes it.
+    constants
+        Nets that are constant, and their values.
 
     Raises
     ------
     ValueError
         If it is a flip-flop of another kind.
     """
-    kind, pins = cell["type"], {pin: bits[0] for pin, bits in cell["connections"].items() if bits}
+    kind = cell["type"]
+    pins = {pin: constants.get(bits[0], bits[0]) for pin, bits in cell["connections"].items() if bits}
     parameters = {key: value.rstrip() for key, value in cell["parameters"].items()}
     if kind in _NEXUS:
         pin, value = _NEXUS[kind]

@@ -58,21 +58,25 @@ class _Text:
     def __init__(self, module: Mapping[str, Any], portable: str) -> None:
         self._head = portable.partition("\n")[0]
         self._ports = module["ports"]
-        constants, self._registers, self._cells = {}, [], []
-        for name, cell in module["cells"].items():
-            if cell["type"] in _CONSTANTS:
-                constants[cell["connections"]["Z"][0]] = _CONSTANTS[cell["type"]]
-            elif (register := register_of(cell)) is not None:
-                self._registers.append(register)
-            else:
-                self._cells.append((name, cell))
-        self._cells = _upwards(self._cells)
+        cells = module["cells"]
+        constants: dict[Net, Net] = {
+            cell["connections"]["Z"][0]: _CONSTANTS[cell["type"]]
+            for cell in cells.values()
+            if cell["type"] in _CONSTANTS
+        }
+        found = {name: register_of(cell, constants) for name, cell in cells.items()}
+        self._registers = [register for register in found.values() if register is not None]
+        parts = [name for name, register in found.items() if register is None and cells[name]["type"] not in _CONSTANTS]
+        self._cells = _upwards([(name, cells[name]) for name in parts])
+        read = {bit for port in self._ports.values() for bit in port["bits"]}
+        read.update(bit for register in self._registers for bit in register.inputs)
+        read.update(bit for _name, cell in self._cells for bit in _bits(cell, "input"))
         self._names = Names(
             ports=self._ports,
             netnames=module["netnames"],
             declared=frozenset(re.findall(r"(\w+);$", portable, re.MULTILINE)),
-            carries=[bit for _name, cell in self._cells for bit in cell["connections"].get("COUT", ())],
-            driven=[bit for _name, cell in self._cells for bit in _outputs(cell)],
+            carries=[bit for _name, cell in self._cells for bit in cell["connections"].get("COUT", ()) if bit in read],
+            driven=[bit for _name, cell in self._cells for bit in _bits(cell, "output") if bit in read],
             registers=[register.output for register in self._registers],
             constants=constants,
         )
@@ -124,9 +128,9 @@ class _Text:
             yield "  end"
 
 
-def _outputs(cell: _Cell) -> list[Net]:
+def _bits(cell: _Cell, direction: str) -> list[Net]:
     directions = cell["port_directions"]
-    return [bit for pin, bits in cell["connections"].items() if directions[pin] != "input" for bit in bits]
+    return [bit for pin, bits in cell["connections"].items() if directions[pin] == direction for bit in bits]
 
 
 def _upwards(cells: Sequence[tuple[str, _Cell]]) -> list[tuple[str, _Cell]]:
