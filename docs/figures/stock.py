@@ -17,7 +17,8 @@ from fpga.count import Resources, count
 from fpga.map.synth import map_netlist, synthesize
 from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design, load_design
-from macforge.emit.verilog import commit, generate_verilog, tool_versions
+from macforge.emit.family import family_modules
+from macforge.emit.verilog import commit, tool_versions
 from macforge.measure.area import fitted
 
 __all__ = ["BEGIN", "DESIGNS", "END", "FAMILIES", "Row", "main", "rows", "section"]
@@ -39,7 +40,8 @@ DESIGNS = (
     "w8a8_packed",
     "rbe_w4a4",
 )
-_CELLS = 4
+# A cell of these takes a thousand LUTs, and stock synthesis of many an hour.
+_CELLS, _LARGE = 4, {"xr_npe": 2, "mxfp8_e4m3": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,27 +74,32 @@ def rows(designs: Sequence[str] = DESIGNS, targets: Sequence[str] = FAMILIES) ->
     """A row for the array of each design, and for its drain edge if it has one."""
     for family in targets:
         for name in designs:
-            yield from _rows_of(load_design(name).resized(_CELLS), family)
+            yield from _rows_of(load_design(name).resized(_LARGE.get(name, _CELLS)), family)
 
 
 def _rows_of(design: Design, family: str) -> Iterator[Row]:
     own = fitted(design, family)
     dsp = own.pe.uses_dsp
-    texts = [generate_verilog(design, prefix="").verilog, generate_verilog(design, prefix="", family=family).verilog]
+    texts = family_modules(own, family).texts
     for part in ("array", "edge"):
         unit, fit = getattr(design.engine, part), getattr(own.engine, part)
         if unit is None:
             continue
         printed = synthesize(emit_verilog(fit), top=fit.name, family=family, dsp=dsp).resources
-        stock = [
-            _stock(text, top=each.module_name, family=family, dsp=dsp)
-            for text, each in zip(texts, (unit, fit), strict=True)
-        ]
-        yield Row(design=design.name, family=family, part=part, printed=printed, portable=stock[0], delivered=stock[1])
+        portable = emit_verilog(unit, name=unit.module_name)
+        delivered = emit_verilog(fit, name=fit.module_name, replaced=texts)
+        yield Row(
+            design=design.name,
+            family=family,
+            part=part,
+            printed=printed,
+            portable=_stock(portable, top=unit.module_name, family=family, dsp=dsp),
+            delivered=_stock(delivered, top=fit.module_name, family=family, dsp=dsp),
+        )
 
 
 def _stock(verilog: str, *, top: str, family: str, dsp: bool) -> Resources:
-    """What the family's own Yosys command makes of one module of a file, with nothing of macforge's."""
+    """What the family's own Yosys command makes of the modules, with nothing of macforge's."""
     target = families.find(family)
     netlist = map_netlist(verilog, top=top, flow=target.synth(dsp=dsp, flatten=True), absorbing=False)
     return count(netlist, target, top=top)
@@ -103,8 +110,9 @@ def section(measured: Sequence[Row], made_of: str) -> str:
     version = tool_versions()["yosys"]
     parts = [
         f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.stock`. Arrays have "
-        f"{_CELLS} x {_CELLS} cells. The flow is the own command for the family of Yosys {version}, run on the "
-        "file that `macforge verilog` writes, with the array or the drain edge as its top.",
+        f"{_CELLS} x {_CELLS} cells, those of {' and '.join(f'`{name}`' for name in _LARGE)} 2 x 2. The flow is the "
+        f"own command for the family of Yosys {version}, run on the modules of the array, or of the drain edge, that "
+        "`macforge verilog` writes.",
     ]
     for family in dict.fromkeys(row.family for row in measured):
         own = [row for row in measured if row.family == family]
