@@ -7,9 +7,11 @@ import subprocess
 from importlib import resources
 
 import pytest
+from typer.testing import CliRunner
 
 from fpga.map import deliver
 from fpga.map.equal import UnprovenError
+from macforge.cli.app import app
 from macforge.design.design import load_design
 from macforge.emit.verilog import generate_verilog
 from tests.quick import few
@@ -84,3 +86,10 @@ def test_nothing_is_written_without_a_proof(monkeypatch):
 def test_a_family_without_cells_is_refused():
     with pytest.raises(ValueError, match=r"^Family must be one of ecp5, nexus, xc7, xcup to have Verilog of its own"):
         generate_verilog(design(), family="gowin")
+
+
+def test_the_command_writes_it(tmp_path):
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    found = CliRunner().invoke(app, ["verilog", "w4a8_ws", "--family", "ecp5", "-o", str(tmp_path), *settings])
+    assert (found.exit_code, found.exception) == (0, None)
+    assert (tmp_path / "w4a8_ws_ecp5.v").read_text() == generate_verilog(design(), family="ecp5").verilog
