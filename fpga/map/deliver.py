@@ -41,16 +41,19 @@ class Delivered:
     kept
         Portable texts with an attribute by which synthesis keeps the module: it would else merge its additions and
         tables with those of its neighbours, and most designs would get larger.
+    unused
+        Names of modules that those with a DSP block take the place of too.
     """
 
     proven: Mapping[str, str]
     blocks: Mapping[str, str]
     kept: Mapping[str, str]
+    unused: tuple[str, ...] = ()
 
     @property
     def texts(self) -> dict[str, str]:
-        """All of them."""
-        return {**self.proven, **self.blocks, **self.kept}
+        """All of them; nothing in place of those that are not used any more."""
+        return {**self.proven, **self.blocks, **self.kept, **dict.fromkeys(self.unused, "")}
 
 
 def deliver(verilog: str, *, top: str, family: str, dsp: bool = False) -> Delivered:
@@ -98,7 +101,8 @@ def deliver(verilog: str, *, top: str, family: str, dsp: bool = False) -> Delive
         for name, text in portable.items()
         if name not in mapped and name != top and _is_leaf(netlist.get(name), netlist, target)
     }
-    return Delivered(proven=proven, blocks=blocks, kept=kept)
+    unused = tuple(part for name in own for part in _below(portable, name) if part not in netlist)
+    return Delivered(proven=proven, blocks=blocks, kept=kept, unused=unused)
 
 
 def _comment(family: Family, what: str) -> str:
@@ -106,15 +110,23 @@ def _comment(family: Family, what: str) -> str:
 
 
 def _absorbed(netlist: Mapping[str, Any], portable: Mapping[str, str], family: Family) -> Iterator[tuple[str, str]]:
-    """Modules that are worth it, with gates moved into their carry cells."""
+    """Modules that are worth it, with gates moved into their carry cells.
+
+    Those with a DSP block or a memory stay portable: there is no proof of what these cells compute.
+    """
     for name, text in portable.items():
         before = netlist.get(name)
-        if before is None:
+        if before is None or _has_blocks(before, family):
             continue
         after = absorb(before)
         saved = _lut(before, netlist, family) - _lut(after, netlist, family)
         if saved * _WORTH > _lut(after, netlist, family):
             yield name, structural(after, text)
+
+
+def _has_blocks(module: Mapping[str, Any], family: Family) -> bool:
+    costs = [family.costs[cell["type"]] for cell in module["cells"].values() if cell["type"] in family.costs]
+    return any(cost.dsp or cost.bram for cost in costs)
 
 
 def _lut(module: Mapping[str, Any], netlist: Mapping[str, Any], family: Family) -> int:

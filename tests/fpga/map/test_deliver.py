@@ -104,6 +104,16 @@ def test_dsp_blocks_are_instantiated(family):
     assert text.count("DSP48E") == 1
 
 
+@pytest.mark.parametrize("family", few(["ecp5", "nexus"], 2))
+def test_a_multiplier_stays_portable_and_its_sum_is_in_cells(family):
+    unit = array_of(
+        Packed(act=Int(4), weight=Int(4), multiplier="18x18", pipeline=2), Shape(rows=2, cols=2, tile_cols=2)
+    )
+    parts, text = delivered(unit, family, dsp=True)
+    assert [re.sub(r"_[0-9a-f]{8}$", "", name) for name in parts.proven] == ["add_again_36_29"]
+    assert " * " in text and "MULT" not in text
+
+
 def test_a_mapping_that_is_wrong_is_refused(monkeypatch):
     def swapped(netlist, portable):
         text = structural(netlist, portable)
