@@ -111,12 +111,12 @@ def _cell(key: str, value: object) -> str:
     return f"`{text}`" if key in ("design", "ours") and value is not None else plain(text)
 
 
-def page(text: str, measured: str) -> str:
+def page(text: str, measured: str, first: str = BEGIN, last: str = END) -> str:
     """The page with its measured part replaced."""
-    before, begin, rest = text.partition(BEGIN)
-    _old, end, after = rest.partition(END)
+    before, begin, rest = text.partition(first)
+    _old, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"Page must hold the marks {BEGIN} and {END}")
+        raise ValueError(f"Page must hold the marks {first} and {last}")
     return f"{before}{begin}\n\n{measured}\n{end}{after}"
 
 

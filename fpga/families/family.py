@@ -102,6 +102,9 @@ class Family:
         Whether designs are compared on it unless asked otherwise.
     add_three
         Whether LUT6_2 and CARRY4 can add three words in one carry chain, see `fpga.map.three`.
+    models
+        Yosys's models of its cells, which mapped modules are proven with, see `fpga.map.deliver`; empty if no design is
+        delivered in cells of the family.
     files
         Texts that the flow reads, by their names. Verilog takes the place of a design's modules of the same names.
     """
@@ -123,6 +126,7 @@ class Family:
     compared: bool = False
     costs: Mapping[str, Cost]
     pnr: PlaceAndRoute | None = None
+    models: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -135,8 +139,9 @@ class Family:
             Short name.
         table
             ``title``, ``unit``; ``lut``, if it is not 6; ``multiplier``, if there is one; ``add_three``, if so;
-            ``synthesis``, with the flow and its options; ``place_and_route``, if there is one, with the attributes of
-            `PlaceAndRoute`; and a list of ``primitives``, each with the ``names`` of some and their `Cost`.
+            ``models``, if there are any; ``synthesis``, with the flow and its options; ``place_and_route``, if there is
+            one, with the attributes of `PlaceAndRoute`; and a list of ``primitives``, each with the ``names`` of some
+            and their `Cost`.
         files
             As the family has them.
         """
@@ -154,6 +159,7 @@ class Family:
             multiplier=table.get("multiplier", ""),
             add_three=table.get("add_three", False),
             compared=table.get("compared", False),
+            models=table.get("models", ""),
             costs=costs,
             pnr=PlaceAndRoute(**{key: _frozen(value) for key, value in pnr.items()}) if pnr else None,
             files=files,

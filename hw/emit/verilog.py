@@ -4,10 +4,11 @@ import contextlib
 import gc
 import re
 import tempfile
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from amaranth.back import rtlil
@@ -18,7 +19,7 @@ from hw.core.naming import DIGEST, keywords
 from hw.core.unit import Sharing, Unit
 from hw.emit import yosys
 
-__all__ = ["emit_rtlil", "emit_verilog"]
+__all__ = ["emit_rtlil", "emit_verilog", "modules_of"]
 
 # Processes become plain always blocks and widths those that are used; nothing is mapped or merged. Registers, and
 # memories that are not tables, have no initial value: `rst` sets what matters.
@@ -63,7 +64,9 @@ _elaborated: dict[Hashable, "_Module"] = {}
 _T = TypeVar("_T")
 
 
-def emit_verilog(top: Unit, *, name: str = "", prefix: str = "") -> str:
+def emit_verilog(
+    top: Unit, *, name: str = "", prefix: str = "", replaced: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Verilog of ``top`` and of every unit below it, one module for each distinct unit.
 
     The text is the same on every run. The ports are those of the flattened signature, packed into vectors, and
@@ -78,6 +81,8 @@ def emit_verilog(top: Unit, *, name: str = "", prefix: str = "") -> str:
         one name are the same in all texts.
     prefix : str
         In front of the names of all other modules, so that designs of different tools may lie side by side.
+    replaced : dict of str to str
+        Texts that take the place of modules, by their `Unit.module_name`.
 
     Raises
     ------
@@ -86,8 +91,14 @@ def emit_verilog(top: Unit, *, name: str = "", prefix: str = "") -> str:
     hw.emit.yosys.ToolError
         If Yosys refuses the netlist.
     """
-    text = _prefixed(_remembered(_emitted, _KEPT, top, _convert), top.module_name, prefix)
-    return _with_top(text, top.module_name, name or top.name)
+    text = _remembered(_emitted, _KEPT, top, _convert)
+    text = _MODULE.sub(lambda module: replaced.get(_name_of(module[0]), module[0]), text) if replaced else text
+    return _with_top(_prefixed(text, top.module_name, prefix), top.module_name, name or top.name)
+
+
+def modules_of(verilog: str) -> dict[str, str]:
+    """The text of each module, by its name, in the order of ``verilog``."""
+    return {_name_of(module): module for module in _MODULE.findall(verilog)}
 
 
 def _prefixed(text: str, top: str, prefix: str) -> str:
@@ -142,11 +153,15 @@ def _with_plain_names(text: str) -> str:
     return _ESCAPED.sub(lambda escaped: plain[escaped[1]], text)
 
 
-def _place(module: str) -> tuple[str, str]:
-    """What modules are sorted by: their names as readers see them, whatever their digests are."""
+def _name_of(module: str) -> str:
     match = re.match(r"module \\?([^\s(]+)", module)
     assert match is not None, "modules are found by how they begin"
-    name = match[1]
+    return match[1]
+
+
+def _place(module: str) -> tuple[str, str]:
+    """What modules are sorted by: their names as readers see them, whatever their digests are."""
+    name = _name_of(module)
     return re.sub(rf"{DIGEST}\b", "", name), name
 
 

@@ -5,9 +5,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.core.delay import delayed
 from hw.core.stages import check_pipeline
-from hw.core.unit import Unit
+from hw.core.unit import Unit, place
 
-__all__ = ["MOST_REGISTERS", "MultiplyAccumulate"]
+__all__ = ["MOST_REGISTERS", "AddAgain", "MultiplyAccumulate"]
 
 MOST_REGISTERS = 2
 """Register stages that a DSP block has in front of its accumulator."""
@@ -61,9 +61,42 @@ class MultiplyAccumulate(Unit):
         product = Signal(signed(len(a) + len(b)), name="product")
         m.d.comb += product.eq(a * b)
         product = delayed(m, product, min(self.registers, 1), name="product")
+        add = place(m, "add", AddAgain(term_bits=len(product), p_bits=len(self.p)))
+        m.d.comb += [
+            add.term.eq(product),
+            add.enable.eq(self.enable),
+            add.again.eq(self.again),
+            self.p.eq(add.p),
+        ]
+        return m
+
+
+class AddAgain(Unit):
+    """``p = (p if again else 0) + term`` in each cycle with ``enable`` high, modulo ``2**p_bits``.
+
+    It is a module of its own, without the multiplier: gates move into its carry cells, see `fpga.map.absorb`, and this
+    can be proven.
+
+    Parameters
+    ----------
+    term_bits, p_bits : int
+        Widths, both of two's complement.
+    """
+
+    def __init__(self, *, term_bits: int, p_bits: int) -> None:
+        super().__init__(
+            {"term": In(signed(term_bits)), "enable": In(1), "again": In(1), "p": Out(signed(p_bits))},
+        )
+
+    @property
+    def name(self) -> str:
+        return f"add_again_{len(self.term)}_{len(self.p)}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
         total = Signal(self.p.shape(), reset_less=True)
         kept = Signal(self.p.shape())
         m.d.comb += [kept.eq(Mux(self.again, total, 0)), self.p.eq(total)]
         with m.If(self.enable):
-            m.d.sync += total.eq((kept + product)[: len(self.p)].as_signed())
+            m.d.sync += total.eq((kept + self.term)[: len(self.p)].as_signed())
         return m

@@ -55,6 +55,10 @@ def verilog(
     prefix: Annotated[
         str | None, typer.Option(help="In front of the names of all modules but the top; by default the top's name.")
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="With cells of xc7, xcup, ecp5 or nexus that save LUTs: NAME_FAMILY.v, NAME_FAMILY.json."),
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
@@ -64,7 +68,7 @@ def verilog(
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        for path in generate_verilog(design, prefix=prefix).write(output):
+        for path in generate_verilog(design, prefix=prefix, family=family).write(output):
             out.print(str(path), highlight=False, soft_wrap=True)
 
 

@@ -15,6 +15,8 @@ from hw.emit.cache import write_whole
 from hw.emit.verilog import emit_verilog
 from macforge.design.describe import derived, ports
 from macforge.design.design import Design
+from macforge.emit.family import family_modules
+from macforge.measure.area import fitted
 
 __all__ = ["VerilogFiles", "commit", "generate_verilog", "tool_versions"]
 
@@ -26,7 +28,7 @@ class VerilogFiles:
     Parameters
     ----------
     name : str
-        Name of the files: that of the design.
+        Name of the files: that of the design, and of the family if they are for one.
     top : str
         Name of the top module: the same, as far as Verilog takes it, see `hw.core.naming.identifier`.
     verilog : str
@@ -50,8 +52,12 @@ class VerilogFiles:
         return paths
 
 
-def generate_verilog(design: Design, *, prefix: str | None = None) -> VerilogFiles:
+def generate_verilog(design: Design, *, prefix: str | None = None, family: str | None = None) -> VerilogFiles:
     """Verilog of the design's engine; the same text on every run.
+
+    For a family, it is that of the design as `macforge area` counts it, and modules that macforge maps better than
+    stock synthesis does are in cells of the family, see `fpga.map.deliver`. Its files are ``<name>_<family>.v`` and
+    ``.json``, and its top module is called as the portable one.
 
     Parameters
     ----------
@@ -59,16 +65,22 @@ def generate_verilog(design: Design, *, prefix: str | None = None) -> VerilogFil
     prefix : str, optional
         In front of the names of all modules but the top: letters, digits and underscores. By default the top's name and
         an underscore, so that several designs may lie side by side in a project.
+    family : str, optional
+        A key of `fpga.families.FAMILIES`; portable Verilog if left out.
 
     Raises
     ------
     ValueError
-        If the prefix cannot begin a name.
+        If the prefix cannot begin a name, or there is no Verilog for the family.
+    fpga.map.equal.UnprovenError
+        If a module in cells of the family is not proven equal to the portable one.
     """
+    design = fitted(design, family) if family else design
     engine, top = design.engine, identifier(design.name)
     prefix = f"{top}_" if prefix is None else prefix
     if not re.fullmatch(r"([A-Za-z_]\w*)?", prefix, re.ASCII):
         raise ValueError(f"Prefix must be of letters, digits and underscores, with no digit first, not {prefix!r}")
+    modules = family_modules(design, family) if family else None
     description = {
         "design": {"name": design.name, **design.to_table()},
         "top": top,
@@ -76,12 +88,14 @@ def generate_verilog(design: Design, *, prefix: str | None = None) -> VerilogFil
         "ports": ports(engine),
         "payloads": _payloads(engine),
         "derived": derived(design),
+        **({"family": modules.to_table()} if modules else {}),
         "tools": tool_versions(),
     }
-    text = emit_verilog(engine, name=top, prefix=prefix)
+    text = emit_verilog(engine, name=top, prefix=prefix, replaced=modules.texts if modules else {})
     first, _, rest = text.partition("\n")
-    head = _head(design, engine, top, description["payloads"])
-    return VerilogFiles(name=design.name, top=top, verilog=f"{first}\n{head}{rest}", description=description)
+    head = _head(design, engine, top, description["payloads"]) + (modules.head if modules else "")
+    name = f"{design.name}_{family}" if family else design.name
+    return VerilogFiles(name=name, top=top, verilog=f"{first}\n{head}{rest}", description=description)
 
 
 def _head(design: Design, engine: Engine, top: str, payloads: dict[str, list[str]]) -> str:
