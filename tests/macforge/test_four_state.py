@@ -7,7 +7,7 @@ import pytest
 
 from hw.emit.verilog import emit_verilog
 from macforge import design_names, load_design
-from macforge.measure.simulation import random_products
+from macforge.run.random_products import random_products
 from tb.engine import simulate_engine
 from tests.quick import some
 
