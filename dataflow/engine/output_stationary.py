@@ -121,7 +121,7 @@ class OutputStationaryEngine(Engine):
         if self.pe.interleave > 1:
             with m.If(fire):
                 m.d.sync += array.weight.eq(self.weight.payload)
-            m.d.comb += array.tick.eq(delayed(m, parts.tick, 1, name="issued_tick"))
+            m.d.comb += array.tick.eq(delayed(m, parts.tick, 1, name="issued_tick", init=1))
         else:
             m.d.comb += array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight"))
 
