@@ -1,5 +1,6 @@
 """Commands that say what there is, and what a design is; and write its Verilog."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -55,16 +56,23 @@ def verilog(
     prefix: Annotated[
         str | None, typer.Option(help="In front of the names of all modules but the top; by default the top's name.")
     ] = None,
+    axis: Annotated[bool, typer.Option("--axis", help="Ports that are AXI4-Stream.")] = False,
+    testbench: Annotated[
+        bool, typer.Option("--testbench", help="Also a testbench that needs no Python, NAME_tb.v and NAME_tb_*.hex.")
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    from macforge.emit.testbench import generate_testbench
     from macforge.emit.verilog import generate_verilog
     from macforge.progress import tracked
 
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        for path in generate_verilog(design, prefix=prefix).write(output):
+        files = [generate_verilog(design, prefix=prefix, axis=axis)]
+        files += [generate_testbench(design, axis=axis)] if testbench else []
+        for path in chain.from_iterable(each.write(output) for each in files):
             out.print(str(path), highlight=False, soft_wrap=True)
 
 
