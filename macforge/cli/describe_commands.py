@@ -60,9 +60,14 @@ def verilog(
     testbench: Annotated[
         bool, typer.Option("--testbench", help="Also a testbench that needs no Python, NAME_tb.v and NAME_tb_*.hex.")
     ] = False,
+    package: Annotated[
+        bool,
+        typer.Option("--package", help="All of these in a folder NAME, with files for FuseSoC, IP-XACT and Vivado."),
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    from macforge.emit.package import generate_package
     from macforge.emit.testbench import generate_testbench
     from macforge.emit.verilog import generate_verilog
     from macforge.progress import tracked
@@ -70,8 +75,11 @@ def verilog(
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        files = [generate_verilog(design, prefix=prefix, axis=axis)]
-        files += [generate_testbench(design, axis=axis)] if testbench else []
+        if package:
+            files = [generate_package(design, prefix=prefix)]
+        else:
+            files = [generate_verilog(design, prefix=prefix, axis=axis)]
+            files += [generate_testbench(design, axis=axis)] if testbench else []
         for path in chain.from_iterable(each.write(output) for each in files):
             out.print(str(path), highlight=False, soft_wrap=True)
 

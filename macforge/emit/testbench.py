@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.core.naming import identifier
-from hw.emit.cache import write_whole
 from macforge.design.design import Design
 from macforge.emit.axis import AxisInterface
+from macforge.emit.files import write_files
 from macforge.emit.interface import Interface, PlainInterface
 from macforge.emit.stimulus import Stimulus, stimulus_of
 from macforge.emit.template import template
@@ -36,10 +36,7 @@ class Testbench:
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write all files into ``folder``, each whole or not at all."""
-        paths = [Path(folder) / name for name in self.files]
-        for path, text in zip(paths, self.files.values(), strict=True):
-            write_whole(path, text)
-        return paths
+        return write_files(folder, self.files)
 
 
 def generate_testbench(design: Design, *, axis: bool = False) -> Testbench:

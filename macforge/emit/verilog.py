@@ -10,10 +10,10 @@ from pathlib import Path
 from dataflow.engine.base import Engine
 from hw.core.naming import identifier
 from hw.emit import tools, yosys
-from hw.emit.cache import write_whole
 from macforge.design.describe import derived
 from macforge.design.design import Design
 from macforge.emit.axis import AxisInterface
+from macforge.emit.files import write_files
 from macforge.emit.interface import Interface, PlainInterface
 
 __all__ = ["VerilogFiles", "commit", "generate_verilog", "tool_versions"]
@@ -41,13 +41,11 @@ class VerilogFiles:
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``<name>.v`` and ``<name>.json`` into ``folder``, each whole or not at all."""
-        contents = {"v": self.verilog, "json": json.dumps(self.description, indent=2) + "\n"}
-        paths = []
-        for suffix, text in contents.items():
-            path = Path(folder) / f"{self.name}.{suffix}"
-            write_whole(path, text)
-            paths.append(path)
-        return paths
+        return write_files(folder, {f"{self.name}.v": self.verilog, f"{self.name}.json": self.to_json()})
+
+    def to_json(self) -> str:
+        """What the JSON file holds."""
+        return json.dumps(self.description, indent=2) + "\n"
 
 
 def generate_verilog(design: Design, *, prefix: str | None = None, axis: bool = False) -> VerilogFiles:
