@@ -123,6 +123,8 @@ def test_script_makes_a_project_of_all_files(package):
     filesets = {Path(call[-1]).name: call[2] for call in calls if call[:2] == ("add_files", "-fileset")}
     assert filesets.pop(f"{NAME}.xdc") == "constrs_1"
     assert set(filesets.values()) == {"sim_1"} and f"{NAME}.v" not in filesets
+    kinds = {Path(call[-1]).suffix: call[2] for call in calls if call[:2] == ("set_property", "file_type")}
+    assert kinds == {".v": "SystemVerilog", ".hex": "Memory Initialization Files"}
     tops = [call[2:] for call in calls if call[:2] == ("set_property", "top")]
     assert tops == [(NAME, "sources_1"), (f"{NAME}_tb", "sim_1")]
     options = {call[2]: call[4:] for call in calls if call[:2] == ("set_property", "-name")}
