@@ -37,8 +37,10 @@ class Waves(Directive):
         environment = self.state.document.settings.env
         relative, path = environment.relfn2path(self.arguments[0])
         environment.note_dependency(relative)
-        svg = wavedrom.render(Path(path).read_text(encoding="utf-8")).tostring()
-        uri = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+        drawing = wavedrom.render(Path(path).read_text(encoding="utf-8"))
+        if drawing is None:
+            raise self.error(f"{path} holds no diagram")
+        uri = "data:image/svg+xml;base64," + base64.b64encode(drawing.tostring().encode()).decode()
         return [nodes.image(uri=uri, alt=f"timing diagram {Path(path).stem}", classes=["diagram"])]
 
 

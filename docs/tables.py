@@ -109,8 +109,8 @@ def command_options() -> str:
     return markdown_table(("command", "option", "meaning"), rows)
 
 
-def _commands() -> Iterator[tuple[str, object]]:
-    yield from typer.main.get_command(app).commands.items()
+def _commands() -> Iterator[tuple[str, typing.Any]]:
+    yield from typer.main.get_group(app).commands.items()
 
 
 def drain_steps() -> str:
@@ -141,7 +141,7 @@ def _keys(kind: type, prefix: str, left_out: set[str]) -> Iterator[tuple[str, st
             continue
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         inner = hints[field.name]
-        if dataclasses.is_dataclass(inner):
+        if isinstance(inner, type) and dataclasses.is_dataclass(inner):
             yield from _keys(inner, f"{prefix}{field.name}.", set())
         else:
             shown = "required" if default is dataclasses.MISSING else f"`{_toml(default)}`"
@@ -158,7 +158,7 @@ def _toml(value: object) -> str:
 
 def _summary(kind: type) -> str:
     """The first paragraph of a docstring."""
-    return _inline(" ".join(inspect.getdoc(kind).partition("\n\n")[0].split()))
+    return _inline(" ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split()))
 
 
 def _parameters(kind: type) -> Mapping[str, str]:

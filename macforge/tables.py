@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["AREA_COLUMNS", "SIM_COLUMNS", "figure", "finite", "print_rows", "to_json"]
+__all__ = ["AREA_COLUMNS", "SIM_COLUMNS", "WHOLE_COLUMNS", "figure", "finite", "print_rows", "to_json"]
 
 # What tables show of the figures that --json gives in full.
 SIM_COLUMNS = {
@@ -39,6 +39,12 @@ AREA_COLUMNS = {
     "drain_size_per_mac": "drain size/MAC",
     "levels": "levels",
     "fmax_mhz": "MHz",
+}
+WHOLE_COLUMNS = {
+    "engine_size": "engine size",
+    "engine_ff": "engine FF",
+    "engine_bram": "engine BRAM",
+    "engine_fmax_mhz": "engine MHz",
 }
 _WIDE = 200
 

@@ -20,7 +20,6 @@ class IntegerPE(PE):
     if TYPE_CHECKING:
         # which is checked here, and not as options are
         act: Int
-        weight: Int
 
     def check(self) -> None:
         for side, operand in (("act", self.act), ("weight", self.weight)):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from amaranth.hdl import Module
 
@@ -15,6 +15,7 @@ from pe.integer import IntegerPE, integer_lane
 from pe.pipelined import Pipelined
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.fields import OneOf, only_with
+from sw_ref.formats.base import Int
 from sw_ref.interval import Interval
 
 __all__ = ["IntegerMac"]
@@ -49,6 +50,10 @@ class IntegerMac(IntegerPE, Pipelined):
     family: ClassVar[str] = "mac"
     summary: ClassVar[str] = "integer multiply-accumulate, one multiplier a lane"
     source: ClassVar[str] = "textbook; Booth 1951, MacSorley 1961"
+
+    if TYPE_CHECKING:
+        # which `IntegerPE.check` makes sure of
+        weight: Int
 
     @property
     def uses_dsp(self) -> bool:

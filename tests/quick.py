@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import TypeVar
 
 import pytest
 
@@ -10,8 +11,10 @@ from macforge.design.named import design_names
 
 __all__ = ["each_once", "few", "named_designs", "some"]
 
+_T = TypeVar("_T")
 
-def some(cases: Iterable[object], quick: Callable[[object], bool]) -> list[object]:
+
+def some(cases: Iterable[_T], quick: Callable[[_T], bool]) -> list[object]:
     """All cases as parameters of a test, a tuple for several; those that are not ``quick`` are marked ``long``."""
     return [case if quick(case) else _long(case) for case in cases]
 
@@ -30,11 +33,11 @@ def each_once(*axes: Iterable[object], every: int = 1) -> list[object]:
 
     With ``every``, one in so many of these.
     """
-    axes = [list(axis) for axis in axes]
-    longest = max(map(len, axes))
-    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(0, longest, every)}
+    lists = [list(axis) for axis in axes]
+    longest = max(map(len, lists))
+    quick = {tuple(axis[i % len(axis)] for axis in lists) for i in range(0, longest, every)}
     combined: list[tuple] = [()]
-    for axis in axes:
+    for axis in lists:
         combined = [(*before, value) for before in combined for value in axis]
     return [pytest.param(*each, marks=() if each in quick else pytest.mark.long) for each in combined]
 

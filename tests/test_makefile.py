@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.typed import present
+
 ROOT = Path(__file__).parent.parent
 TARGETS = ["help", "report", "test", "test-quick", "test-all", "sim", "verilog", "area", "docs", "lint", "clean"]
 TOOLS = {name: shutil.which(name) for name in ("awk", "c++", "iverilog", "make", "perl")}
@@ -45,7 +47,7 @@ def make(*targets, cwd, path=None):
     inherited = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHON"}
     environment = {key: value for key, value in os.environ.items() if key not in inherited}
     return subprocess.run(
-        [shutil.which("make"), *targets],
+        [present(shutil.which("make")), *targets],
         cwd=cwd,
         env=environment if path is None else environment | {"PATH": str(path)},
         stdout=subprocess.PIPE,
@@ -64,7 +66,7 @@ def test_help_has_one_line_for_each_target(clone, tools):
     done = make("help", cwd=clone, path=tools)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert [re.match(r"make ([\w-]+) +\S", line)[1] for line in lines] == TARGETS
+    assert [present(re.match(r"make ([\w-]+) +\S", line))[1] for line in lines] == TARGETS
     assert make(cwd=clone, path=tools).stdout == done.stdout
 
 

@@ -14,6 +14,7 @@ from dataflow.drain.total import AccumulateColumn
 from dataflow.drain.turns import Turns
 from hw.core.delay import delayed
 from hw.core.number import Number
+from hw.core.ram import RAM_LATENCY
 from hw.core.select import Choose
 from hw.core.unit import Unit, place
 from sw_ref.drain.edge import Drain
@@ -150,11 +151,16 @@ class DrainEdge(Unit):
     @property
     def turnaround(self) -> int:
         """Cycles from one sum of an element to the next, at least: the total is written, and read again."""
-        return self.accumulate.latency + 2 if self.accumulates else 1
+        return self.accumulate.latency + 1 + RAM_LATENCY if self.accumulates else 1
+
+    @property
+    def _term_time(self) -> int:
+        """Cycles from a sum to its term, which waits for its total if that takes longer to come."""
+        return max(self.term.latency, RAM_LATENCY) if self.accumulates else self.term.latency
 
     @property
     def _finish_time(self) -> int:
-        return self.term.latency + self.accumulate.latency
+        return self._term_time + self.accumulate.latency
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -291,7 +297,9 @@ class DrainEdge(Unit):
         """Add each term to its total, which waits in a memory for the next; and whether it is invalid by now."""
         units = [place(m, f"accumulate_{lane}", self.make_accumulate()) for lane in range(self.lanes)]
         totals = [unit.total for unit in units]
-        m.d.comb += [unit.term.eq(term) for unit, term in zip(units, terms, strict=True)]
+        waits = self._term_time - self.term.latency
+        for lane, (unit, term) in enumerate(zip(units, terms, strict=True)):
+            m.d.comb += unit.term.eq(delayed(m, term, waits, name=f"term_{lane}"))
         invalid = given.get("invalid", Const(0, 0))
         invalid = delayed(m, self._of_turn(m, "invalid", invalid, given["turn"]), self._finish_time, name="invalid")
         if not self.accumulates:
@@ -300,19 +308,19 @@ class DrainEdge(Unit):
         width = len(Cat(totals))
         m.submodules.totals = memory = Memory(shape=width + len(invalid), depth=1 << len(place_), init=[])
         write, read = memory.write_port(), memory.read_port()
-        time = self.term.latency
+        time = self._term_time
         first = delayed(m, given["first"], time, name="first_term")
-        base_invalid = Mux(first, 0, read.data[width:])
+        bases = delayed(m, read.data, RAM_LATENCY - 1, name="bases")
+        base_invalid = Mux(first, 0, bases[width:])
         known = delayed(m, base_invalid, self.accumulate.latency, name="base_invalid")
         total_invalid = Signal(len(invalid), name="total_invalid")
         m.d.comb += [
             total_invalid.eq(invalid | known),
-            # the memory takes a cycle to answer
-            read.addr.eq(delayed(m, place_, time - 1, name="base_place")),
+            read.addr.eq(delayed(m, place_, time - RAM_LATENCY, name="base_place")),
             write.addr.eq(delayed(m, place_, self._finish_time, name="total_place")),
             write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
             write.data.eq(Cat(totals, total_invalid)),
         ]
         for lane, unit in enumerate(units):
-            m.d.comb += [unit.base.eq(read.data.word_select(lane, len(unit.base))), unit.first.eq(first)]
+            m.d.comb += [unit.base.eq(bases.word_select(lane, len(unit.base))), unit.first.eq(first)]
         return totals, total_invalid

@@ -1,6 +1,6 @@
 """Parameters of the drain edge, waiting for the sums that they belong to."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -18,8 +18,10 @@ class ParameterQueue(Unit):
     parameters : In(stream)
     available : Out
         Entries that have come in and are not reserved yet.
-    reserve : In
-        So many more are, at most ``available``.
+    accepted : Out(1)
+        One comes in.
+    amount : In, reserve : In(1)
+        With ``reserve``, so many more are, at most ``available``.
     data : Out(width)
         The oldest entry; it is there 3 cycles after it has been reserved, or earlier.
     take : In(1)
@@ -40,7 +42,9 @@ class ParameterQueue(Unit):
             {
                 "parameters": In(stream.Signature(width)),
                 "available": Out(count),
-                "reserve": In(count),
+                "accepted": Out(1),
+                "amount": In(count),
+                "reserve": In(1),
                 "data": Out(width),
                 "take": In(1),
             }
@@ -53,13 +57,14 @@ class ParameterQueue(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.width, depth=self.depth)
-        accepted = self.parameters.valid & self.parameters.ready
         m.d.comb += [
+            self.accepted.eq(self.parameters.valid & self.parameters.ready),
             fifo.w_data.eq(self.parameters.payload),
-            fifo.w_en.eq(accepted),
+            fifo.w_en.eq(self.accepted),
             self.parameters.ready.eq(fifo.w_rdy),
             fifo.r_en.eq(self.take),
             self.data.eq(fifo.r_data),
         ]
-        m.d.sync += self.available.eq(self.available + accepted - self.reserve)
+        rest = self.available - self.amount
+        m.d.sync += self.available.eq(Mux(self.reserve, rest, self.available) + self.accepted)
         return m

@@ -14,11 +14,11 @@ from dataflow.array.nonfinite import finds_nonfinite
 from dataflow.array.shape import Shape
 from dataflow.drain.edge import DrainEdge
 from dataflow.drain.parameters import ParameterQueue
-from dataflow.engine.job import job_layout, panel_layout
-from dataflow.engine.panel import PanelBuffer
+from dataflow.engine.job import SIZE_BITS, job_layout
+from dataflow.engine.panel import PANEL_LATENCY, PanelBuffer
 from dataflow.engine.parts import Leaving, Parts
 from dataflow.engine.tiling import Tiling
-from dataflow.engine.walk import depth_steps
+from dataflow.engine.walk import PLAN_CYCLES, depth_steps, elaborate_plan
 from hw.core.naming import module_name
 from hw.core.unit import Unit, place
 from pe.base import PE
@@ -146,6 +146,7 @@ class Engine(Unit):
             result_bits=self.result_bits,
             parameters={kind: _fields(shapes) for kind, shapes in self.parameter_shapes.items()},
             command=_fields({name: HdlShape.cast(field.shape) for name, field in self.job}),
+            start=PLAN_CYCLES + 1,
             latency=self.latency,
             group_cycles=self.group_cycles,
             turns=self.turns,
@@ -183,8 +184,8 @@ class Engine(Unit):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last products of an element of C to its result, in front of the FIFO, if no row waits."""
-        return self.array.latency + (self.edge.latency if self.edge else 0)
+        """Cycles from the step with the last products of an element of C to its result, if no row waits."""
+        return PANEL_LATENCY + self.array.latency + (self.edge.latency if self.edge else 0)
 
     @property
     def steps(self) -> int:
@@ -237,7 +238,7 @@ class Engine(Unit):
     @property
     def _groups_in_flight(self) -> int:
         """Groups whose sums may be on their way to the result FIFO, and two more."""
-        return -(-(self.latency + 4) // self.group_cycles) + 2
+        return -(-(self.latency + 3) // self.group_cycles) + 2
 
     @property
     @abstractmethod
@@ -247,27 +248,28 @@ class Engine(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         job = Signal(self.job, name="job")
-        current = Signal(self.job, name="current_job")
-        start = Signal(name="start")
+        accepted = Signal(name="command_accepted")
         panel = PanelBuffer(
             width=len(self.act.payload),
             rows=self.panel_rows,
             step_words=self._step_words,
             span=self.span,
             steps=self.steps,
-            layout=panel_layout(self.job),
+            size_bits=SIZE_BITS,
+            depth_bits=len(job.k),
         )
         place(m, "panel", panel)
         array = place(m, "array", self.array)
         depth = self._rows_in_flight
         parts = Parts(
             job=job,
-            current=current,
-            start=start,
+            plan=elaborate_plan(m, job, self.span),
+            start=Signal(name="start"),
+            accepted=accepted,
             panel=panel,
             array=array,
             free=Signal(range(depth + 1), name="free_results", init=depth),
-            reserve=Signal(range(depth + 1), name="reserved_results"),
+            given_back=Signal(name="result_taken"),
             queues=self._place_queues(m),
             leaving=self._make_leaving(),
             tick=self._tick(m),
@@ -275,17 +277,21 @@ class Engine(Unit):
         idle = self._elaborate_issue(m, parts)
         if array.pe.mode_bits:
             m.d.sync += array.mode.eq(job.mode)
+        # until there is a plan of the job
+        waits = Signal(PLAN_CYCLES + 1, name="start_waits")
+        m.d.sync += waits.eq(Cat(accepted, waits))
         m.d.comb += [
-            self.command.ready.eq(idle & panel.idle & parts.tick),
-            start.eq(self.command.valid & self.command.ready),
-            current.eq(Mux(start, self.command.payload, job)),
-            *(panel.job[name].eq(current[name]) for name, _field in panel.layout),
-            panel.start.eq(start),
+            self.command.ready.eq(idle & panel.idle & parts.tick & ~waits.any()),
+            accepted.eq(self.command.valid & self.command.ready),
+            panel.rows_of_a.eq(job.m),
+            panel.plan.eq(parts.plan),
+            parts.start.eq(waits[-1]),
+            panel.start.eq(parts.start),
             panel.act.payload.eq(self.act.payload),
             panel.act.valid.eq(self.act.valid),
             self.act.ready.eq(panel.act.ready),
         ]
-        with m.If(start):
+        with m.If(accepted):
             m.d.sync += job.eq(self.command.payload)
         self._elaborate_results(m, parts, depth)
         return m
@@ -340,7 +346,7 @@ class Engine(Unit):
             values, valid, final = edge.result, edge.result_valid, edge.result_final
             invalid = edge.result_invalid if self.invalid_bits else invalid
         m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=depth)
-        taken = Signal(name="result_taken")
+        taken = parts.given_back
         m.d.comb += [
             fifo.w_data.eq(Cat(values, invalid, final)),
             fifo.w_en.eq(valid),
@@ -349,10 +355,9 @@ class Engine(Unit):
             taken.eq(self.result.valid & self.result.ready),
             fifo.r_en.eq(taken),
         ]
-        m.d.sync += parts.free.eq(parts.free - parts.reserve + taken)
         if self.invalid_bits:
             seen = taken & self.result.payload.invalid.any()
-            m.d.sync += self.nonfinite.eq(Mux(parts.start, 0, self.nonfinite | seen))
+            m.d.sync += self.nonfinite.eq(Mux(parts.accepted, 0, self.nonfinite | seen))
 
 
 def _fields(shapes: Mapping[str, HdlShape]) -> tuple[Field, ...]:

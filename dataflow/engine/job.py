@@ -2,7 +2,7 @@
 
 from amaranth.lib import data
 
-__all__ = ["SIZE_BITS", "job_layout", "panel_layout"]
+__all__ = ["SIZE_BITS", "job_layout"]
 
 SIZE_BITS = 20
 """Width of M and N in a command: up to 1048575 rows and columns."""
@@ -19,8 +19,3 @@ def job_layout(*, max_k: int, max_passes: int, mode_bits: int) -> data.StructLay
     mode = {"mode": mode_bits} if mode_bits else {}
     sizes = {"m": SIZE_BITS, "n": SIZE_BITS, "k": depth, "group": depth, "passes": max_passes.bit_length()}
     return data.StructLayout({**sizes, **mode})
-
-
-def panel_layout(job: data.StructLayout) -> data.StructLayout:
-    """Those fields of a job that tell which activations come, and in which order."""
-    return data.StructLayout({name: job[name].shape for name in ("m", "k", "group")})

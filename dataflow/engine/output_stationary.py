@@ -7,8 +7,9 @@ from dataflow.array.output_stationary import OutputStationaryArray
 from dataflow.array.row_sums import OutputStationaryRowSums
 from dataflow.engine.base import Engine
 from dataflow.engine.job import SIZE_BITS
+from dataflow.engine.panel import PANEL_LATENCY
 from dataflow.engine.parts import Parts
-from dataflow.engine.walk import BlockWalk, PassWalk, low_ones
+from dataflow.engine.walk import BlockWalk, Countdown, PassWalk, low_ones
 from hw.core.delay import delayed
 from hw.core.unit import place
 
@@ -53,38 +54,36 @@ class OutputStationaryEngine(Engine):
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         panel = parts.panel
-        steps = PassWalk(span=self.span, layout=self.job, name="step")
+        steps = PassWalk(span=self.span, plan=parts.plan, passes=parts.job.passes, name="step")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         busy = Signal()
         # cycles until another sum may end: the rows of the last tile have left the array
-        draining = Signal(range(self.group_cycles))
+        draining = Countdown(most=self.group_cycles, name="draining")
         ends_sum = Signal()
         fire = Signal()
         ends_panel = Signal()
         stepping, stepped = self._elaborate_stepping(m, parts, fire)
         completes = steps.last if self.drain else Const(1)
-        ready = parts.elaborate_reserve(m, rows=row_blocks.used, starts=Const(1), completes=completes, ends=ends_sum)
+        rows = row_blocks.used if self.panel_rows > 1 else Const(1)
+        ready = parts.elaborate_reserve(m, rows=rows, starts=Const(1), completes=completes, ends=ends_sum)
 
         m.d.comb += [
             self.weight.ready.eq(
-                busy & self._can_begin(m, parts) & panel.available & (~steps.last_of_group | ((draining == 0) & ready))
+                busy & self._can_begin(m, parts) & panel.available & (~steps.last_of_group | (draining.done & ready))
             ),
             fire.eq(self.weight.valid & self.weight.ready),
             ends_sum.eq(fire & steps.last_of_group),
             ends_panel.eq(steps.last & col_blocks.last),
-            panel.release.eq(stepped & ends_panel),
+            panel.take.eq(stepping),
+            panel.rewind.eq(parts.tick & steps.last_of_pass),
+            panel.release.eq(parts.tick & ends_panel),
         ]
-        with m.If(draining != 0):
-            m.d.sync += draining.eq(draining - 1)
+        draining.count(m)
         with m.If(ends_sum):
-            m.d.sync += draining.eq(self.group_cycles - 1)
-        with m.If(stepping):
-            m.d.sync += panel.address.eq(panel.address + 1)
+            draining.start(m, self.group_cycles - 1)
         with m.If(stepped):
-            steps.step(m, parts.job)
-            with m.If(steps.last_of_pass):
-                m.d.sync += panel.address.eq(0)
+            steps.step(m)
             with m.If(steps.last):
                 col_blocks.step(m)
                 with m.If(col_blocks.last):
@@ -92,38 +91,43 @@ class OutputStationaryEngine(Engine):
                     row_blocks.step(m)
                     m.d.sync += busy.eq(~row_blocks.last)
         with m.If(parts.start):
-            steps.start(m, parts.current)
-            col_blocks.start(m, parts.current.n)
-            row_blocks.start(m, parts.current.m)
-            m.d.sync += [busy.eq(1), panel.address.eq(0)]
+            steps.start(m)
+            col_blocks.start(m, parts.job.n)
+            row_blocks.start(m, parts.job.m)
+            m.d.sync += busy.eq(1)
 
         self._elaborate_operands(m, parts, fire=fire, stepping=stepping, last=steps.last_of_group)
-        mask = delayed(m, low_ones(steps.used, self.span), 1, name="issued_mask")
+        mask = delayed(m, low_ones(steps.used, self.span), PANEL_LATENCY, name="issued_mask")
         if parts.array.masked:
             m.d.comb += parts.array.mask.eq(mask)
         if self.row_sum_bits:
             self._elaborate_row_sums(m, parts, mask)
         if self.invalid_bits:
-            used = delayed(m, low_ones(col_blocks.used, self.shape.cols), 1, name="issued_cols")
+            used = delayed(m, low_ones(col_blocks.used, self.shape.cols), PANEL_LATENCY, name="issued_cols")
             self._elaborate_invalid(m, parts, mask, used)
         flags = {"first": steps.first_group, "last": steps.last, "final": ends_panel & row_blocks.last}
         self._elaborate_leaving(m, parts, rows=Mux(ends_sum, row_blocks.used, 0), flags=flags)
         return ~busy
 
     def _elaborate_operands(self, m: Module, parts: Parts, *, fire: Value, stepping: Value, last: Value) -> None:
-        """Feed the array: the panel answers in the next cycle, and everything else waits for it."""
+        """Feed the array: the panel answers some cycles later, and everything else waits for it."""
         array = parts.array
         m.d.comb += [
             array.act.eq(parts.panel.data),
-            array.valid.eq(delayed(m, stepping, 1, name="issued_valid", init=0)),
-            array.last.eq(delayed(m, stepping & last, 1, name="issued_last", init=0)),
+            array.valid.eq(delayed(m, stepping, PANEL_LATENCY, name="issued_valid", init=0)),
+            array.last.eq(delayed(m, stepping & last, PANEL_LATENCY, name="issued_last", init=0)),
         ]
         if self.pe.interleave > 1:
+            # known after a reset, as cells add in every cycle: a weight times nothing
+            held = Signal.like(array.weight, name="issued_weight")
             with m.If(fire):
-                m.d.sync += array.weight.eq(self.weight.payload)
-            m.d.comb += array.tick.eq(delayed(m, parts.tick, 1, name="issued_tick", init=1))
+                m.d.sync += held.eq(self.weight.payload)
+            m.d.comb += [
+                array.weight.eq(delayed(m, held, PANEL_LATENCY - 1, name="weight", init=0)),
+                array.tick.eq(delayed(m, parts.tick, PANEL_LATENCY, name="issued_tick", init=1)),
+            ]
         else:
-            m.d.comb += array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight"))
+            m.d.comb += array.weight.eq(delayed(m, self.weight.payload, PANEL_LATENCY, name="issued_weight"))
 
     def _can_begin(self, m: Module, parts: Parts) -> Value:
         """Whether this cycle can be the first of a step."""
@@ -186,7 +190,7 @@ class OutputStationaryEngine(Engine):
 
     def _elaborate_leaving(self, m: Module, parts: Parts, *, rows: Value, flags: dict[str, Value]) -> None:
         """Tell what comes out of the array: ``rows`` of a tile, 0 if no sum ends now, and what its sums are."""
-        leaving, latency = parts.leaving, 1 + parts.array.latency
+        leaving, latency = parts.leaving, PANEL_LATENCY + parts.array.latency
         arriving = delayed(m, rows, latency, name="arriving_rows", init=0)
         arriving_flags = delayed(m, Cat(flags[name] for name in leaving.flags), latency, name="arriving_flags")
         rest, rest_flags = Signal.like(arriving, name="rest_rows"), Signal.like(arriving_flags, name="rest_flags")

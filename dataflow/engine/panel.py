@@ -1,40 +1,46 @@
 """The panel of activations that an engine keeps on chip, and its loader."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from dataflow.engine.walk import BlockWalk, DepthWalk
-from hw.core.ram import Ram
+from dataflow.engine.walk import BlockWalk, DepthWalk, plan_layout
+from hw.core.number import Number, wire
+from hw.core.ram import DEEP_RAM_LATENCY, DeepRam
 from hw.core.unit import Unit, place
 
-__all__ = ["PanelBuffer"]
+__all__ = ["PANEL_LATENCY", "PanelBuffer"]
+
+PANEL_LATENCY = DEEP_RAM_LATENCY
+"""Cycles from when a word is taken to its data."""
 
 
 class PanelBuffer(Unit):
     """Two banks of words: one panel of activations is read, over and over, while the next is loaded.
 
-    A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read by their
-    number; each can be read as soon as it has been loaded. A word holds either all rows of the panel at one step of
+    A panel is some rows of A over all of K. Words are loaded in the order in which they arrive and read in the same
+    one; each can be read as soon as it has been loaded. A word holds either all rows of the panel at one step of
     K, or some of them, or one; those of a step follow each other.
 
     Ports
     -----
-    job : In(layout)
-        To be held while it is loading.
+    rows_of_a : In, plan : In(layout)
+        Rows of A, and how K is walked, see `dataflow.engine.walk.elaborate_plan`; to be held while it is loading.
     start : In(1)
         Begin with a job; only while ``idle``.
     idle : Out(1)
     act : In(stream)
         Words.
-    address : In
-        Number of a word in the panel that is being read.
     available : Out(1)
-        That word has been loaded, and those behind it, if it is the first one of a step's ``step_words``.
-    data : Out
-        The word, in the next cycle.
+        The next word has been loaded, and those behind it, if it is the first one of a step's ``step_words``.
+    take : In(1)
+        It is taken; only if it is ``available``, or follows one of its step that was.
+    rewind : In(1)
+        If a word is taken, it is the panel's last one: go on with the first.
     release : In(1)
-        The panel will not be read any more after this cycle.
+        And with that of the next panel, where ``rewind`` is high, too.
+    data : Out
+        The word that was taken `PANEL_LATENCY` cycles ago.
 
     Parameters
     ----------
@@ -48,30 +54,30 @@ class PanelBuffer(Unit):
         Products along K of a step, see `dataflow.engine.walk.DepthWalk`.
     steps : int
         Steps that there is room for.
-    layout : StructLayout
-        Of the part of a job that matters here, see `dataflow.engine.job.panel_layout`.
+    size_bits, depth_bits : int
+        Widths of the rows of A, and of K.
     """
 
     def __init__(
-        self, *, width: int, rows: int, step_words: int, span: int, steps: int, layout: data.StructLayout
+        self, *, width: int, rows: int, step_words: int, span: int, steps: int, size_bits: int, depth_bits: int
     ) -> None:
         self.width = width
         self.rows = rows
         self.step_words = step_words
         self.span = span
-        self.layout = layout
         self.words = steps * (step_words or rows)
-        self.address_bits = max(1, (self.words - 1).bit_length())
         super().__init__(
             {
-                "job": In(layout),
+                "rows_of_a": In(size_bits),
+                "plan": In(plan_layout(depth_bits, span)),
                 "start": In(1),
                 "idle": Out(1),
                 "act": In(stream.Signature(width)),
-                "address": In(self.address_bits),
                 "available": Out(1),
-                "data": Out(width),
+                "take": In(1),
+                "rewind": In(1),
                 "release": In(1),
+                "data": Out(width),
             }
         )
 
@@ -81,44 +87,74 @@ class PanelBuffer(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        memory = place(m, "memory", Ram(width=self.width, depth=2 << self.address_bits))
-        panels = BlockWalk(span=self.rows, bits=len(self.job.m), name="panel")
-        steps = DepthWalk(span=self.span, layout=self.layout, name="load")
+        memory = place(m, "memory", DeepRam(width=self.width, depth=2 * self.words))
+        loaded = Signal(range(self.words + 1))
+        # how many panels are complete
+        complete = Signal(range(3))
+        accepted, ends_panel = self._elaborate_load(m, memory, loaded, complete)
+        to_come = Signal.like(complete, name="next_complete")
+        m.d.comb += [
+            memory.write_data.eq(self.act.payload),
+            memory.write.eq(accepted),
+            self.data.eq(memory.read_data),
+            to_come.eq(complete + ends_panel),
+        ]
+        m.d.sync += complete.eq(Mux(self.take, to_come - self.release, to_come))
+        self._elaborate_read(m, memory, loaded, accepted, to_come)
+        return m
+
+    def _elaborate_load(self, m: Module, memory: DeepRam, loaded: Signal, complete: Signal) -> tuple[Value, Value]:
+        """Take words in; return whether one is, and whether it is a panel's last."""
+        panels = BlockWalk(span=self.rows, bits=len(self.rows_of_a), name="panel")
+        steps = DepthWalk(span=self.span, plan=self.plan, name="load")
         row = Signal(range(self.rows))
         loading = Signal()
-        loaded = Signal(self.address_bits)
-        complete = Signal(range(3))
-        write_bank = Signal()
-        read_bank = Signal()
-
-        accepted = self.act.valid & self.act.ready
-        word_ends_step = row + 1 == (self.step_words or panels.used)
-        word_ends_panel = Signal()
+        bank = Signal(name="write_bank")
+        address = Signal.like(memory.write_address, name="load_address")
+        accepted, ends_step, ends_panel = Signal(name="accepted"), Signal(name="ends_step"), Signal(name="ends_panel")
         m.d.comb += [
             self.idle.eq(~loading),
             self.act.ready.eq(loading & (complete != 2)),
-            word_ends_panel.eq(accepted & word_ends_step & steps.last_of_pass),
-            memory.write_address.eq(Cat(loaded, write_bank)),
-            memory.write_data.eq(self.act.payload),
-            memory.write.eq(accepted),
-            memory.read_address.eq(Cat(self.address, read_bank)),
-            self.data.eq(memory.read_data),
-            self.available.eq((complete != 0) | (self.address + max(self.step_words - 1, 0) < loaded)),
+            accepted.eq(self.act.valid & self.act.ready),
+            ends_step.eq(accepted & (row + 1 == (self.step_words or panels.used))),
+            ends_panel.eq(ends_step & steps.last_of_pass),
+            memory.write_address.eq(address),
         ]
         with m.If(accepted):
-            m.d.sync += [loaded.eq(loaded + 1), row.eq(row + 1)]
-            with m.If(word_ends_step):
-                steps.step(m, self.job)
-                m.d.sync += row.eq(0)
-        with m.If(word_ends_panel):
+            m.d.sync += [loaded.eq(loaded + 1), address.eq(address + 1), row.eq(row + 1)]
+        with m.If(ends_step):
+            steps.step(m)
+            m.d.sync += row.eq(0)
+        with m.If(ends_panel):
             panels.step(m)
-            steps.start(m, self.job)
-            m.d.sync += [loaded.eq(0), write_bank.eq(~write_bank), loading.eq(~panels.last)]
+            m.d.sync += [loaded.eq(0), address.eq(self._base(~bank)), bank.eq(~bank), loading.eq(~panels.last)]
         with m.If(self.start):
-            panels.start(m, self.job.m)
-            steps.start(m, self.job)
+            panels.start(m, self.rows_of_a)
+            steps.start(m)
             m.d.sync += loading.eq(1)
-        with m.If(self.release):
-            m.d.sync += read_bank.eq(~read_bank)
-        m.d.sync += complete.eq(complete + word_ends_panel - self.release)
-        return m
+        return accepted, ends_panel
+
+    def _elaborate_read(self, m: Module, memory: DeepRam, loaded: Signal, accepted: Value, complete: Value) -> None:
+        """Walk over the panel, and tell a cycle ahead whether its next word will be there.
+
+        Whether a word is taken is known last, and chooses between what comes of it and what comes else.
+        """
+        bank = Signal(name="read_bank")
+        index, address = Signal(range(self.words), name="index"), Signal.like(memory.read_address, name="next_address")
+        behind = max(self.step_words - 1, 0)
+        m.d.comb += memory.read_address.eq(address)
+        with m.If(self.take):
+            m.d.sync += [
+                index.eq(Mux(self.rewind, 0, index + 1)),
+                address.eq(Mux(self.rewind, self._base(bank ^ self.release), address + 1)),
+                bank.eq(bank ^ self.release),
+            ]
+        ahead = wire(m, "ahead", Number(loaded) - Number(index)).value
+        more, some, almost = ahead > behind + 1, ahead > behind, ahead >= behind
+        begins = Mux(accepted, loaded >= behind, loaded > behind)
+        after = (complete > self.release) | Mux(self.release, begins, Mux(accepted, some, more))
+        m.d.sync += self.available.eq(Mux(self.take, after, (complete != 0) | Mux(accepted, almost, some)))
+
+    def _base(self, bank: Value) -> Value:
+        """Address of a bank's first word."""
+        return Mux(bank, self.words, 0)

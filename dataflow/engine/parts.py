@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from dataflow.drain.parameters import ParameterQueue
@@ -48,19 +48,21 @@ class Leaving:
 class Parts:
     """What the two halves of an engine share.
 
-    ``start`` is high in the cycle in which a command is accepted, ``job`` holds it afterwards, and ``current`` is it in
-    both. Each result is reserved room for when its last products are issued (``reserve``, at most ``free``), and so are
-    the parameters that its sums need (``queues``); ``leaving`` is what comes out of the array. ``tick`` is high in each
-    cycle in which a step can end, see `PE.interleave`.
+    ``accepted`` is high in the cycle in which a command is, ``job`` holds it afterwards, and ``start`` is high when
+    there is a ``plan`` of it, see `dataflow.engine.walk.elaborate_plan`. Each result is reserved room for when its last
+    products are issued, of what is ``free``, and is ``given_back`` when its reader takes it; and so are the parameters
+    that its sums need (``queues``); ``leaving`` is what comes out of the array. ``tick`` is high in each cycle in which
+    a step can end, see `PE.interleave`.
     """
 
     job: data.View
-    current: data.View
+    plan: data.View
+    accepted: Signal
     start: Signal
     panel: PanelBuffer
     array: Unit
     free: Signal
-    reserve: Signal
+    given_back: Signal
     queues: dict[str, ParameterQueue]
     leaving: Leaving
     tick: Value
@@ -69,13 +71,30 @@ class Parts:
         """Reserve what the last step of a group takes for so many rows, in a cycle in which it ``ends``.
 
         Parameters are reserved where a group ``starts`` to end, room where it ``completes`` results. Returns whether
-        all of it is there.
+        all of it is there. Either ``rows`` is the constant 1, or a cycle lies between two ends.
         """
         amounts = {"row": rows, "column": starts, "output": starts & completes}
-        results = Mux(completes, rows, 0)
-        m.d.comb += self.reserve.eq(Mux(ends, results, 0))
-        ready = self.free >= results
+        # whether a group ends is known last
+        rest = Mux(completes, self.free - rows, self.free)
+        m.d.sync += self.free.eq(Mux(ends, rest + self.given_back, self.free + self.given_back))
+        ready = ~completes | _enough(m, "room", self.free, rows, taken=ends & completes, added=self.given_back)
         for name, queue in self.queues.items():
-            m.d.comb += queue.reserve.eq(Mux(ends, amounts[name], 0))
-            ready &= queue.available >= amounts[name]
+            m.d.comb += [queue.amount.eq(amounts[name]), queue.reserve.eq(ends)]
+            each, taken = (rows, ends) if name == "row" else (Const(1), ends & amounts[name])
+            enough = _enough(m, name, queue.available, each, taken=taken, added=queue.accepted)
+            ready &= enough if name == "row" else ~amounts[name] | enough
         return ready
+
+
+def _enough(m: Module, name: str, count: Value, amount: Value, *, taken: Value, added: Value) -> Value:
+    """Whether ``count`` will be ``amount`` at least in the next cycle, in a register.
+
+    Of one at a time that is exact; else a cycle late, after which nothing has been taken.
+    """
+    enough = Signal(name=f"enough_{name}")
+    if isinstance(amount, Const):
+        more, some = Mux(added, count > 0, count > 1), Mux(added, 1, count > 0)
+        m.d.sync += enough.eq(Mux(taken, more, some))
+    else:
+        m.d.sync += enough.eq(count >= amount)
+    return enough

@@ -30,7 +30,7 @@ class Tiling:
 
     group_size: Annotated[int, Range(0, 65535)] = 0
     max_k: Annotated[int, Range(1, 65535)] = 4096
-    panel_rows: Annotated[int, Range(1, 4096)] = 64
+    panel_rows: Annotated[int, Range(1, 4096)] = 32
     max_passes: Annotated[int, Range(1, 64)] = 1
     drain_lanes: Annotated[int, Range(0, 4096)] = 0
 

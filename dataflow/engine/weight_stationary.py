@@ -9,15 +9,17 @@ from dataflow.array.row_sums import WeightStationaryRowSum
 from dataflow.array.weight_stationary import WeightStationaryArray
 from dataflow.engine.base import Engine
 from dataflow.engine.job import SIZE_BITS
+from dataflow.engine.panel import PANEL_LATENCY
 from dataflow.engine.parts import Parts
-from dataflow.engine.walk import BlockWalk, PassWalk, low_ones
+from dataflow.engine.walk import BlockWalk, Countdown, PassWalk, low_ones
 from hw.core.delay import delayed
+from hw.core.ram import RAM_LATENCY
 from hw.core.unit import Unit, place
 from sw_ref.arith.float_sum import FloatSum
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
-SUM_TURNAROUND = 2
+SUM_TURNAROUND = RAM_LATENCY + 1
 """Cycles from reading a sum of the panel to when it can be read again, without those of adding the next block."""
 
 
@@ -59,13 +61,14 @@ class WeightStationaryEngine(Engine):
     @property
     def _rows_in_flight(self) -> int:
         waiting = self.panel_rows if self.turns > 1 else 0
-        return self.latency + 6 + waiting
+        return self.latency + 5 + waiting
 
     def _elaborate_issue(self, m: Module, parts: Parts) -> Value:
         loader = self._elaborate_loader(m, parts)
         block = Signal(loader.block.shape(), name="block")
         active = Signal()
         rows_left = Signal(range(self.panel_rows + 1))
+        last_row = Signal()
         first_row = Signal()
         fire = Signal()
         last_fire = Signal()
@@ -78,27 +81,31 @@ class WeightStationaryEngine(Engine):
         may_start = settled & (drained | ~block.ends_group)
         m.d.comb += [
             fire.eq(active & panel.available & (~block.ends_group | ready) & (~first_row | may_start)),
-            last_fire.eq(fire & (rows_left == 1)),
+            last_fire.eq(fire & last_row),
             loader.swap.eq(loader.loaded & (~active | last_fire)),
-            panel.release.eq(last_fire & block.ends_panel),
+            panel.take.eq(fire),
+            panel.rewind.eq(last_row & block.ends_pass),
+            panel.release.eq(last_row & block.ends_panel),
         ]
         with m.If(fire):
-            m.d.sync += [rows_left.eq(rows_left - 1), first_row.eq(0), panel.address.eq(panel.address + 1)]
+            m.d.sync += [rows_left.eq(rows_left - 1), last_row.eq(rows_left == 2), first_row.eq(0)]
         with m.If(last_fire):
             m.d.sync += active.eq(0)
-            with m.If(block.ends_pass):
-                m.d.sync += panel.address.eq(0)
         with m.If(loader.swap):
-            m.d.sync += [block.eq(loader.block), rows_left.eq(loader.block.rows), first_row.eq(1), active.eq(1)]
-        with m.If(parts.start):
-            m.d.sync += panel.address.eq(0)
+            m.d.sync += [
+                block.eq(loader.block),
+                rows_left.eq(loader.block.rows),
+                last_row.eq(loader.block.rows == 1),
+                first_row.eq(1),
+                active.eq(1),
+            ]
 
-        # the panel answers in the next cycle, and everything else waits for it
+        # the panel answers some cycles later, and everything else waits for it
         mask = low_ones(block.used, self.span)
         m.d.comb += [
             array.act.eq(panel.data),
-            array.mask.eq(delayed(m, mask, 1, name="issued_mask")),
-            array.swap.eq(delayed(m, loader.swap, 1, name="issued_swap", init=0)),
+            array.mask.eq(delayed(m, mask, PANEL_LATENCY, name="issued_mask")),
+            array.swap.eq(delayed(m, loader.swap, PANEL_LATENCY, name="issued_swap", init=0)),
         ]
         flags = parts.leaving.flags
         token = data.StructLayout(dict.fromkeys(("valid", "first_row", "starts_group", "ends_group", "end", *flags), 1))
@@ -108,7 +115,7 @@ class WeightStationaryEngine(Engine):
             now.first_row.eq(first_row),
             now.starts_group.eq(block.starts_group),
             now.ends_group.eq(block.ends_group),
-            now.end.eq(rows_left == 1),
+            now.end.eq(last_row),
             *(now[flag].eq(block[flag]) for flag in flags),
         ]
         self._elaborate_sums(m, parts, now, loader)
@@ -119,17 +126,17 @@ class WeightStationaryEngine(Engine):
 
         ``done``: the last of so many ``rows`` passes a block; ``ends``: a row's sums are complete.
         """
-        settling = Signal(range(self.group_cycles), name="settling")
-        with m.If(settling != 0):
-            m.d.sync += settling.eq(settling - 1)
+        settling = Countdown(most=self.group_cycles, name="settling")
+        settling.count(m)
         with m.If(done & (rows < self.group_cycles)):
-            m.d.sync += settling.eq(self.group_cycles - rows)
-        draining = Signal(range(self.panel_rows * (self.turns - 1) + 1), name="draining")
+            settling.start(m, self.group_cycles - rows)
+        if self.turns == 1:
+            return settling.done, Const(1)
+        draining = Countdown(most=self.panel_rows * (self.turns - 1), name="draining")
+        draining.count(m)
         with m.If(ends):
-            m.d.sync += draining.eq(draining + self.turns - 1)
-        with m.Elif(draining != 0):
-            m.d.sync += draining.eq(draining - 1)
-        return settling == 0, draining == 0
+            draining.add(m, self.turns - 1)
+        return settling.done, draining.done
 
     def _elaborate_loader(self, m: Module, parts: Parts) -> "_Loader":
         """Load one block of weights ahead of the one in use."""
@@ -137,7 +144,7 @@ class WeightStationaryEngine(Engine):
         loader = _Loader(
             rows=self.panel_rows, span=self.span, flags=parts.leaving.flags, invalid_bits=self.invalid_bits
         )
-        depth = PassWalk(span=self.span, layout=self.job, name="block")
+        depth = PassWalk(span=self.span, plan=parts.plan, passes=parts.job.passes, name="block")
         row_blocks = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="m")
         col_blocks = BlockWalk(span=self.shape.cols, bits=SIZE_BITS, name="n")
         # this row and all behind it: rows that a block has no weights for hold some, never what they held at power-up
@@ -158,8 +165,8 @@ class WeightStationaryEngine(Engine):
             block.ends_pass.eq(depth.last_of_pass),
             block.ends_panel.eq(ends_panel),
             *(block[flag].eq(flags[flag]) for flag in parts.leaving.flags),
-            parts.array.weight.eq(delayed(m, self.weight.payload, 1, name="issued_weight")),
-            parts.array.load.eq(delayed(m, Mux(accepted, rows, 0), 1, name="issued_load", init=0)),
+            parts.array.weight.eq(delayed(m, self.weight.payload, PANEL_LATENCY, name="issued_weight")),
+            parts.array.load.eq(delayed(m, Mux(accepted, rows, 0), PANEL_LATENCY, name="issued_load", init=0)),
         ]
         with m.If(accepted):
             m.d.sync += [rows.eq(rows << 1), k.eq(k + lanes)]
@@ -170,7 +177,7 @@ class WeightStationaryEngine(Engine):
             rest = low_ones(depth.used - k, lanes)
             self._elaborate_invalid_cols(m, parts, loader, accepted=accepted, lanes=rest, cols=used)
         with m.If(loader.swap):
-            depth.step(m, job)
+            depth.step(m)
             m.d.sync += loader.loaded.eq(0)
             with m.If(depth.last):
                 col_blocks.step(m)
@@ -179,9 +186,9 @@ class WeightStationaryEngine(Engine):
                 row_blocks.step(m)
                 m.d.sync += loader.busy.eq(~block.final)
         with m.If(parts.start):
-            depth.start(m, parts.current)
-            col_blocks.start(m, parts.current.n)
-            row_blocks.start(m, parts.current.m)
+            depth.start(m)
+            col_blocks.start(m, job.n)
+            row_blocks.start(m, job.m)
             m.d.sync += loader.busy.eq(1)
         return loader
 
@@ -206,16 +213,17 @@ class WeightStationaryEngine(Engine):
         bases = Cat(array.base, base_row_sum, base_invalid)
         m.submodules.sums = memory = Memory(shape=len(bases), depth=self.panel_rows, init=[])
         write, read = memory.write_port(), memory.read_port()
-        # the array takes the base some cycles before it gives the result; the memory takes one more to find it
-        token = token.shape()(delayed(m, token.as_value(), array.latency - array.sum_latency, name="token", init=0))
-        done = 1 + array.sum_latency
+        # the array takes the base some cycles before it gives the result; the memory takes some more to find it
+        ahead = PANEL_LATENCY + array.latency - array.sum_latency - RAM_LATENCY
+        token = token.shape()(delayed(m, token.as_value(), ahead, name="token", init=0))
+        done = RAM_LATENCY + array.sum_latency
         row = Signal.like(read.addr, name="sum_row")
         m.d.comb += read.addr.eq(Mux(token.first_row, 0, row + 1))
         with m.If(token.valid):
             m.d.sync += row.eq(read.addr)
 
-        starts_group = delayed(m, token.starts_group, 1, name="base_starts_group")
-        m.d.comb += bases.eq(Mux(starts_group, 0, read.data))
+        starts_group = delayed(m, token.starts_group, RAM_LATENCY - 1, name="base_starts_group")
+        m.d.comb += bases.eq(delayed(m, Mux(starts_group, 0, read.data), RAM_LATENCY - 1, name="bases"))
 
         m.d.comb += [
             write.addr.eq(delayed(m, read.addr, done, name="write_row")),
@@ -246,7 +254,7 @@ class WeightStationaryEngine(Engine):
                 for row in range(self.shape.rows)
             ]
             # the next block may be taken into use with the last row
-            cols = delayed(m, Cat(loader.invalid_cols, loader.used_cols), 1, name="block_cols")
+            cols = delayed(m, Cat(loader.invalid_cols, loader.used_cols), PANEL_LATENCY, name="block_cols")
             now = (cols[:bits] | Cat(rows).any().replicate(bits)) & cols[bits:]
             before = delayed(m, base, array.sum_latency - 1, name="invalid_before")
             m.d.sync += invalid.eq(before | delayed(m, now, array.latency - 1, name="invalid"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from macforge import Design, load_design
 from macforge.design.describe import derived, ports
@@ -111,7 +112,7 @@ def payload_bits(design: Design) -> dict[str, int]:
     return bits
 
 
-def _boxes(design: Design, known: Mapping[str, object]) -> dict[str, _Box]:
+def _boxes(design: Design, known: Mapping[str, Any]) -> dict[str, _Box]:
     pe, shape = design.pe, design.array
     lanes = min(design.tiling.drain_lanes or shape.cols, shape.cols)
     panel = [f"{known['panel_rows']} rows of A", f"K up to {design.tiling.max_k}", f"{design.act} codes", "two banks"]

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from docs.tables import markdown_table, plain
 from macforge.tables import figure
@@ -65,7 +66,7 @@ _PEERS = {
 }
 
 
-def section(report: Mapping[str, object]) -> str:
+def section(report: Mapping[str, Any]) -> str:
     """The measured part, of a report's JSON.
 
     Raises

@@ -91,7 +91,7 @@ def record(recording: Recording) -> dict[str, object]:
     kept, gaps = _without_gaps(samples)
     signal: list[object] = [{"name": "clk", "wave": _gapped("p" + "." * (len(kept) - 1), gaps)}]
     for name in streams:
-        payload, data = _payload_wave(kept, name, labels.get(name))
+        payload, data = _payload_wave(kept, name, labels[name])
         rows = [
             {"name": "payload", "wave": _gapped(payload, gaps), "data": data},
             {"name": "valid", "wave": _gapped(_wave(at[f"{name}__valid"] for at in kept), gaps)},
@@ -155,8 +155,8 @@ def _labels(engine: Engine, schedule: Schedule) -> dict[str, Callable[[int, int]
 
     return {
         "command": command,
-        "act": codes(mode.act.bits, signed=mode.act.interval.lo < 0),
-        "weight": codes(mode.weight.bits, signed=mode.weight.interval.lo < 0),
+        "act": codes(mode.act.bits, signed=mode.act.bounds[0] < 0),
+        "weight": codes(mode.weight.bits, signed=mode.weight.bounds[0] < 0),
         "column": lambda beat, _payload: f"g{column[beat]}",
         "row": lambda beat, _payload: f"g{row[beat] // 100} m{row[beat] % 100}",
         "result": result,

@@ -1,12 +1,23 @@
-"""A memory with a port to write and one to read."""
+"""Memories with a port to write and one to read."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
-from hw.core.unit import Unit
+from hw.core.delay import delayed
+from hw.core.select import pick
+from hw.core.unit import Unit, place
 
-__all__ = ["Ram"]
+__all__ = ["DEEP_RAM_LATENCY", "RAM_LATENCY", "DeepRam", "Ram"]
+
+RAM_LATENCY = 2
+"""Cycles from an address to its word where a register stands behind the memory, as a block RAM is slow to answer."""
+
+DEEP_RAM_LATENCY = RAM_LATENCY + 1
+"""Of `DeepRam`: one more for the choice among its parts."""
+
+# Words of the deepest block RAM of ECP5; a deeper memory is some of them, and a choice.
+_DEEPEST = 1 << 14
 
 # As Amaranth writes it, but for what the memory holds in the beginning.
 _RTLIL = r"""
@@ -54,6 +65,17 @@ end
 """
 
 
+def _ports(width: int, depth: int) -> dict[str, Member]:
+    address = (depth - 1).bit_length()
+    return {
+        "write_address": In(address),
+        "write_data": In(width),
+        "write": In(1),
+        "read_address": In(address),
+        "read_data": Out(width),
+    }
+
+
 class Ram(Unit):
     """``depth`` words of ``width`` bits, of which nothing is known in the beginning.
 
@@ -73,16 +95,7 @@ class Ram(Unit):
     def __init__(self, *, width: int, depth: int) -> None:
         self.width = width
         self.depth = depth
-        address = (depth - 1).bit_length()
-        super().__init__(
-            {
-                "write_address": In(address),
-                "write_data": In(width),
-                "write": In(1),
-                "read_address": In(address),
-                "read_data": Out(width),
-            }
-        )
+        super().__init__(_ports(width, depth))
 
     @property
     def name(self) -> str:
@@ -110,3 +123,43 @@ class Ram(Unit):
             enables=" ".join([r"\write"] * self.width),
             unknown="x" * self.width,
         )
+
+
+class DeepRam(Unit):
+    """``depth`` words of ``width`` bits in parts that a block RAM is as deep as, each with a register behind it.
+
+    Ports are those of `Ram`; ``read_data`` is the word as it was `DEEP_RAM_LATENCY` cycles ago.
+
+    Parameters
+    ----------
+    width, depth : int
+        ``depth`` is 2 at least.
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        self.width = width
+        self.depth = depth
+        super().__init__(_ports(width, depth))
+
+    @property
+    def name(self) -> str:
+        return f"deep_ram_{self.depth}x{self.width}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        low = min((self.depth - 1).bit_length(), _DEEPEST.bit_length() - 1)
+        words: list[Value] = []
+        for index, first in enumerate(range(0, self.depth, 1 << low)):
+            part = place(m, f"part_{index}", Ram(width=self.width, depth=max(min(1 << low, self.depth - first), 2)))
+            bits = len(part.read_address)
+            m.d.comb += [
+                part.write_address.eq(self.write_address[:bits]),
+                part.write_data.eq(self.write_data),
+                part.write.eq(self.write & (self.write_address[low:] == index)),
+                part.read_address.eq(self.read_address[:bits]),
+            ]
+            words.append(delayed(m, part.read_data, RAM_LATENCY - 1, name=f"word_{index}"))
+        which = delayed(m, self.read_address[low:], RAM_LATENCY, name="which")
+        words += [words[-1]] * ((1 << len(which)) - len(words))
+        m.d.comb += self.read_data.eq(delayed(m, pick(which, words), 1, name="word"))
+        return m

@@ -1,5 +1,7 @@
 """What a design comes to: everything that follows from its fields."""
 
+from typing import Any
+
 from hw.core.naming import identifier
 from hw.core.unit import Unit
 from macforge.design.design import Design
@@ -9,7 +11,7 @@ from sw_ref.engine.schedule import schedule_of
 __all__ = ["derived", "ports"]
 
 
-def derived(design: Design) -> dict[str, object]:
+def derived(design: Design) -> dict[str, Any]:
     """Widths, latencies, cycles and rates that follow from a design.
 
     ``cycles`` is the formula; ``cycles_256`` what it gives for 256 x 256 x 256, if K may be that long.
@@ -66,7 +68,7 @@ def _integers(design: Design) -> dict[str, object]:
     return {"step_interval": [design.pe.term.lo, design.pe.term.hi], "accumulator_overflow": sums.overflow}
 
 
-def ports(unit: Unit) -> list[dict[str, object]]:
+def ports(unit: Unit) -> list[dict[str, Any]]:
     """Name, direction and width of every port, clock and reset first."""
     listing = [
         {"name": "clk", "direction": "input", "bits": 1},

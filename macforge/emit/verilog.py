@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from dataflow.engine.base import Engine
 from hw.core.naming import identifier
@@ -37,7 +38,7 @@ class VerilogFiles:
     name: str
     top: str
     verilog: str
-    description: dict[str, object]
+    description: dict[str, Any]
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``<name>.v`` and ``<name>.json`` into ``folder``, each whole or not at all."""

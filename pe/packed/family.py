@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from hw.core.stages import stages_name
 from hw.integer.multiply_accumulate import MOST_REGISTERS
@@ -86,6 +86,10 @@ class Packed(IntegerPE):
     family: ClassVar[str] = "packed"
     summary: ClassVar[str] = "several integer products in one DSP block, with their sums in its accumulator"
     source: ClassVar[str] = "AMD WP486 and WP521; FINN's packed matrix-vector unit"
+
+    if TYPE_CHECKING:
+        # which `IntegerPE.check` makes sure of
+        weight: Int
 
     def check(self) -> None:
         super().check()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sw_ref.interval import Interval
 from sw_ref.locate import first_where
@@ -57,7 +58,7 @@ class Accumulator:
         """Everything that the register holds."""
         return Interval.of_bits(self.bits, signed=True)
 
-    def apply(self, sums: np.ndarray) -> np.ndarray:
+    def apply(self, sums: ArrayLike) -> np.ndarray:
         """What the register keeps of ``sums`` (integers of any shape), of `sw_ref.wide.integer_type`.
 
         Raises

@@ -221,10 +221,11 @@ class OutputStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, passes, steps of K; a tile of sums after each group."""
 
     formula: ClassVar[str] = (
-        "5 + interleave * (ceil(M/panel_rows) * ceil(N/cols) * passes * (sum over groups of max(steps, apart)) - "
-        "max(0, apart - steps)) + latency + turns * (rows of the last panel - 1); steps = ceil(group's K / lanes), "
-        "that of the first group in the subtrahend; apart = ceil(max(turns * panel_rows, turnaround) / interleave); "
-        "more if the drain edge has parameters of rows, and they take longer to come in than the first group's steps"
+        "4 + interleave * (ceil(start / interleave) + ceil(M/panel_rows) * ceil(N/cols) * passes * (sum over "
+        "groups of max(steps, apart)) - max(0, apart - steps)) + latency + turns * (rows of the last panel - 1); steps "
+        "= ceil(group's K / lanes), that of the first group in the subtrahend; apart = ceil(max(turns * panel_rows, "
+        "turnaround) / interleave); more if the drain edge has parameters of rows, and they take longer to come in "
+        "than the first group's steps"
     )
 
     @property
@@ -253,16 +254,17 @@ class OutputStationarySchedule(Schedule):
         turns = self.engine.interleave
         apart = -(-self.engine.group_cycles // turns)
         steps = [-(-(group.stop - group.start) // self._span) for group in self.groups]
-        # the first step begins when all its activations are there
-        start, first = 1 + turns, steps[0] - 1
+        # the first step begins when all its activations are there, and in its turn
+        start, first = 1 + turns * (1 + -(-self.engine.start // turns)), steps[0] - 1
         if "row" in self.engine.parameters:
-            # they come in one by one, and the first sums wait for those of all their rows
-            first = max(first, -(-(min(self.m, self.engine.panel_rows) - start) // turns))
+            # they come in one by one, and a cycle after those of all their rows the first sums can end
+            late = int(self.engine.panel_rows > 1)
+            first = max(first, -(-(min(self.m, self.engine.panel_rows) + late - start) // turns))
         # sums end one after the other, no two less than `apart` steps apart
         tiles = len(self._rows) * len(self._cols) * self.passes
         to_last_sum = first + tiles * sum(max(count, apart) for count in steps) - max(steps[0], apart)
         last_rows = int((self._rows[-1] >= 0).sum())
-        to_last_row = 2 + self.engine.turns * (last_rows - 1)
+        to_last_row = 1 + self.engine.turns * (last_rows - 1)
         return start + turns * to_last_sum + self.engine.latency + _FIFO_LATENCY + to_last_row
 
 
@@ -270,8 +272,8 @@ class WeightStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, passes, blocks of K; each row of a panel passes each block."""
 
     formula: ClassVar[str] = (
-        "3 + load + sum over all blocks of max(panel's rows, next block's load + 1, turnaround) + latency + 2, without "
-        "waiting after the last; load = beats of weights of a block, at most rows. Blocks that end a group "
+        "start + 2 + load + sum over all blocks of max(panel's rows, next block's load + 1, turnaround) + latency + 2, "
+        "without waiting after the last; load = beats of weights of a block, at most rows. Blocks that end a group "
         "start at least turns * panel's rows apart; after the last block, (turns - 1) * (panel's rows - 1) more"
     )
 
@@ -310,7 +312,7 @@ class WeightStationarySchedule(Schedule):
         ends = np.logical_or.reduce(np.isin(self._steps, last_k), axis=1)
         blocks = list(zip(loads, ends, strict=True)) * (len(self._cols) * self.passes)
         turns = self.engine.turns
-        rows, swap, last_row, turnaround, drained = 0, 0, 0, 0, 0
+        rows, swap, last_row, turnaround, drained = 0, self.engine.start, 0, 0, 0
         for rows in (self._rows >= 0).sum(1):
             for load, ends_group in blocks:
                 # a block is taken into use once it is loaded and the rows have passed the one before
@@ -321,7 +323,7 @@ class WeightStationarySchedule(Schedule):
                 if ends_group:
                     drained = first_row + rows * turns
         waiting = (rows - 1) * (turns - 1)
-        return int(last_row + waiting + 1 + self.engine.latency + _FIFO_LATENCY + 1)
+        return int(last_row + waiting + self.engine.latency + _FIFO_LATENCY + 1)
 
 
 def schedule_of(

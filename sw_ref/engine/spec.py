@@ -77,8 +77,11 @@ class EngineSpec:
         For each stream of parameters, the fields of a slot, the first in the low bits.
     command : tuple of Field
         Fields of a command, the first in the low bits.
+    start : int
+        Cycles from a command to the first in which operands are taken, less one.
     latency : int
-        Cycles from the last products of an element of C to its result, in front of the FIFO, if no row waits.
+        Cycles from the step with the last products of an element of C to its result, in front of the FIFO, if no row
+        waits.
     group_cycles : int
         Cycles between the first sums of two groups, at least.
     turns : int
@@ -110,6 +113,7 @@ class EngineSpec:
     result_bits: int
     parameters: Mapping[str, tuple[Field, ...]]
     command: tuple[Field, ...]
+    start: int
     latency: int
     group_cycles: int
     turns: int

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ from tb.array import Tile, simulate_array, timetable_of
 from tb.core import simulate_cores, trial_of
 from tb.streams import pack, unpack
 from tests.quick import few
+from tests.typed import present
 
 ARRAYS = [OutputStationaryArray, WeightStationaryArray]
 
@@ -123,8 +124,8 @@ CASES = [
     (SMALL, Shape(rows=17, cols=2), Accumulator(24)),
 ]
 # Several products in one multiplier: only output-stationary.
-INT4 = {"act": Int(4), "weight": Int(4)}
-INT8 = {"act": Int(8), "weight": Int(8)}
+INT4: dict[str, Any] = {"act": Int(4), "weight": Int(4)}
+INT8: dict[str, Any] = {"act": Int(8), "weight": Int(8)}
 PACKED = [
     (Packed(**INT4), Shape(rows=2, cols=2, tile_rows=2, tile_cols=2), Accumulator(16)),
     (Packed(**INT4, pipeline=2), Shape(rows=12, cols=8, tile_rows=4, tile_cols=2), Accumulator(17, "wrap")),
@@ -236,19 +237,23 @@ def test_latency(kind, latencies):
 class LateOutputStationary(OutputStationaryArray):
     """States a latency of one cycle too many."""
 
-    latency = property(lambda self: OutputStationaryArray.latency.fget(self) + 1)
+    @property
+    def latency(self):
+        return super().latency + 1
 
 
 class LateWeightStationary(WeightStationaryArray):
     """States a latency of one cycle too many."""
 
-    latency = property(lambda self: WeightStationaryArray.latency.fget(self) + 1)
+    @property
+    def latency(self):
+        return super().latency + 1
 
 
 @pytest.mark.parametrize("kind", [LateOutputStationary, LateWeightStationary])
 def test_wrong_latency_is_found(kind):
     array = kind(pe=SMALL, shape=Shape(rows=4, cols=4), accumulator=Accumulator(5, "saturate"))
-    failure = simulate_array(array, tiles_for(array, 10, np.random.default_rng(0))).failure
+    failure = present(simulate_array(array, tiles_for(array, 10, np.random.default_rng(0))).failure)
     assert re.match(r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure)
 
 

@@ -64,7 +64,7 @@ def test_all_precisions_in_turn(reading):
     jobs = [serial_product(random, make(act_bits), make(weight_bits), 3, 2) for act_bits, weight_bits in pairs]
     outcome, done = simulate_engine(engine, [product for product, _exact in jobs])
     assert outcome.failure is None
-    constant = 2 + engine.latency + 2 + engine.shape.rows
+    constant = engine.spec.start + engine.latency + 3 + engine.shape.rows
     for (act_bits, weight_bits), (_product, exact), simulation in zip(pairs, jobs, done, strict=True):
         np.testing.assert_array_equal(simulation.results[0], exact)
         assert simulation.cycles == act_bits * weight_bits * K // LANES + constant

@@ -21,6 +21,7 @@ from sw_ref.formats.base import Int
 from sw_ref.formats.minifloat import FP32
 from tb.array import Tile, simulate_array
 from tests.quick import few
+from tests.typed import present
 
 INT4 = Packed(act=Int(4), weight=Int(4), pipeline=2)
 INT8 = Packed(act=Int(8), weight=Int(8), pipeline=2)
@@ -164,5 +165,5 @@ class WithNarrowLanes(Broken):
 def test_broken_blocks_are_found(kind):
     pe = kind(act=Int(8), weight=Int(8), pipeline=2)
     array = OutputStationaryArray(pe=pe, shape=FLAT, accumulator=Accumulator(24))
-    failure = simulate_array(array, extremes(array, [100, 30, 30, 30], np.random.default_rng(0))).failure
+    failure = present(simulate_array(array, extremes(array, [100, 30, 30, 30], np.random.default_rng(0))).failure)
     assert re.match(r"result: \d+ of \d+ values differ, the first in cycle \d+, slot \d: -?\d+, not -?\d+", failure)

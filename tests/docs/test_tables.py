@@ -1,6 +1,7 @@
 """Tables are made of the code, and hold what it says."""
 
 import tomllib
+from itertools import pairwise
 
 import pytest
 from markdown_it import MarkdownIt
@@ -10,17 +11,18 @@ from macforge import load_design
 from macforge.design.plain import to_toml
 from sw_ref.drain.steps import STEPS
 from sw_ref.formats import catalog
+from tests.typed import present
 
 
 def cells_of(markdown):
     """Text of each cell, row by row, as Markdown's reader has it."""
     tokens = MarkdownIt().enable("table").parse(markdown)
     rows = []
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+    for token, following in pairwise(tokens):
         if token.type == "tr_open":
             rows.append([])
         elif token.type in ("td_open", "th_open"):
-            rows[-1].append("".join(child.content for child in following.children))
+            rows[-1].append("".join(child.content for child in present(following.children)))
     return rows
 
 

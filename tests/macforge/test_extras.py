@@ -9,13 +9,16 @@ import pytest
 
 from macforge.exits import WRONG, explained
 from macforge.extras import EXTRAS, require_extras
+from tests.typed import present
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_modules_are_those_of_the_project():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    packages = {name: {re.match(r"[\w-]+", each)[0] for each in each_list} for name, each_list in extras.items()}
+    packages = {
+        name: {present(re.match(r"[\w-]+", each))[0] for each in each_list} for name, each_list in extras.items()
+    }
     modules = {"vl_convert": "vl-convert-python"}
     for extra, names in EXTRAS.items():
         assert {modules.get(name, name.replace("_", "-")) for name in names} == packages[extra]

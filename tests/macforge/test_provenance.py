@@ -19,6 +19,7 @@ from macforge.design.design import load_design
 from macforge.measure.accuracy import accuracy
 from macforge.measure.verdict import verdict
 from macforge.provenance import LOADED, PACKAGES, Sources, cached_figures, key_of, made_by, substance
+from tests.typed import present
 
 HERE = Path(__file__).parent
 ROOT = Path(hw.__file__).parents[1]
@@ -163,8 +164,8 @@ def test_what_was_made_by_files_that_have_changed_is_not_kept(copy, monkeypatch,
 
 
 def test_versions_are_those_of_all_that_macforge_requires():
-    names = [re.match(r"[\w-]+", requirement)[0] for requirement in PROJECT["project"]["dependencies"]]
-    names += [re.match(r"[\w-]+", each)[0] for each in PROJECT["project"]["optional-dependencies"]["model"]]
+    names = [present(re.match(r"[\w-]+", requirement))[0] for requirement in PROJECT["project"]["dependencies"]]
+    names += [present(re.match(r"[\w-]+", each))[0] for each in PROJECT["project"]["optional-dependencies"]["model"]]
     found = made_by()
     assert {*names, "macforge", "python", "yosys", "c++", "source"} <= set(found)
     # what runs the WebAssembly of Yosys, which only another package requires

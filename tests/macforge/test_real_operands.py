@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +15,15 @@ from macforge.run.product import matmul
 from pe import FAMILIES
 from sw_ref.drain.steps.requantize import Requantize
 from tests.macforge.coarseness import coarseness, rounding
+from tests.typed import present
 
 DESIGNS = {name: load_design(name).resized(2) for name in design_names()}
 EXAMPLES = int(os.environ.get("MACFORGE_EXAMPLES", "40"))
 """For each family of processing elements; 2,000 take a quarter of an hour."""
 
-PROPERTY = settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+# something else to pyright, since iterating over HealthCheck has no annotation
+CHECKS: Any = list(HealthCheck)
+PROPERTY = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=CHECKS)
 FLOATS = [np.dtype(order + kind) for kind in ("f2", "f4", "f8", "g") for order in "<>"]
 INTEGERS = [np.dtype(order + kind + size) for kind in "iu" for size in "1248" for order in "<>"]
 REFUSALS = (
@@ -192,8 +194,8 @@ def test_integers_are_the_values_themselves_or_refused(family):
             return
         lost = np.abs(act.astype(float)) @ np.abs(weight.astype(float)) * rounding(design)
         lost = lost if design.accumulator.kind != "exact" else lost / 8
-        if design.edge and design.edge.find(Requantize):
-            lost = lost + np.abs(exact).max() / design.edge.find(Requantize).requantize.interval.hi
+        if design.edge and (step := design.edge.find(Requantize)):
+            lost = lost + np.abs(exact).max() / present(step.requantize).interval.hi
         # an entry of a table is rounded to its unit, for each table and each plane of weights, which weigh 1 and 2
         tables = -(-act.shape[1] // design.options.get("k", 1))
         lost = lost + 2.0 ** (design.pe.rule.lsb - 1) * 3 * tables * bool(design.options.get("table_bits"))

@@ -18,6 +18,7 @@ from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
 from tb.core import simulate_cores, trial_of
 from tests.quick import some
+from tests.typed import present
 
 # Formats of both sides and lanes; with one lane and 16 bits at most, every pair of codes is tried.
 OPERANDS = [
@@ -237,7 +238,7 @@ def test_broken_elements_are_found():
         BrokenLatency(act=Int(4), weight=Int(4)),
     ]
     trials = [trial_of(pe, Accumulator(16, "wrap"), random=random) for pe in elements]
-    failure = simulate_cores(trials).failure
+    failure = present(simulate_cores(trials).failure)
     for trial in trials:
         where = r"the first in cycle \d+, slot \d+: -?\d+, not -?\d+"
         found = re.search(rf"(^|; ){trial.name}_sum: \d+ of \d+ values differ, {where}(; |$)", failure)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_every_code_is_decoded():
 
 
 def test_wide_integers_are_multiplied():
-    operands = [
+    operands: list[tuple[str, str, int, Any]] = [
         ("fp16", "int4", 2, "shift_add"),
         ("fp16", "bipolar1", 4, "table"),
         ("fp8_e5m2", "ternary", 2, "ternary_table"),

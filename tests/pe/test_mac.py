@@ -20,10 +20,19 @@ from tests.quick import each_once
 class Halves(Format):
     """0 and 0.5: no integer format."""
 
-    name = "halves"
     bits = 1
-    bounds = (0, 0.5)
-    fixed = FixedPoint(Interval(0, 1), lsb=-1)
+
+    @property
+    def name(self):
+        return "halves"
+
+    @property
+    def bounds(self):
+        return 0, 0.5
+
+    @property
+    def fixed(self):
+        return FixedPoint(Interval(0, 1), lsb=-1)
 
     def encode(self, real):
         return np.rint(2 * np.asarray(real)).astype(np.uint32)

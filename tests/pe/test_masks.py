@@ -14,6 +14,7 @@ from pe.base import PE, Codes
 from pe.mac import IntegerMac
 from sw_ref.formats.base import Int
 from tb.units import UnitTrial, simulate_units
+from tests.typed import present
 
 STEPS = 500
 
@@ -101,6 +102,6 @@ class _LeavesSign(Codes):
 
 def test_a_sign_that_is_left_is_found():
     pe = LeavesSign(act=Int(4), weight=Int(4), lanes=2)
-    failure = simulate_units([trial_of(pe, np.random.default_rng(0))]).failure
+    failure = present(simulate_units([trial_of(pe, np.random.default_rng(0))]).failure)
     assert "_same: " in failure
     assert "_gone: " in failure

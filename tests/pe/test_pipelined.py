@@ -27,9 +27,8 @@ ELEMENTS = {
 
 def element(family, pipeline):
     act, weight, lanes, options = ELEMENTS[family]
-    return FAMILIES[family](
-        act=parse_format(act), weight=parse_format(weight), lanes=lanes, pipeline=pipeline, **options
-    )
+    options = {"pipeline": pipeline, **options}
+    return FAMILIES[family](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **options)
 
 
 def test_every_family_with_stages_is_tried():

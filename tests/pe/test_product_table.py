@@ -1,6 +1,7 @@
 """Products of small floats by look-up: every pair, several lanes, and what the family does not take."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,12 +30,16 @@ OPERANDS = [
 ]
 
 
+def element(act, weight, **options: Any):
+    formats: dict[str, Any] = {"act": parse_format(act), "weight": parse_format(weight)}
+    return ProductTable(**formats, **options)
+
+
 def test_products_are_added():
     random = np.random.default_rng(0)
     trials = []
     for act, weight, lanes, lut, accumulator in OPERANDS:
-        pe = ProductTable(act=parse_format(act), weight=parse_format(weight), lanes=lanes, lut=lut)
-        trials.append(trial_of(pe, accumulator, random=random))
+        trials.append(trial_of(element(act, weight, lanes=lanes, lut=lut), accumulator, random=random))
     assert simulate_cores(trials).failure is None
 
 
@@ -61,4 +66,4 @@ def test_products_are_added():
 )
 def test_what_does_not_fit_is_refused(act, weight, lut, message):
     with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
-        ProductTable(act=parse_format(act), weight=parse_format(weight), lut=lut)
+        element(act, weight, lut=lut)

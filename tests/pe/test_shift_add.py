@@ -11,6 +11,7 @@ from pe.shift_add import ShiftAdd
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
+from tests.typed import wrong
 
 WEIGHTS = [f"{kind}{bits}" for kind in ("int", "uint") for bits in range(2, 9)]
 
@@ -107,7 +108,7 @@ def test_other_weights_and_recodings_are_refused(weight, options, message):
 
 def test_other_activations_are_refused():
     with pytest.raises(PEError, match=r"^Family shift_add takes integer activations, not ternary$"):
-        ShiftAdd(act=parse_format("ternary"), weight=Int(4))
+        ShiftAdd(act=wrong(parse_format("ternary")), weight=Int(4))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class SignOnly(PE):
 
     @property
     def term(self) -> Interval:
-        return (self.act.interval * self.weight.interval).sum_of(self.lanes)
+        return (self.act.fixed_form.interval * self.weight.fixed_form.interval).sum_of(self.lanes)
 
     def row_encoder(self, *, masked):
         return Codes(bits=self.act.bits, lanes=self.lanes, masked=masked)

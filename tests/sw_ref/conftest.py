@@ -34,7 +34,7 @@ def onnx_run() -> Callable[..., list[np.ndarray]]:
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        return session.run(list(outputs), inputs)
+        return [np.asarray(each) for each in session.run(list(outputs), inputs)]
 
     return run
 
@@ -43,10 +43,19 @@ def onnx_run() -> Callable[..., list[np.ndarray]]:
 class Halves(Format):
     """Two bits: 0, 0.5, NaN and -0.5."""
 
-    name = "halves"
     bits = 2
-    bounds = (-0.5, 0.5)
-    fixed = FixedPoint(Interval(-1, 1), lsb=-1)
+
+    @property
+    def name(self):
+        return "halves"
+
+    @property
+    def bounds(self):
+        return -0.5, 0.5
+
+    @property
+    def fixed(self):
+        return FixedPoint(Interval(-1, 1), lsb=-1)
 
     def encode(self, real):
         return (np.clip(np.rint(2 * np.asarray(real)), -1, 1).astype(np.int64) & 3).astype(np.uint32)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sw_ref.interval import Interval
+from tests.typed import wrong
 
 BOUNDS = range(-3, 4)
 INTERVALS = [Interval(lo, hi) for lo, hi in itertools.product(BOUNDS, BOUNDS) if lo <= hi]
@@ -63,7 +64,7 @@ def test_of_bits_matches_numpy(dtype):
 
 
 def test_numpy_bounds_become_python_integers():
-    x = Interval(np.int8(-128), np.int8(127))
+    x = Interval(*np.array([-128, 127], np.int8))
     assert (x * x).hi == 16384
     assert str(x) == "-128 to 127"
 
@@ -72,7 +73,7 @@ def test_numpy_bounds_become_python_integers():
     ("make", "error", "message"),
     [
         (lambda: Interval(1, 0), ValueError, "Interval must have lo at most hi, not 1 to 0"),
-        (lambda: Interval(0, 1.5), TypeError, "'float' object cannot be interpreted as an integer"),
+        (lambda: Interval(0, wrong(1.5)), TypeError, "'float' object cannot be interpreted as an integer"),
         (lambda: Interval.of_bits(0, True), ValueError, "Bits must be at least 1, not 0"),
         (lambda: Interval(0, 1).sum_of(-1), ValueError, "Terms must be at least 0, not -1"),
     ],

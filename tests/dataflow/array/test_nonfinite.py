@@ -17,6 +17,7 @@ from sw_ref.formats.minifloat import FLOATS, FP32
 from sw_ref.formats.nonfinite import Pattern, nonfinite_pattern, nonfinite_results, zeroed
 from tb.engine import simulate_engine
 from tests.quick import each_once
+from tests.typed import present
 
 PATTERNS = {
     "int8": None,
@@ -78,7 +79,7 @@ def product(engine, random, m, n, k, *, rate):
     for side, shape in (("act", (m, k)), ("weight", (passes, k, n))):
         form = getattr(engine.pe, side)
         finite = zeroed(form, random.integers(0, 1 << form.bits, shape, np.uint32))
-        codes[side] = np.where(random.random(shape) < rate, nonfinite_pattern(form).value, finite)
+        codes[side] = np.where(random.random(shape) < rate, present(nonfinite_pattern(form)).value, finite)
     group = min(engine.tiling.group_size or k, k)
     sums = passes * -(-k // group)
     shapes, given = {"column": (sums, n), "row": (sums, m), "output": (n,)}, {}

@@ -21,7 +21,7 @@ def test_values_of_codes_are_summed():
             "codes": (codes << np.arange(lanes) * form.bits).sum(axis=1),
             "mask": (mask << np.arange(lanes)).sum(axis=1),
         }
-        bits = (form.fixed.interval | 0).sum_of(lanes).signed_bits
+        bits = (form.fixed_form.interval | 0).sum_of(lanes).signed_bits
         unit = WeightStationaryRowSum(act=form, lanes=lanes, bits=bits, most=2)
         trials.append(UnitTrial(unit=unit, inputs=inputs, expected={"sum": sums}))
     assert simulate_units(trials).failure is None

@@ -12,6 +12,7 @@ from dataflow.array.shape import Shape
 from dataflow.drain.steps import CIRCUITS
 from dataflow.engine.tiling import Tiling
 from dataflow.engine.weight_stationary import WeightStationaryEngine
+from hw.core.number import Number
 from pe.mac import IntegerMac
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.drain.edge import Drain
@@ -69,6 +70,7 @@ def test_a_wrong_circuit_is_found(entered, monkeypatch):
     class Straight(toy_step.TurnCircuit):
         def describe(self, m, column, value):
             column.field(m, "turn", self.start)
+            assert isinstance(value, Number)
             return toy_step.register(m, "straight", value)
 
     monkeypatch.setitem(CIRCUITS, toy_step.Turn, Straight)

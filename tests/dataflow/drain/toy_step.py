@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Value
 
 from dataflow.drain.pipeline import Column, StepCircuit, register
 from dataflow.drain.steps import CIRCUITS
@@ -29,7 +29,10 @@ class Turn(Step):
     turn: bool = False
 
     keys = (Key(name="turn", hint=bool, default=False),)
-    wants_integers = True
+
+    @property
+    def wants_integers(self) -> bool:
+        return True
 
     @property
     def is_present(self) -> bool:
@@ -48,9 +51,12 @@ class Turn(Step):
 class TurnCircuit(StepCircuit[Turn]):
     """One cycle."""
 
-    cycles = 1
+    @property
+    def cycles(self) -> int:
+        return 1
 
-    def describe(self, m: Module, column: Column, value: Number) -> Number:
+    def describe(self, m: Module, column: Column, value: Number | Value) -> Number:
+        assert isinstance(value, Number)
         turned = Number.constant(0) - value
         either = value.interval | turned.interval
         chosen = Mux(column.field(m, "turn", self.start), turned.value, value.value)

@@ -15,6 +15,7 @@ from sw_ref.engine.schedule import schedule_of
 from sw_ref.formats.catalog import parse_format
 from tb.engine import simulate_engine
 from tests.quick import each_once
+from tests.typed import present
 
 CASES = {
     "plain": {},
@@ -116,6 +117,7 @@ def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     outcome, done = simulate_engine(engine, products)
     assert outcome.failure is None
     kept = [one for one in products if one.abandon_after is None]
+    assert isinstance(engine.accumulator, Accumulator)
     for one, simulation in zip(kept, done, strict=True):
         assert one.stalls or simulation.cycles == simulation.schedule.cycles
         if engine.accumulator.overflow == "refuse":
@@ -136,7 +138,7 @@ def test_wrong_expectation_is_noticed(dataflow, monkeypatch):
     monkeypatch.setattr("tb.engine.expected_results", wrong)
     one = product(engine, np.random.default_rng(3), 4, 3, 9)
     outcome, _ = simulate_engine(engine, [one])
-    assert "1 of 12 results differ, the first in row 2, column 1" in outcome.failure
+    assert "1 of 12 results differ, the first in row 2, column 1" in present(outcome.failure)
 
 
 @pytest.mark.parametrize("dataflow, least", [("output_stationary", 0.95), ("weight_stationary", 0.90)])

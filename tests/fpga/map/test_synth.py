@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -151,8 +152,9 @@ def test_netlists_are_known_by_the_tool_that_wrote_them(tmp_path, monkeypatch):
     assert map_netlist(CELL, top="cell_mac", flow="synth_ecp5") == before
     monkeypatch.setattr(yosys, "run", lambda *_args, **_named: pytest.fail("mapped again"))
     for change in ({"flow": "synth_ecp5 -nodsp"}, {"files": {"more.v": ""}}, {"top": "cell"}):
+        arguments: dict[str, Any] = {"verilog": CELL, "top": "cell_mac", "flow": "synth_ecp5", **change}
         with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
-            map_netlist(**{"verilog": CELL, "top": "cell_mac", "flow": "synth_ecp5"} | change)
+            map_netlist(**arguments)
     monkeypatch.setattr(yosys, "banner", lambda: "Yosys 0.70 (git sha1 1)")
     with pytest.raises(pytest.fail.Exception, match=r"^mapped again$"):
         map_netlist(CELL, top="cell_mac", flow="synth_ecp5")

@@ -2,6 +2,7 @@
 
 import operator
 import re
+from typing import Any
 
 import pytest
 from amaranth.hdl import Const, Signal, signed, unsigned
@@ -45,19 +46,19 @@ def test_total_is_exact(count, evaluate):
 
 
 def test_total_is_a_balanced_tree():
-    deepest = 0
-
     class Counted(Number):
         depth = 0
 
         def __add__(self, other):
+            assert isinstance(other, Counted)
             result = Counted(self.value + other.value, self.interval + other.interval)
             result.depth = 1 + max(self.depth, other.depth)
             return result
 
     for count in range(1, 20):
-        deepest = total(Counted(Signal(4)) for _ in range(count)).depth
-        assert deepest == (count - 1).bit_length()
+        summed = total(Counted(Signal(4)) for _ in range(count))
+        assert isinstance(summed, Counted)
+        assert summed.depth == (count - 1).bit_length()
 
 
 @pytest.mark.parametrize("constant", [-8, -1, 0, 1, 7, 8])
@@ -110,7 +111,8 @@ def test_assignment_is_exact_or_refused(shape):
         for hi in range(lo, 18):
             number = Number(Signal(signed(6)), Interval(lo, hi))
             if Interval(lo, hi) in held_by(shape):
-                assert assign(target, number).lhs is target
+                statement: Any = assign(target, number)
+                assert statement.lhs is target
             else:
                 sign = "Signed" if shape.signed else "Unsigned"
                 message = f"{sign} {shape.width}-bit value cannot hold {lo} to {hi}"

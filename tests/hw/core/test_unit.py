@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from hw.core.unit import Sharing, Unit, place
+from tests.typed import wrong
 
 
 class Adder(Unit):
@@ -55,7 +56,7 @@ def test_identity_is_the_class_with_its_arguments():
 
 def test_arguments_must_be_named():
     with pytest.raises(TypeError, match=r"takes 1 positional argument but 3 were given$"):
-        Adder(8, 3)
+        wrong(Adder)(8, 3)
 
 
 def test_ports_are_flat_and_in_order():

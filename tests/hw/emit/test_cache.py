@@ -226,9 +226,12 @@ def test_cached_dir_leaves_nothing_when_the_build_fails(cache):
 
 
 def test_first_of_two_builders_wins():
+    def first(path):
+        (path / "by").write_text("first")
+
     def build(path):
         # Another process finishes the same build in the meantime.
-        cached_dir("kind", "key", lambda other: (other / "by").write_text("first") and None)
+        cached_dir("kind", "key", first)
         (path / "by").write_text("second")
 
     path = cached_dir("kind", "key", build)
@@ -354,7 +357,8 @@ def test_what_a_killed_build_has_left_is_not_seen_and_goes_after_a_day(cache):
     assert not (path / "half").exists()
     # it may belong to a process that is at it
     assert left.exists()
-    os.utime(left, (time.time() - 100_000,) * 2)
+    long_ago = time.time() - 100_000
+    os.utime(left, (long_ago, long_ago))
     cached_dir("kind", "abce", build_two)
     assert sorted(os.listdir(path.parent)) == ["abcd", "abce"]
 

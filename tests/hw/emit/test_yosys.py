@@ -7,6 +7,7 @@ import pytest
 
 from hw.emit import yosys
 from hw.emit.tools import ToolError
+from tests.typed import present
 
 INVERTER = "module inverter(input a, output b); assign b = ~a; endmodule\n"
 
@@ -39,7 +40,7 @@ def test_error_carries_yosys_own_line_and_its_log(tmp_path, script, message):
     (tmp_path / "broken.v").write_text("module broken(")
     with pytest.raises(ToolError, match=rf"^(yowasp-)?yosys: {message} \(complete log: .+\.log\)\n") as error:
         yosys.run(script, cwd=tmp_path)
-    kept = re.search(r"complete log: (.+)\)$", str(error.value))[1]
+    kept = present(re.search(r"complete log: (.+)\)$", str(error.value)))[1]
     assert "ERROR: " in Path(kept).read_text()
 
 

@@ -13,6 +13,7 @@ from sw_ref.arith.float_codes import add, from_integer, multiply
 from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from sw_ref.interval import Interval
 from tb.units import UnitTrial, simulate_units
+from tests.typed import wrong
 
 # all pairs of their codes are tried
 SMALL = [Float(2, 1, specials="ieee"), Float(3, 2, specials="ieee"), Float(2, 4, specials="ieee")]
@@ -117,7 +118,7 @@ def test_integers_become_the_models_numbers(shape):
         ),
         (lambda: FloatMultiply(shape=FP32, y_shape=FP32, dsp="all", pipeline=0), "DSP must be none or auto, not 'all'"),
         (
-            lambda: IntegerToFloat(bits=8, signed=True, shape=FP32, pipeline=1.0),
+            lambda: IntegerToFloat(bits=8, signed=True, shape=FP32, pipeline=wrong(1.0)),
             "Pipeline must be 0 or more stages, not 1.0",
         ),
     ],

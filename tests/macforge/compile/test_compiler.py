@@ -18,6 +18,7 @@ from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.progressive import ProgressiveQuantizer
 from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import sqnr_db
+from tests.typed import present
 
 DRAINED = [name for name in design_names() if load_design(name).edge]
 # activations of two precisions have a test of their own
@@ -80,14 +81,16 @@ def test_result_is_the_product_of_quantized_operands(name):
     result = job.real([expected_results(design.engine.spec, product) for product in job.products])
     reference = quantized_act(design, act)
     reference = reference @ quantized_weight(design, act, weight) + (bias if design.drain.adds_bias else 0)
-    if design.edge.find(Requantize):
+    requantize = present(design.edge).find(Requantize)
+    if requantize:
+        highest = present(requantize.requantize).interval.hi
         # half a step of the result, half a unit of the sums for the bias, and what the multiplier's width loses
-        step = np.abs(act @ weight + bias).max() / design.edge.find(Requantize).requantize.interval.hi
+        step = np.abs(act @ weight + bias).max() / highest
         scales = [
             design.act_quantizer.quantize(act, k_axis=1).scale,
             design.weight_quantizer.quantize(weight, k_axis=0).scale,
         ]
-        inside = np.abs(reference) < step * design.edge.find(Requantize).requantize.interval.hi
+        inside = np.abs(reference) < step * highest
         lost = (step + scales[0].max() * scales[1].max()) / 2 + np.abs(reference).max() * 2.0**-16
         assert np.abs(result - reference)[inside].max() <= lost
     elif design.options.get("table_bits"):

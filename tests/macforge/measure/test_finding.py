@@ -8,6 +8,7 @@ from fpga.families import COMPARED
 from macforge.measure.area import area
 from macforge.measure.comparison import Comparison, Question
 from macforge.measure.finding import Candidate, answer, entries, measure
+from tests.typed import present
 
 QUESTION = Question(
     name="made_up",
@@ -142,7 +143,7 @@ def test_answers_are_those_of_the_questions():
         (Candidate(question=other, kind="integer cells", family="mac", weights={"E2M1": "int4"}), "E2M1"),
     ]
     figures = [{"xc7_lut": lut, "xc7_ff": 1.0, "ecp5_lut": 9 - lut, "ecp5_ff": 2.0} for lut in (3.0, 4.0, 5.0)]
-    found = answer(ways, figures)
+    found = present(answer(ways, figures))
     assert found.comparisons[1].rows == [
         {"operand": "E2M1", "kind": "float cells", "way": "float fp4_e2m1", **figures[1]},
         {"operand": "E2M1", "kind": "integer cells", "way": "mac int4", **figures[2]},

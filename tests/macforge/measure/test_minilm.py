@@ -59,7 +59,7 @@ class Graph:
         self.nodes = []
         self.constants = {name: numpy_helper.from_array(array, name) for name, array in weights.items()}
 
-    def constant(self, values, kind=np.int64):
+    def constant(self, values, kind: type[np.generic] = np.int64):
         name = f"constant_{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(np.array(values, kind), name)
         return name
@@ -120,7 +120,7 @@ def onnx_session(weights):
 def test_embeddings_match_onnx_runtime(model):
     session = onnx_session(model.weights)
     sentences = [*QUICK_START, *CARD, "Ouch!", "Grüße aus 北京: 25 °C & rain.", LONG]
-    expected = [session.run(None, {"ids": np.array(model.token_ids(each))})[0] for each in sentences]
+    expected = [np.asarray(session.run(None, {"ids": np.array(model.token_ids(each))})[0]) for each in sentences]
     np.testing.assert_allclose(model.embeddings(sentences), expected, atol=1e-6)
 
 

@@ -7,36 +7,38 @@ import sys
 import time
 
 from macforge.measure.steps import Step, take_steps
+from tests.typed import present, wrong
 
 
 def test_every_step_is_taken_whatever_becomes_of_the_others():
     steps = [
         Step("figures", "kind", dict, ([("a", 1)],)),
-        Step("wrong request", "kind", int, ("x",)),
+        Step("wrong request", "kind", wrong(int), ("x",)),
         Step("end of a process", "kind", os._exit, (1,)),
-        Step("fault", "kind", len, (3,)),
+        Step("fault", "kind", wrong(len), (3,)),
         *(Step(f"figure {i}", "kind", dict, (), {"number": i}) for i in range(8)),
     ]
-    found = {outcome.step.label: outcome for outcome in take_steps(steps)}
+    found = {outcome.step.label: outcome for outcome in map(present, take_steps(steps))}
     assert set(found) == {step.label for step in steps}
     assert found["figures"].figures == {"a": 1}
     assert found["wrong request"].reason == "invalid literal for int() with base 10: 'x'"
-    assert found["end of a process"].reason.startswith("a process was ended from outside")
-    assert found["fault"].reason.startswith("this is a bug of macforge's, TypeError: object of type 'int' has no ")
+    assert present(found["end of a process"].reason).startswith("a process was ended from outside")
+    fault = "this is a bug of macforge's, TypeError: object of type 'int' has no "
+    assert present(found["fault"].reason).startswith(fault)
     assert [found[f"figure {i}"].figures for i in range(8)] == [{"number": i} for i in range(8)]
     for outcome in found.values():
         assert (outcome.figures is None) == (outcome.seconds is None) == (outcome.reason is not None)
 
 
 def test_steps_are_taken_in_their_order_and_timed():
-    steps = [Step(str(i), "kind", time.sleep, (0.05 * i,)) for i in range(3)]
-    outcomes = list(take_steps(steps, processes=1))
+    steps = [Step(str(i), "kind", wrong(time.sleep), (0.05 * i,)) for i in range(3)]
+    outcomes = [present(outcome) for outcome in take_steps(steps, processes=1)]
     assert [outcome.step for outcome in outcomes] == steps
-    assert [outcome.seconds >= 0.05 * i for i, outcome in enumerate(outcomes)] == [True] * 3
+    assert [present(outcome.seconds) >= 0.05 * i for i, outcome in enumerate(outcomes)] == [True] * 3
 
 
 def test_who_waits_for_a_long_step_hears_from_it_meanwhile():
-    outcomes = list(take_steps([Step("long", "kind", time.sleep, (0.5,))], every=0.05, processes=1))
+    outcomes = list(take_steps([Step("long", "kind", wrong(time.sleep), (0.5,))], every=0.05, processes=1))
     assert outcomes[0] is None
     assert [outcome.step.label for outcome in outcomes if outcome] == ["long"]
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from macforge.report.rows import Slot, operand_name
 from macforge.report.sizes import size_columns, size_rows
 from macforge.tables import figure
 from tests.macforge.report.made_up import SLOTS, area_figures, layer_figures, made_up_report, made_up_row
+from tests.typed import present
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,7 +47,7 @@ SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requan
 MEASURED = reported_measurements(own_model=False)
 
 
-def options(**more):
+def options(**more) -> dict[str, Any]:
     return {"measurements": MEASURED} | more
 
 
@@ -106,7 +108,7 @@ def test_rows_hold_every_figure(report):
     for family in ("xc7", "ecp5"):
         area = row["measured"][f"{family}_area"]
         assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / area["baseline_lut"]
-        cells = MEASUREMENTS["area"].report.cells
+        cells = present(MEASUREMENTS["area"].report).cells
         assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / cells > 1
     assert row["ecp5_fmax_mhz"] > 30
     assert "xc7_fmax_mhz" not in row

@@ -9,14 +9,19 @@ from macforge.design.named import design_names
 from macforge.run.executor import run_program
 from macforge.run.product import matmul
 from sw_ref.drain.steps.requantize import Requantize
+from tests.typed import present, wrong
 
 DESIGNS = {name: load_design(name) for name in design_names()}
+
+
+def requantized(design):
+    """The format of a design's results, if they are integers."""
+    step = design.edge and design.edge.find(Requantize)
+    return step and step.requantize
+
+
 # scales and precisions that depend on activations
-CALIBRATED = [
-    name
-    for name, design in DESIGNS.items()
-    if design.quantizer.act.method == "mixed" or (design.edge and design.edge.find(Requantize))
-]
+CALIBRATED = [name for name, design in DESIGNS.items() if design.quantizer.act.method == "mixed" or requantized(design)]
 
 
 def operands(seed, rows=3):
@@ -43,17 +48,17 @@ def test_calibration_is_asked_for(name):
         compile_layer(DESIGNS[name], weight)
 
 
-@pytest.mark.parametrize("name", [name for name in CALIBRATED if DESIGNS[name].edge.find(Requantize)])
+@pytest.mark.parametrize("name", [name for name in CALIBRATED if requantized(DESIGNS[name])])
 def test_scales_of_calibration_stay(name):
     act, weight = operands(0)
-    design = DESIGNS[name]
-    program = compile_layer(design, weight, calibration=act)
+    interval = present(requantized(DESIGNS[name])).interval
+    program = compile_layer(DESIGNS[name], weight, calibration=act)
     small = run_program(program, act / 4, engine="ref").product
-    step = np.abs(act @ weight).max() / design.edge.find(Requantize).requantize.interval.hi
+    step = np.abs(act @ weight).max() / interval.hi
     # steps of the calibration's results, and results beyond them saturate
     np.testing.assert_allclose(small / step, np.rint(small / step), atol=1e-4)
     large = run_program(program, act * 50, engine="ref").product
-    assert np.abs(large).max() <= 1.01 * step * -design.edge.find(Requantize).requantize.interval.lo
+    assert np.abs(large).max() <= 1.01 * step * -interval.lo
 
 
 def test_activations_of_another_kind_than_the_calibration_are_refused():
@@ -71,7 +76,7 @@ def test_activations_of_another_kind_than_the_calibration_are_refused():
             r"^act \(M, K\) and weight \(K, N\) must share K, ",
         ),
         (
-            lambda program: run_program(program, np.ones((2, 40)), engine="tpu"),
+            lambda program: run_program(program, np.ones((2, 40)), engine=wrong("tpu")),
             r"^Engine must be rtl or ref, not 'tpu'",
         ),
         (

@@ -9,7 +9,7 @@ import pytest
 from pe.base import PEError
 from pe.float.family import FloatProduct
 from pe.operands.parts import FloatEncoder
-from sw_ref.arith.accumulate import Accumulator, bits_for
+from sw_ref.arith.accumulate import OVERFLOWS, Accumulator, bits_for
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.parts import parts_of, split
 from sw_ref.interval import Interval
@@ -94,11 +94,10 @@ PAIRS = [
 @pytest.mark.long
 def test_every_pair_of_codes():
     random = np.random.default_rng(0)
-    overflows = ["refuse", "wrap", "saturate"]
     trials = []
     for index, (act, weight) in enumerate(PAIRS):
         pe = element(act, weight, pipeline=index % 5)
-        overflow = overflows[index % 3]
+        overflow = OVERFLOWS[index % 3]
         bits = bits_for(pe.term, 100) if overflow == "refuse" else pe.term.signed_bits - 3
         trials.append(trial(pe, Accumulator(bits, overflow), random))
     assert simulate_cores(trials).failure is None
@@ -115,7 +114,7 @@ def test_several_lanes_and_wide_codes():
         element("e4m8_ieee", "e4m6_fn", lanes=2, pipeline=2),
     ]
     trials = [trial(pe, Accumulator(bits_for(pe.term, 8)), random) for pe in elements]
-    trials += [trial(elements[0], Accumulator(bits, over), random) for bits, over in ((9, "wrap"), (37, "saturate"))]
+    trials += [trial(elements[0], sums, random) for sums in (Accumulator(9, "wrap"), Accumulator(37, "saturate"))]
     assert simulate_cores(trials).failure is None
 
 

@@ -10,12 +10,13 @@ from pe.base import PEError
 from pe.float.family import FloatProduct
 from pe.float.rounded import finish_unit, lowest_exponents, round_core
 from sw_ref.arith.float_codes import round_to, value_of
-from sw_ref.arith.float_sum import AlignedSum, PartialSum, RoundedSum
+from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats.base import Int
 from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from tb.core import Trial, simulate_cores
 from tb.units import UnitTrial, simulate_units
 from tests.quick import few
+from tests.typed import present
 
 E4M3, E2M1, BF16_CODES = FLOATS["fp8_e4m3"], FLOATS["fp4_e2m1"], FLOATS["bf16"]
 E4M3_FLUSHED = Float(4, 3, specials="fn", lowest="zero")
@@ -29,6 +30,7 @@ class Rounding(FloatProduct):
     """Family float with the cores of this module."""
 
     def core(self, accumulator):
+        assert isinstance(accumulator, FloatSum)
         return round_core(self, accumulator)
 
 
@@ -196,7 +198,7 @@ def test_columns_end_in_the_models_numbers():
         codes = starts(pe, sums, random.normal(size=4000) * 2.0 ** random.integers(-140, 140, 4000), random)
         ends = [1 << sums.significand, (2 << sums.significand) - 1, 600 << sums.significand + 1 | 1]
         codes = np.concatenate([codes, ends])
-        unit = finish_unit(sums, pipeline=pipeline)
+        unit = present(finish_unit(sums, pipeline=pipeline))
         trials.append(UnitTrial(unit=unit, inputs={"sum": codes}, expected={"code": sums.finish(codes)}))
         assert unit.latency == pipeline
     assert simulate_units(trials).failure is None

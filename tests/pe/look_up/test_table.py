@@ -1,6 +1,7 @@
 """Tables of activations and the keys into them: what both edges put out, and that the cell's sums are exact."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,7 +239,8 @@ def test_names_tell_everything():
     ],
 )
 def test_what_does_not_fit_is_refused(family, given, message):
-    formats = {"act": "int8", "weight": "bipolar1" if family is Table else "ternary"} | given
-    options = {name: value for name, value in formats.items() if name not in ("act", "weight")}
+    weight = "bipolar1" if family is Table else "ternary"
+    options: dict[str, Any] = {"act": "int8", "weight": weight, "lanes": 2} | given
+    options |= {side: parse_format(options[side]) for side in ("act", "weight")}
     with pytest.raises(PEError, match=f"^{re.escape(message)}$"):
-        family(act=parse_format(formats["act"]), weight=parse_format(formats["weight"]), **{"lanes": 2, **options})
+        family(**options)

@@ -15,6 +15,7 @@ from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
 from tb.units import UnitTrial, simulate_units
+from tests.typed import present
 
 FORMATS = ["int8", "uint8", "int6", "int4", "uint4", "int3", "int2", "uint2", "int1", "uint1"]
 
@@ -38,7 +39,7 @@ def block_of(act, weight, multiplier="25x18"):
     ],
 )
 def test_most_products_in_the_widest_lanes(act, weight, multiplier, name):
-    assert block_of(act, weight, multiplier).name == name
+    assert present(block_of(act, weight, multiplier)).name == name
 
 
 @pytest.mark.parametrize("multiplier", MULTIPLIERS)
@@ -97,6 +98,7 @@ def test_fields_and_their_signs_are_the_packed_operand():
     trials, spacing = [], 12
     for name, count in product(("int8", "int4", "uint4", "int1", "uint1"), (1, 2, 4)):
         form = parse_format(name)
+        assert isinstance(form, Int)
         codes = np.random.default_rng(0).integers(0, 1 << form.bits, (256, count))
         values = form.to_fixed(codes)
         operands = []
@@ -118,7 +120,7 @@ def test_fields_and_their_signs_are_the_packed_operand():
 
 
 def test_words_have_the_bits_that_sums_take():
-    block = block_of("int4", "int4")
+    block = present(block_of("int4", "int4"))
     # a sum of 28 bits and what is carried into it; the highest has no lane above it
     assert block.word_widths(Accumulator(28)) == [28, 29, 29, 28]
     assert block.word_widths(Accumulator(16, "wrap")) == [26, 26, 26, 16]

@@ -12,6 +12,7 @@ from sw_ref.formats.catalog import parse_format
 from sw_ref.interval import Interval
 from tb.core import Trial, simulate_cores
 from tb.draw import draw
+from tests.typed import present
 
 WIDE = parse_format("posit16_1")
 PE = XRNPE(act=WIDE, weight=WIDE)
@@ -27,7 +28,7 @@ class ExactTrial(Trial):
     def sums(self):
         units = [(exact_units(mode.act), exact_units(mode.weight)) for mode in PE.modes]
         sums = []
-        for step, (index, addend) in enumerate(zip(self.mode.tolist(), self.addend.tolist(), strict=True)):
+        for step, (index, addend) in enumerate(zip(present(self.mode).tolist(), self.addend.tolist(), strict=True)):
             act, weight = units[index]
             lanes = PE.modes[index].lanes
             terms = (
@@ -95,7 +96,7 @@ def test_every_narrow_pair_and_every_wide_code_with_modes_that_change_every_step
     random = np.random.default_rng(0)
     trials = [trial(Accumulator(bits_for(PE.term, 100)), random)]
     # sums that overflow, some of them in every step
-    trials += [trial(Accumulator(bits, over), random, 4096) for bits, over in ((20, "wrap"), (113, "saturate"))]
+    trials += [trial(sums, random, 4096) for sums in (Accumulator(20, "wrap"), Accumulator(113, "saturate"))]
     assert simulate_cores(trials).failure is None
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from sw_ref.arith.accumulate import Accumulator, bits_for, capacity
 from sw_ref.interval import Interval
+from tests.typed import wrong
 
 TERMS = [Interval(lo, hi) for lo, hi in itertools.combinations_with_replacement(range(-4, 5), 2)]
 
@@ -95,11 +96,11 @@ def test_widths_of_known_sums():
         (lambda: Accumulator(0), ValueError, "Accumulator bits must be from 1 to 256, not 0"),
         (lambda: Accumulator(257), ValueError, "Accumulator bits must be from 1 to 256, not 257"),
         (
-            lambda: Accumulator(8, "clip"),
+            lambda: Accumulator(8, wrong("clip")),
             ValueError,
             "Overflow must be one of refuse, wrap, saturate, not 'clip'",
         ),
-        (lambda: Accumulator("8"), TypeError, "'str' object cannot be interpreted as an integer"),
+        (lambda: Accumulator(wrong("8")), TypeError, "'str' object cannot be interpreted as an integer"),
     ],
 )
 def test_bad_input_is_refused(make, error, message):

@@ -7,6 +7,7 @@ import pytest
 from sw_ref.arith.float32_sum import float32_sums
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.formats.minifloat import FP32
+from tests.typed import present
 
 
 def operands(dtype, scale=1.0):
@@ -27,7 +28,7 @@ def test_sums_are_those_rounded_one_by_one(dtype):
     # sums that begin with the first product
     first = FP32.encode(np.broadcast_to(weight[0], (21, 9)))
     expected = RoundedSum(FP32).sums(act[:, 1:], weight[1:], 1, start=first)
-    found = float32_sums(act, weight)
+    found = present(float32_sums(act, weight))
     assert found.dtype == np.int64
     np.testing.assert_array_equal(found, expected)
 
@@ -52,4 +53,4 @@ def test_only_what_float32_rounds_in_the_same_way(act, weight, fits):
     found = float32_sums(np.array([[act, 0.0]]), np.array([[weight], [0.0]]))
     assert (found is not None) == fits
     if fits:
-        assert FP32.decode(found) == [[act * weight]]
+        assert FP32.decode(present(found)) == [[act * weight]]

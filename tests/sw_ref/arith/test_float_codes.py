@@ -180,6 +180,7 @@ def test_corners(operation, x, y, result):
 @pytest.mark.parametrize("name", ["fp8_e4m3", "e8m0", "e5m3", "ue5m3_ieee"])
 def test_results_need_infinities_and_a_sign(name):
     form = parse_format(name)
+    assert isinstance(form, Float)
     message = f"Format must be a float with a sign, infinities and NaN, such as fp32, not {name}"
     with pytest.raises(ValueError, match=f"^{message}$"):
         round_to(form, 1.0)
@@ -189,6 +190,7 @@ def test_factors_of_other_formats_are_what_their_codes_say():
     """Against their own ``decode``, where nothing is subnormal."""
     for name in ("e8m0", "ue5m3_ieee", "e5m2_fn_flushed"):
         form = parse_format(name)
+        assert isinstance(form, Float)
         codes = np.arange(1 << form.bits)
         value = form.decode(codes)
         expected = np.where(np.abs(value) < smallest_normal(form), np.copysign(0, value), value)

@@ -45,7 +45,7 @@ def test_exact_matmul_equals_python_integers(a_bits, w_bits, depth):
 def test_exact_matmul_beyond_int64(a_bits, w_bits, depth):
     random = np.random.default_rng([a_bits, w_bits, depth])
     low, high = ([-(1 << bits), (1 << bits) - 1] for bits in (a_bits, w_bits))
-    a, w = random.integers(*low, (4, depth), endpoint=True), random.integers(*high, (depth, 3), endpoint=True)
+    a, w = (random.integers(lo, hi, size, endpoint=True) for (lo, hi), size in ((low, (4, depth)), (high, (depth, 3))))
     a[0], w[:, 0], a[1], w[:, 1] = low[0], high[0], low[1], high[1]
     product = exact_matmul(a, w)
     assert product.dtype == object
@@ -101,8 +101,8 @@ def test_exact_matmul_of_nothing():
 @pytest.mark.parametrize("w_type", ["int8", "uint8"])
 def test_gemm_equals_onnx_matmul_integer(a_type, w_type, onnx_run):
     random = np.random.default_rng(0)
-    a = random.integers(*np.array([0, 256]) + np.iinfo(a_type).min, (7, 200)).astype(a_type)
-    w = random.integers(*np.array([0, 256]) + np.iinfo(w_type).min, (200, 9)).astype(w_type)
+    a = (random.integers(0, 256, (7, 200)) + np.iinfo(a_type).min).astype(a_type)
+    w = (random.integers(0, 256, (200, 9)) + np.iinfo(w_type).min).astype(w_type)
     if (a_type, w_type) == ("uint8", "int8"):
         # on processors without VNNI, ONNX Runtime saturates sums of two such products at 16 bits
         w >>= 1
@@ -176,10 +176,19 @@ def test_refuse_is_exact_or_an_error():
 class Uint32(Format):
     """Wider than any family's integers."""
 
-    name = "uint32"
     bits = 32
-    bounds = (0, 2**32 - 1)
-    fixed = FixedPoint(Interval(0, 2**32 - 1), lsb=0)
+
+    @property
+    def name(self):
+        return "uint32"
+
+    @property
+    def bounds(self):
+        return 0, 2**32 - 1
+
+    @property
+    def fixed(self):
+        return FixedPoint(Interval(0, 2**32 - 1), lsb=0)
 
     def encode(self, real):
         return np.asarray(real).astype(np.uint32)

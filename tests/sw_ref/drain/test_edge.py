@@ -1,6 +1,8 @@
 """The drain edge against its steps in plain Python: integers, NumPy's float32, and fractions."""
 
 import dataclasses
+import functools
+import operator
 from fractions import Fraction
 
 import numpy as np
@@ -54,10 +56,7 @@ def test_floats_in_order():
     parameters |= {"channel_scale": codes(CHANNEL), "bias": codes(BIAS)}
 
     def one(m, n):
-        y = None
-        for g in range(G):
-            term = np.float32(centred(g, m, n)) * SCALE[g, n]
-            y = term if y is None else y + term
+        y = functools.reduce(operator.add, (np.float32(centred(g, m, n)) * SCALE[g, n] for g in range(G)))
         y = y * CHANNEL[n] * ACT_SCALE[-1, m] + BIAS[n]
         return max(y, np.float32(0))
 

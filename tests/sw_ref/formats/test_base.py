@@ -10,6 +10,7 @@ import pytest
 from sw_ref.formats.base import FixedPoint, Int
 from sw_ref.formats.catalog import FAMILIES, parse_format
 from sw_ref.interval import Interval
+from tests.typed import wrong
 
 INTS = [Int(bits, signed) for bits in range(1, 17) for signed in (True, False)]
 
@@ -103,7 +104,7 @@ def test_a_format_without_fixed_point_says_so(halves):
 
 def test_equal_formats_are_one_key():
     assert Int(8) == Int(8, signed=True) != Int(8, signed=False)
-    assert len({Int(8), Int(8), Int(np.int64(8))}) == 1
+    assert len({Int(8), Int(8), Int(np.array([8])[0])}) == 1
 
 
 @pytest.mark.parametrize("fmt", INTS, ids=lambda fmt: fmt.name)
@@ -125,8 +126,8 @@ ACCEPTED = f"Format must be {' or '.join(family.spelling for family in FAMILIES)
     [
         (lambda: Int(54), ValueError, "Bits must be from 1 to 53, not 54"),
         (lambda: Int(0), ValueError, "Bits must be from 1 to 53, not 0"),
-        (lambda: Int(8.0), TypeError, "'float' object cannot be interpreted as an integer"),
-        (lambda: Int(8, 1), TypeError, "Signed must be a bool, not 1"),
+        (lambda: Int(wrong(8.0)), TypeError, "'float' object cannot be interpreted as an integer"),
+        (lambda: Int(8, wrong(1)), TypeError, "Signed must be a bool, not 1"),
         (lambda: parse_format("int54"), ValueError, "Bits must be from 1 to 53, not 54"),
         (
             lambda: parse_format("INT8"),

@@ -61,9 +61,15 @@ def test_parts_of_known_formats(name, parts):
 
 def test_tables_of_many_codes_are_refused():
     class Many(Tabulated):
-        name = "many"
         bits = 17
-        integers = tuple(range(1 << 17))
+
+        @property
+        def name(self):
+            return "many"
+
+        @property
+        def integers(self):
+            return tuple(range(1 << 17))
 
     message = "Format must have at most 16 bits a code, not the 17 of many"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

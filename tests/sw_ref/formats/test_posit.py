@@ -11,6 +11,7 @@ from sw_ref.formats.base import FixedPoint
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.posit import Posit
 from sw_ref.interval import Interval
+from tests.typed import wrong
 
 POSITS = [Posit(bits, es) for bits, es in [(3, 0), (4, 1), (5, 3), (6, 2), (8, 0), (8, 1), (8, 2), (10, 1)]]
 SOFTPOSIT = {
@@ -112,7 +113,7 @@ def test_no_power_of_two_is_a_better_full_scale(fmt):
     errors = {}
     for scale in (fmt.full_scale * 2.0**power for power in range(-2, 3)):
         errors[scale] = np.sum((fmt.decode(fmt.encode(reals * scale)) / scale - reals) ** 2)
-    assert min(errors, key=errors.get) == fmt.full_scale
+    assert min(errors, key=errors.__getitem__) == fmt.full_scale
 
 
 def test_published_values():
@@ -131,7 +132,7 @@ def test_published_values():
         (lambda: Posit(2, 0), ValueError, "Bits must be from 3 to 16, not 2"),
         (lambda: Posit(17, 0), ValueError, "Bits must be from 3 to 16, not 17"),
         (lambda: Posit(8, 4), ValueError, "Es must be from 0 to 3, not 4"),
-        (lambda: Posit(8.0, 0), TypeError, "'float' object cannot be interpreted as an integer"),
+        (lambda: Posit(wrong(8.0), 0), TypeError, "'float' object cannot be interpreted as an integer"),
         (lambda: Posit(16, 3).to_fixed(1), ValueError, "Format must have a fixed-point form, which posit16_3 lacks"),
         (lambda: Posit(4, 1).from_values([8]), ValueError, "value[0] is 8, between two values of posit4_1 (-16 to 16)"),
     ],

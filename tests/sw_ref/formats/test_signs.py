@@ -9,6 +9,7 @@ from sw_ref.formats.base import FixedPoint
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.signs import Bipolar, PowerOfTwo, SumOfPowers, Ternary
 from sw_ref.interval import Interval
+from tests.typed import wrong
 
 BIPOLAR = [Bipolar(bits) for bits in range(1, 9)]
 POWERS = [PowerOfTwo(3), PowerOfTwo(4), PowerOfTwo(5), SumOfPowers(5), SumOfPowers(7)]
@@ -112,7 +113,7 @@ def test_terms_of_known_formats():
     [
         (lambda: Bipolar(0), ValueError, "Bits of Bipolar must be from 1 to 8, not 0"),
         (lambda: Bipolar(9), ValueError, "Bits of Bipolar must be from 1 to 8, not 9"),
-        (lambda: Bipolar(2.0), TypeError, "'float' object cannot be interpreted as an integer"),
+        (lambda: Bipolar(wrong(2.0)), TypeError, "'float' object cannot be interpreted as an integer"),
         (lambda: PowerOfTwo(2), ValueError, "Bits of PowerOfTwo must be from 3 to 5, not 2"),
         (lambda: PowerOfTwo(6), ValueError, "Bits of PowerOfTwo must be from 3 to 5, not 6"),
         (lambda: SumOfPowers(6), ValueError, "Bits of SumOfPowers must be 5 or 7, not 6"),

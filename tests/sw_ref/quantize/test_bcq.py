@@ -13,6 +13,7 @@ from sw_ref.formats.signs import Bipolar
 from sw_ref.quantize.bcq import BinaryCoder, power_terms, uniform_as_bcq
 from sw_ref.quantize.uniform import Quantizer
 from tests.quick import each_once
+from tests.typed import present
 
 RANDOM = np.random.default_rng(0)
 WEIGHT = RANDOM.standard_t(4, (30, 7)).astype(np.float32)
@@ -44,7 +45,7 @@ class TestPlanes:
         for k, n in np.ndindex(WEIGHT.shape):
             g = k // (group_size or len(WEIGHT))
             scales = np.array([plane.scale[g, n] for plane in coded.planes], dtype=np.float64)
-            bias_of_it = coded.bias[g, n] if bias else 0
+            bias_of_it = present(coded.bias)[g, n] if bias else 0
             assert dequantized[k, n] == np.float32(signs_of(coded)[:, k, n] @ scales + bias_of_it)
             nearest = np.abs(combinations @ scales + bias_of_it - WEIGHT[k, n]).min()
             assert abs(dequantized[k, n] - WEIGHT[k, n]) == pytest.approx(nearest, abs=1e-6)
@@ -90,7 +91,7 @@ def test_fit_is_the_least_squares_of_its_signs():
     for n in range(2, WEIGHT.shape[1]):
         regressors = np.column_stack([signs_of(coded)[:, :, n].T, np.ones(len(WEIGHT))])
         solution, *_ = np.linalg.lstsq(regressors, WEIGHT[:, n].astype(np.float64))
-        found = [*(plane.scale[0, n] for plane in coded.planes), coded.bias[0, n]]
+        found = [*(plane.scale[0, n] for plane in coded.planes), present(coded.bias)[0, n]]
         np.testing.assert_allclose(found, solution, rtol=1e-5)
 
 

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from sw_ref.formats.base import Int
 from sw_ref.formats.signs import Bipolar, Ternary
 from sw_ref.quantize.uniform import Quantized, Quantizer, sqnr_db
+from tests.typed import wrong
 
 ONNX_TYPES = {
     "int4": TensorProto.INT4,
@@ -228,11 +229,11 @@ HOLED = np.array([[1, 2], [np.inf, np.nan]])
     ("attempt", "message"),
     [
         (
-            lambda: Quantizer(Int(8), "affine"),
+            lambda: Quantizer(Int(8), wrong("affine")),
             "Scheme must be one of symmetric, asymmetric, absmean, cast, not 'affine'",
         ),
         (
-            lambda: Quantizer(Int(8), granularity="row"),
+            lambda: Quantizer(Int(8), granularity=wrong("row")),
             "Granularity must be one of tensor, channel, group, not 'row'",
         ),
         (lambda: Quantizer(Int(8), granularity="group"), "Group size must be at least 1, not 0"),

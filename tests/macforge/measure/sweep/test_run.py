@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import closing, suppress
 from pathlib import Path
 
-import dask
+import dask.config
 import numpy as np
 import pytest
 from distributed import Client

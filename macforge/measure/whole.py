@@ -1,0 +1,99 @@
+"""What a design's whole engine takes, and how fast it is: what a user gets, and not the array alone."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fpga.count import Resources
+from fpga.map.synth import synthesize
+from fpga.time.timing import Timing, measure_timing
+from hw.core.naming import DIGEST
+from hw.emit.verilog import emit_verilog
+from macforge.design.design import Design
+from macforge.measure.area import fitted
+
+__all__ = ["WholeReport", "whole"]
+
+_KINDS = ("size", "lut", "ff", "dsp", "bram")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeReport:
+    """Resources of a design's engine: array, memories, queues, control and drain edge.
+
+    Parameters
+    ----------
+    design, family : str
+    rows, cols : int
+        Shape of the array.
+    resources : Resources
+        Of everything.
+    parts : mapping of str to Resources
+        Of what stands in the engine, by the names of the modules without their digests; ``control`` is the rest.
+    timing : Timing
+        Fmax for each seed, or logic levels if there is no place and route.
+    flow : str
+        What was run.
+    """
+
+    design: str
+    family: str
+    rows: int
+    cols: int
+    resources: Resources
+    parts: Mapping[str, Resources]
+    timing: Timing
+    flow: str
+
+    def to_table(self) -> dict[str, Any]:
+        """Everything as plain data; figures of the whole begin with ``engine``."""
+        return {
+            "design": self.design,
+            "family": self.family,
+            "rows": self.rows,
+            "cols": self.cols,
+            **{f"engine_{kind}": getattr(self.resources, kind) for kind in _KINDS},
+            "engine_fmax_mhz": self.timing.median_mhz,
+            "engine_fmax_spread_mhz": self.timing.spread_mhz,
+            "engine_fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.timing.fmax_mhz.items()},
+            "engine_levels": self.timing.levels,
+            "engine_parts": {name: {kind: getattr(part, kind) for kind in _KINDS} for name, part in self.parts.items()},
+            "engine_flow": self.flow,
+        }
+
+
+def whole(design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 3)) -> WholeReport:
+    """Synthesize the design's whole engine for one FPGA family, and place and route it.
+
+    Parameters
+    ----------
+    design : Design
+    family : str
+        As for `macforge.measure.area.area`.
+    seeds : sequence of int
+        Seeds of place and route, if there is any for the family; none to leave it out.
+
+    Raises
+    ------
+    hw.emit.tools.ToolError
+        If it does not fit the family's device.
+    """
+    engine, dsp = fitted(design, family).engine, design.pe.uses_dsp
+    top, verilog = engine.name, emit_verilog(engine)
+    mapped = synthesize(verilog, top=top, family=family, dsp=dsp)
+    children = mapped.modules[top].children
+    parts: dict[str, Resources] = {}
+    for child, number in children.items():
+        name = re.sub(rf"{DIGEST}$", "", child)
+        parts[name] = parts.get(name, Resources()) + mapped.inside(child) * number
+    return WholeReport(
+        design=design.name,
+        family=family,
+        rows=design.array.rows,
+        cols=design.array.cols,
+        resources=mapped.resources,
+        parts={**parts, "control": mapped.modules[top].resources},
+        timing=measure_timing(verilog, top=top, family=family, seeds=tuple(seeds), dsp=dsp),
+        flow=mapped.flow,
+    )
