@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from macforge.compile.storage import load_program, save_program
     from macforge.design.design import Design, load_design
     from macforge.design.named import design_names
+    from macforge.emit.package import Package, generate_package
+    from macforge.emit.testbench import Testbench, generate_testbench
     from macforge.emit.verilog import VerilogFiles, generate_verilog
     from macforge.measure.area import AreaReport, area
     from macforge.measure.simulation import SimulationReport, simulate
@@ -22,12 +24,16 @@ __all__ = [
     "AreaReport",
     "Design",
     "MatmulResult",
+    "Package",
     "Program",
     "SimulationReport",
+    "Testbench",
     "VerilogFiles",
     "area",
     "compile_layer",
     "design_names",
+    "generate_package",
+    "generate_testbench",
     "generate_verilog",
     "load_design",
     "load_program",
@@ -42,12 +48,16 @@ _PLACES = {
     "AreaReport": "macforge.measure.area",
     "Design": "macforge.design.design",
     "MatmulResult": "macforge.run.executor",
+    "Package": "macforge.emit.package",
     "Program": "macforge.compile.program",
     "SimulationReport": "macforge.measure.simulation",
+    "Testbench": "macforge.emit.testbench",
     "VerilogFiles": "macforge.emit.verilog",
     "area": "macforge.measure.area",
     "compile_layer": "macforge.compile.compiler",
     "design_names": "macforge.design.named",
+    "generate_package": "macforge.emit.package",
+    "generate_testbench": "macforge.emit.testbench",
     "generate_verilog": "macforge.emit.verilog",
     "load_design": "macforge.design.design",
     "load_program": "macforge.compile.storage",

@@ -7,24 +7,20 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
-from sw_ref.engine.beats import packed
+from sw_ref.engine.beats import joined
 from sw_ref.wide import from_limbs, integer_type
 
 __all__ = ["Sink", "Source", "level", "pack", "payloads", "reset", "unpack", "word"]
 
 
 def payloads(rows: np.ndarray) -> list[int]:
-    """Payloads out of their bytes, see `packed`."""
+    """Payloads out of their bytes, see `sw_ref.engine.beats.packed`."""
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
 def pack(*fields: tuple[np.ndarray, int]) -> list[int]:
     """Payloads of fields ``((beats, slots), bits)``: the first in the low bits, slot 0 of each in its low bits."""
-    planes = [
-        np.unpackbits(packed((codes, bits)), axis=1, bitorder="little", count=codes.shape[1] * bits)
-        for codes, bits in fields
-    ]
-    return payloads(np.packbits(np.concatenate(planes, axis=1), axis=1, bitorder="little"))
+    return payloads(joined(*fields))
 
 
 def unpack(payloads: Sequence[int], *fields: tuple[int, int]) -> list[np.ndarray]:

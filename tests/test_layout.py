@@ -35,7 +35,7 @@ LAYERS = {
     "macforge/design": {"macforge", *_HARDWARE},
     "macforge/compile": {"macforge", *_HARDWARE, "macforge/design"},
     "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile")},
-    "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "measure")},
+    "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},
     "macforge/report": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure")},
     "macforge/cli": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure", "report")},

@@ -245,7 +245,7 @@ def _ticks(m: Module, tick: Value, shape: Shape) -> list[Value]:
     """``tick`` of each column of tiles, each a cycle behind its left neighbour."""
     ticks = [tick]
     for column in range(1, shape.mesh_cols):
-        ticks.append(delayed(m, ticks[-1], 1, name=f"tick_{column}"))
+        ticks.append(delayed(m, ticks[-1], 1, name=f"tick_{column}", init=1))
     return ticks
 
 

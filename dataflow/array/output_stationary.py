@@ -106,7 +106,8 @@ class OutputStationaryArray(Unit):
         tick = None
         if pe.interleave > 1:
             mask = self.valid.replicate(pe.lanes) & (self.mask if self.masked else 1)
-            tick = delayed(m, self.tick, self._edge + 1, name="tick_edge")
+            # a reset makes weights move on, so that none is unknown any more when sums are no longer cleared
+            tick = delayed(m, self.tick, self._edge + 1, name="tick_edge", init=1)
         mask = None if mask is None else mask.replicate(shape.rows)
         mode = self.mode if pe.mode_bits else None
         act, weight = place_edges(m, pe, self.cells.shape, act=self.act, mask=mask, weight=self.weight, mode=mode)

@@ -19,6 +19,7 @@ from dataflow.engine.panel import PANEL_LATENCY, PanelBuffer
 from dataflow.engine.parts import Leaving, Parts
 from dataflow.engine.tiling import Tiling
 from dataflow.engine.walk import PLAN_CYCLES, depth_steps, elaborate_plan
+from hw.core.delay import delayed
 from hw.core.naming import module_name
 from hw.core.unit import Unit, place
 from pe.base import PE
@@ -276,7 +277,8 @@ class Engine(Unit):
         )
         idle = self._elaborate_issue(m, parts)
         if array.pe.mode_bits:
-            m.d.sync += array.mode.eq(job.mode)
+            # the last operands of a product are still on their way when the next command is taken
+            m.d.comb += array.mode.eq(delayed(m, job.mode, PANEL_LATENCY, name="issued_mode"))
         # until there is a plan of the job
         waits = Signal(PLAN_CYCLES + 1, name="start_waits")
         m.d.sync += waits.eq(Cat(accepted, waits))

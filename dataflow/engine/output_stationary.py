@@ -118,12 +118,13 @@ class OutputStationaryEngine(Engine):
             array.last.eq(delayed(m, stepping & last, PANEL_LATENCY, name="issued_last", init=0)),
         ]
         if self.pe.interleave > 1:
-            held = Signal.like(array.weight, name="issued_weight", reset_less=True)
+            # known after a reset, as cells add in every cycle: a weight times nothing
+            held = Signal.like(array.weight, name="issued_weight")
             with m.If(fire):
                 m.d.sync += held.eq(self.weight.payload)
             m.d.comb += [
-                array.weight.eq(delayed(m, held, PANEL_LATENCY - 1, name="weight")),
-                array.tick.eq(delayed(m, parts.tick, PANEL_LATENCY, name="issued_tick")),
+                array.weight.eq(delayed(m, held, PANEL_LATENCY - 1, name="weight", init=0)),
+                array.tick.eq(delayed(m, parts.tick, PANEL_LATENCY, name="issued_tick", init=1)),
             ]
         else:
             m.d.comb += array.weight.eq(delayed(m, self.weight.payload, PANEL_LATENCY, name="issued_weight"))

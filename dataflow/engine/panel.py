@@ -161,7 +161,7 @@ class PanelBuffer(Unit):
             ]
         ahead = wire(m, "ahead", Number(loaded) - Number(index)).value
         more, some, almost = ahead > behind + 1, ahead > behind, ahead >= behind
-        begins = Mux(accepted, loaded >= behind, loaded > behind)
+        begins = Mux(accepted, loaded >= behind if behind else Const(1), loaded > behind)
         after = (complete > self.release) | Mux(self.release, begins, Mux(accepted, some, more))
         m.d.sync += self.available.eq(Mux(self.take, after, (complete != 0) | Mux(accepted, almost, some)))
 

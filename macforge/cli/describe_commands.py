@@ -1,5 +1,6 @@
 """Commands that say what there is, and what a design is; and write its Verilog."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -59,16 +60,36 @@ def verilog(
         str | None,
         typer.Option(help="With cells of xc7, xcup, ecp5 or nexus that save LUTs: NAME_FAMILY.v, NAME_FAMILY.json."),
     ] = None,
+    axis: Annotated[bool, typer.Option("--axis", help="Ports that are AXI4-Stream.")] = False,
+    testbench: Annotated[
+        bool, typer.Option("--testbench", help="Also a testbench that needs no Python, NAME_tb.v and NAME_tb_*.hex.")
+    ] = False,
+    package: Annotated[
+        bool,
+        typer.Option("--package", help="All of these in a folder NAME, with files for FuseSoC, IP-XACT and Vivado."),
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    from macforge.emit.package import generate_package
+    from macforge.emit.testbench import generate_testbench
     from macforge.emit.verilog import generate_verilog
     from macforge.progress import tracked
 
+    if family and (testbench or package):
+        raise ValueError(
+            f"Family must be left out with {'--package' if package else '--testbench'}, whose Verilog is portable, "
+            f"not {family}"
+        )
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        for path in generate_verilog(design, prefix=prefix, family=family).write(output):
+        if package:
+            files = [generate_package(design, prefix=prefix)]
+        else:
+            files = [generate_verilog(design, prefix=prefix, family=family, axis=axis)]
+            files += [generate_testbench(design, axis=axis)] if testbench else []
+        for path in chain.from_iterable(each.write(output) for each in files):
             out.print(str(path), highlight=False, soft_wrap=True)
 
 

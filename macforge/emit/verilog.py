@@ -11,11 +11,12 @@ from typing import Any
 from dataflow.engine.base import Engine
 from hw.core.naming import identifier
 from hw.emit import tools, yosys
-from hw.emit.cache import write_whole
-from hw.emit.verilog import emit_verilog
-from macforge.design.describe import derived, ports
+from macforge.design.describe import derived
 from macforge.design.design import Design
+from macforge.emit.axis import AxisInterface
 from macforge.emit.family import family_modules
+from macforge.emit.files import write_files
+from macforge.emit.interface import Interface, PlainInterface
 from macforge.measure.area import fitted
 
 __all__ = ["VerilogFiles", "commit", "generate_verilog", "tool_versions"]
@@ -43,16 +44,16 @@ class VerilogFiles:
 
     def write(self, folder: str | Path) -> list[Path]:
         """Write ``<name>.v`` and ``<name>.json`` into ``folder``, each whole or not at all."""
-        contents = {"v": self.verilog, "json": json.dumps(self.description, indent=2) + "\n"}
-        paths = []
-        for suffix, text in contents.items():
-            path = Path(folder) / f"{self.name}.{suffix}"
-            write_whole(path, text)
-            paths.append(path)
-        return paths
+        return write_files(folder, {f"{self.name}.v": self.verilog, f"{self.name}.json": self.to_json()})
+
+    def to_json(self) -> str:
+        """What the JSON file holds."""
+        return json.dumps(self.description, indent=2) + "\n"
 
 
-def generate_verilog(design: Design, *, prefix: str | None = None, family: str | None = None) -> VerilogFiles:
+def generate_verilog(
+    design: Design, *, prefix: str | None = None, family: str | None = None, axis: bool = False
+) -> VerilogFiles:
     """Verilog of the design's engine; the same text on every run.
 
     For a family, it is that of the design as `macforge area` counts it, and modules that macforge maps better than
@@ -67,6 +68,9 @@ def generate_verilog(design: Design, *, prefix: str | None = None, family: str |
         an underscore, so that several designs may lie side by side in a project.
     family : str, optional
         A key of `fpga.families.FAMILIES`; portable Verilog if left out.
+    axis : bool
+        Whether the ports are AXI4-Stream. The top is then a module around the engine, which is called ``engine``, with
+        the prefix.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def generate_verilog(design: Design, *, prefix: str | None = None, family: str |
     """
     design = fitted(design, family) if family else design
     engine, top = design.engine, identifier(design.name)
+    interface = AxisInterface(engine) if axis else PlainInterface(engine)
     prefix = f"{top}_" if prefix is None else prefix
     if not re.fullmatch(r"([A-Za-z_]\w*)?", prefix, re.ASCII):
         raise ValueError(f"Prefix must be of letters, digits and underscores, with no digit first, not {prefix!r}")
@@ -84,31 +89,28 @@ def generate_verilog(design: Design, *, prefix: str | None = None, family: str |
     description = {
         "design": {"name": design.name, **design.to_table()},
         "top": top,
-        "clock": "clk, rising edge; rst is synchronous and active high, for at least one cycle after power-up",
-        "ports": ports(engine),
+        "clock": interface.clock,
+        "ports": interface.ports,
         "payloads": _payloads(engine),
         "derived": derived(design),
         **({"family": modules.to_table()} if modules else {}),
         "tools": tool_versions(),
     }
-    text = emit_verilog(engine, name=top, prefix=prefix, replaced=modules.texts if modules else {})
-    first, _, rest = text.partition("\n")
-    head = _head(design, engine, top, description["payloads"]) + (modules.head if modules else "")
+    text = interface.verilog(top=top, prefix=prefix, replaced=modules.texts if modules else {})
+    _, _, text = text.partition("\n")
+    head = _head(design, interface, top, description["payloads"]) + (modules.head if modules else "")
     name = f"{design.name}_{family}" if family else design.name
-    return VerilogFiles(name=name, top=top, verilog=f"{first}\n{head}{rest}", description=description)
+    return VerilogFiles(name=name, top=top, verilog=head + text, description=description)
 
 
-def _head(design: Design, engine: Engine, top: str, payloads: dict[str, list[str]]) -> str:
+def _head(design: Design, interface: Interface, top: str, payloads: dict[str, list[str]]) -> str:
     """A comment: what the design is, its streams, and how it is instantiated."""
-    lines = ["", design.summary, ""] if design.summary else [""]
-    lines += ["clk: rising edge. rst: synchronous, active high, for at least one cycle after power-up.", ""]
-    lines.append("Streams pass a payload in each cycle in which valid and ready are both high:")
-    for stream, fields in payloads.items():
-        direction, width = "out" if stream == "result" else "in", engine.spec.stream_bits[stream]
-        lines.append(f"  {stream} ({direction}, {width} bits), from the low bits: {'; '.join(fields)}")
-    named = [port["name"] for port in ports(engine)]
-    connected = [f"  .{name}({name})," for name in named]
-    lines += ["", f"{top} engine (", *connected[:-1], connected[-1].removesuffix(","), ");", ""]
+    lines = [f"{top}, generated by macforge.", "", *design.summary.splitlines()]
+    lines += [""] if design.summary else []
+    lines += [interface.clock, "", "Streams pass a payload in each cycle in which valid and ready are both high:"]
+    lines += [f"  {line}" for line in interface.streams(payloads)]
+    *connected, last = (f"  .{port['name']}({port['name']})" for port in interface.ports)
+    lines += ["", f"{top} engine (", *(f"{line}," for line in connected), last, ");", ""]
     return "".join(f"// {line}".rstrip() + "\n" for line in lines)
 
 

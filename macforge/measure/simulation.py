@@ -6,17 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from macforge.compile.compiler import compile_layer
 from macforge.design.design import Design
-from macforge.run.job import job_of
-from sw_ref.engine.product import Product
+from macforge.run.random_products import random_products
 from sw_ref.engine.schedule import schedule_of
-from sw_ref.engine.spec import EngineSpec, Mode
-from sw_ref.formats.base import Format
-from sw_ref.formats.nonfinite import nonfinite_pattern, zeroed
+from sw_ref.engine.spec import EngineSpec
 from tb.engine import simulate_engine
 
-__all__ = ["SimulationReport", "random_products", "simulate"]
+__all__ = ["SimulationReport", "simulate"]
 
 # Elements that are kept in memory, several times; to simulate them takes hours.
 _MOST_ELEMENTS = 1 << 26
@@ -139,42 +135,3 @@ def _sizes(design: Design, engine: EngineSpec, m: int | None, n: int | None, k: 
             f"{elements:,}"
         )
     return m, n, k
-
-
-def random_products(
-    design: Design, random: np.random.Generator, *, m: int, n: int, k: int, finite: bool = False
-) -> tuple[Product, ...]:
-    """Random codes in each mode; where there is a drain edge, random numbers, quantized as the design does.
-
-    Where there are codes that are not finite, a row and a column get one each, unless all are to be ``finite``. The
-    sizes, at least 1, are those of activations (m, k) and weights (k, n).
-    """
-    for name, size in (("M", m), ("N", n), ("K", k)):
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, not {size}")
-    modes = design.pe.modes
-    if design.edge:
-        act, weight, bias = random.standard_t(5, (m, k)), random.normal(size=(k, n)), random.normal(size=n)
-        bias = bias if design.drain.adds_bias else None
-        products = job_of(compile_layer(design, weight, bias, calibration=act), act).products
-    else:
-        products = [
-            Product(act=_codes(random, mode.act, (m, k)), weight=_codes(random, mode.weight, (k, n)), mode=index)
-            for index, mode in enumerate(modes)
-        ]
-    if finite:
-        return tuple(products)
-    return tuple(_with_nonfinite(product, modes[product.mode], random) for product in products)
-
-
-def _codes(random: np.random.Generator, form: Format, shape: tuple[int, int]) -> np.ndarray:
-    return zeroed(form, random.integers(0, 1 << form.bits, shape, np.uint32))
-
-
-def _with_nonfinite(product: Product, mode: Mode, random: np.random.Generator) -> Product:
-    """One activation and one weight of the product become infinite or NaN, if their formats can say so."""
-    act, weight = product.act.copy(), product.weight.copy()
-    for form, codes in ((mode.act, act), (mode.weight, weight)):
-        if pattern := nonfinite_pattern(form):
-            codes[tuple(random.integers(0, codes.shape))] = pattern.value
-    return dataclasses.replace(product, act=act, weight=weight)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sw_ref.engine.product import Product
+from sw_ref.engine.product import Product, expected_invalid, expected_results
 from sw_ref.engine.schedule import Schedule
 from sw_ref.engine.spec import EngineSpec
 from sw_ref.wide import integer_array, limbs
 
-__all__ = ["act_payloads", "packed", "parameter_payloads", "weight_payloads"]
+__all__ = ["act_payloads", "joined", "packed", "parameter_payloads", "result_payloads", "weight_payloads"]
 
 
 def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
@@ -31,6 +31,15 @@ def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np
     words = slots.reshape(len(slots), -1, lanes * slots.shape[2])
     words = np.pad(words, ((0, 0), (0, 0), (0, max(0, word - words.shape[2]))))
     return np.packbits(words.reshape(len(words), -1), axis=1, bitorder="little")
+
+
+def joined(*fields: tuple[np.ndarray, int]) -> np.ndarray:
+    """Payloads, see `packed`, in which each field of codes ``(beats, slots)`` lies behind the whole one before it."""
+    planes = [
+        np.unpackbits(packed((codes, bits)), axis=1, bitorder="little", count=codes.shape[1] * bits)
+        for codes, bits in fields
+    ]
+    return np.packbits(np.concatenate(planes, axis=1), axis=1, bitorder="little")
 
 
 def act_payloads(engine: EngineSpec, product: Product, random: np.random.Generator | None = None) -> np.ndarray:
@@ -64,3 +73,17 @@ def parameter_payloads(
             columns.append((beats[kind](codes), field.bits))
         payloads[kind] = packed(*columns)
     return payloads
+
+
+def result_payloads(engine: EngineSpec, product: Product) -> tuple[np.ndarray, np.ndarray]:
+    """The stream of results as the model has it, see `joined`, and which of its bits count, as ones."""
+    schedule = product.schedule(engine)
+    values, counted = schedule.result_beats(expected_results(engine, product))
+    last = np.arange(1, len(values) + 1)[:, None] == len(values)
+    # all bits of a value that counts
+    fields, mask = [(values, engine.result_bits)], [(-counted.astype(int), engine.result_bits)]
+    if engine.invalid:
+        invalid, _counted = schedule.result_beats(expected_invalid(engine, product))
+        fields.append((invalid.astype(int), 1))
+        mask.append((counted.astype(int), 1))
+    return joined(*fields, (last.astype(int), 1)), joined(*mask, (np.ones_like(last, int), 1))

