@@ -1,5 +1,7 @@
 """Memories with a port to write and one to read."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
@@ -13,8 +15,8 @@ __all__ = ["DEEP_RAM_LATENCY", "RAM_LATENCY", "DeepRam", "Ram"]
 RAM_LATENCY = 2
 """Cycles from an address to its word where a register stands behind the memory, as a block RAM is slow to answer."""
 
-DEEP_RAM_LATENCY = RAM_LATENCY + 1
-"""Of `DeepRam`: one more for the choice among its parts."""
+DEEP_RAM_LATENCY = RAM_LATENCY + 2
+"""Of `DeepRam`: one more on the way to its parts, which lie far from each other, and one for the choice among them."""
 
 # Words of the deepest block RAM of ECP5, and of the deepest that has parity bits, so that nine make a word of it.
 _DEEPEST, _WITH_PARITY = 1 << 14, 1 << 11
@@ -150,28 +152,26 @@ class DeepRam(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         low = min((self.depth - 1).bit_length(), _DEEPEST.bit_length() - 1)
+        inputs = ("write", "write_address", "write_data", "read_address")
+        now = {name: delayed(m, getattr(self, name), 1, name=f"{name}_now") for name in inputs}
         words: list[Value] = []
         for index, first in enumerate(range(0, self.depth, 1 << low)):
             depth = max(min(1 << low, self.depth - first), 2)
-            word = self._place_part(m, index, depth, self.write & (self.write_address[low:] == index))
+            written = now["write"] & (now["write_address"][low:] == index)
+            word = self._place_part(m, index, depth, {**now, "write": written})
             words.append(delayed(m, word, RAM_LATENCY - 1, name=f"word_{index}"))
-        which = delayed(m, self.read_address[low:], RAM_LATENCY, name="which")
+        which = delayed(m, now["read_address"][low:], RAM_LATENCY, name="which")
         words += [words[-1]] * ((1 << len(which)) - len(words))
         m.d.comb += self.read_data.eq(delayed(m, pick(which, words), 1, name="word"))
         return m
 
-    def _place_part(self, m: Module, index: int, depth: int, write: Value) -> Value:
+    def _place_part(self, m: Module, index: int, depth: int, ports: Mapping[str, Value]) -> Value:
         """What a part of so many words gives."""
         width = min(_SLICE, self.width) if depth > _WITH_PARITY else self.width
         read = []
         for first in range(0, self.width, width):
-            data = self.write_data[first : first + width]
+            data = ports["write_data"][first : first + width]
             part = place(m, f"part_{index}_{first}", Ram(width=len(data), depth=depth))
-            m.d.comb += [
-                part.write_address.eq(self.write_address),
-                part.write_data.eq(data),
-                part.write.eq(write),
-                part.read_address.eq(self.read_address),
-            ]
+            m.d.comb += [getattr(part, name).eq(value) for name, value in {**ports, "write_data": data}.items()]
             read.append(part.read_data)
         return Cat(read)
