@@ -72,6 +72,13 @@ class TestVerilog:
         assert description["design"]["array"]["rows"] == 3
         assert description["tools"]["yosys"] == "0.70"
 
+    @pytest.mark.parametrize("option", ["--testbench", "--package"])
+    def test_benches_are_of_portable_verilog(self, macforge, small, tmp_path, option):
+        code, _, error = macforge("verilog", "w4a8_os", "-o", tmp_path, "--family", "ecp5", option, *small)
+        assert code == 2
+        assert one_line(error) == f"Family must be left out with {option}, whose Verilog is portable, not ecp5"
+        assert not list(tmp_path.iterdir())
+
     def test_wants_designs(self, macforge):
         code, _, error = macforge("verilog")
         assert code == 2

@@ -1,0 +1,36 @@
+"""The whole engine: all of it is counted, once, and it is what a user gets."""
+
+import pytest
+
+from fpga.map.synth import synthesize
+from fpga.time.timing import logic_levels
+from hw.emit.verilog import emit_verilog
+from macforge.design.design import load_design
+from macforge.measure.area import area, fitted
+from macforge.measure.whole import whole
+
+SMALL = ("array.rows=2", "array.cols=2", "tiling.max_k=64")
+
+
+@pytest.mark.parametrize(("name", "more"), [("w4a8_ws", ()), ("mixpe_w4a8", ("tiling.group_size=16",))])
+def test_parts_add_up_to_the_whole(name, more):
+    design = load_design(name, (*SMALL, *more))
+    report = whole(design, family="ecp5", seeds=())
+    parts = list(report.parts.values())
+    assert sum(part.lut for part in parts) == report.resources.lut
+    assert sum(part.bram for part in parts) == report.resources.bram > 0
+    alone = area(design, family="ecp5", seeds=())
+    engine = fitted(design, "ecp5").engine
+    array = next(part for key, part in report.parts.items() if engine.array.name.startswith(key))
+    assert array.lut == alone.resources.lut < report.resources.lut
+    assert report.timing.levels == logic_levels(emit_verilog(engine), top=engine.name, family="ecp5").levels
+
+
+def test_table_is_of_the_engine():
+    design = load_design("w4a8_ws", SMALL)
+    table = whole(design, family="xc7", seeds=()).to_table()
+    engine = fitted(design, "xc7").engine
+    mapped = synthesize(emit_verilog(engine), top=engine.name, family="xc7").resources
+    assert (table["engine_lut"], table["engine_ff"], table["engine_bram"]) == (mapped.lut, mapped.ff, mapped.bram)
+    assert (table["design"], table["rows"], table["cols"]) == ("w4a8_ws", 2, 2)
+    assert table["engine_fmax_mhz"] is None and table["engine_levels"] > 0
