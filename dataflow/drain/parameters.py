@@ -18,8 +18,6 @@ class ParameterQueue(Unit):
     parameters : In(stream)
     available : Out
         Entries that have come in and are not reserved yet.
-    accepted : Out(1)
-        One comes in.
     amount : In, reserve : In(1)
         With ``reserve``, so many more are, at most ``available``.
     data : Out(width)
@@ -42,7 +40,6 @@ class ParameterQueue(Unit):
             {
                 "parameters": In(stream.Signature(width)),
                 "available": Out(count),
-                "accepted": Out(1),
                 "amount": In(count),
                 "reserve": In(1),
                 "data": Out(width),
@@ -57,14 +54,14 @@ class ParameterQueue(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=self.width, depth=self.depth)
+        accepted = self.parameters.valid & self.parameters.ready
         m.d.comb += [
-            self.accepted.eq(self.parameters.valid & self.parameters.ready),
             fifo.w_data.eq(self.parameters.payload),
-            fifo.w_en.eq(self.accepted),
+            fifo.w_en.eq(accepted),
             self.parameters.ready.eq(fifo.w_rdy),
             fifo.r_en.eq(self.take),
             self.data.eq(fifo.r_data),
         ]
         rest = self.available - self.amount
-        m.d.sync += self.available.eq(Mux(self.reserve, rest, self.available) + self.accepted)
+        m.d.sync += self.available.eq(Mux(self.reserve, rest, self.available) + accepted)
         return m

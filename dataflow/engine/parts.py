@@ -81,7 +81,9 @@ class Parts:
         for name, queue in self.queues.items():
             m.d.comb += [queue.amount.eq(amounts[name]), queue.reserve.eq(ends)]
             each, taken = (rows, ends) if name == "row" else (Const(1), ends & amounts[name])
-            enough = _enough(m, name, queue.available, each, taken=taken, added=queue.accepted)
+            enough = _enough(
+                m, name, queue.available, each, taken=taken, added=queue.parameters.valid & queue.parameters.ready
+            )
             ready &= enough if name == "row" else ~amounts[name] | enough
         return ready
 
