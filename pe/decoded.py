@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar, Literal
 from amaranth.hdl import Cat, Module
 
 from hw.core.delay import delayed
+from hw.core.naming import format_name
 from hw.core.unit import place
 from pe.base import PE, Core, Encoder, PEError
 from pe.look_up.base import LookUpPE
 from pe.look_up.table import Table
 from pe.look_up.ternary_table import TernaryTable
 from pe.mac import IntegerMac
-from pe.operands.decode import Decode, decodes, is_integer, spelled
+from pe.operands.decode import Decode, decodes, is_integer
 from pe.pipelined import Pipelined
 from pe.shift_add import ShiftAdd
 from sw_ref.arith.accumulate import Accumulator
@@ -73,7 +74,7 @@ class Decoded(Pipelined):
 
     @property
     def name(self) -> str:
-        decoded = [spelled(getattr(self, side)) for side in ("act", "weight") if self._decodes(side)]
+        decoded = [format_name(getattr(self, side)) for side in ("act", "weight") if self._decodes(side)]
         return "_".join([*decoded, self.inner.name])
 
     @property
@@ -163,7 +164,7 @@ class _Decoder(Encoder):
 
     @property
     def name(self) -> str:
-        return f"{spelled(self.form)}_to_{self._cells}{'_masked' if self.masked else ''}"
+        return f"{format_name(self.form)}_to_{self._cells}{'_masked' if self.masked else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

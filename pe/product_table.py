@@ -9,6 +9,7 @@ import numpy as np
 from amaranth.hdl import Array, Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.narrow import keep
 from hw.core.number import Number, assign, shape_of
 from hw.core.rows import add_kept, add_with_carry
@@ -16,7 +17,6 @@ from hw.core.stages import Step, run_steps, side_by_side
 from hw.core.unit import Unit, place
 from hw.integer.digits import Digit
 from pe.base import Codes, Core, Encoder, PEError
-from pe.operands.decode import spelled
 from pe.operands.multiples import Multiples, Shifts, multiple_steps
 from pe.pipelined import Pipelined
 from sw_ref.arith.accumulate import Accumulator
@@ -85,7 +85,7 @@ class ProductTable(Pipelined):
     def name(self) -> str:
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
         lut = "_lut4" if self.lut == 4 else ""
-        return f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}{lanes}{lut}{self.staged}"
+        return f"{self.family}_{format_name(self.act)}_{format_name(self.weight)}{lanes}{lut}{self.staged}"
 
     @property
     def row_bits(self) -> int:
@@ -208,7 +208,7 @@ class _Magnitude(Unit):
     @property
     def name(self) -> str:
         act, weight = self.factors
-        return f"magnitude_{spelled(act)}_{spelled(weight)}"
+        return f"magnitude_{format_name(act)}_{format_name(weight)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

@@ -3,10 +3,11 @@
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.narrow import wrap
 from hw.core.number import Number, assign, shape_of, total
 from hw.core.unit import Unit, place
-from pe.operands.decode import Decode, is_integer, spelled
+from pe.operands.decode import Decode, is_integer
 from sw_ref.formats.base import Format
 from sw_ref.formats.signs import Bipolar
 
@@ -24,7 +25,7 @@ class _Values(Unit):
 
     @property
     def name(self) -> str:
-        return f"total_{self.lanes}x{spelled(self.act)}"
+        return f"total_{self.lanes}x{format_name(self.act)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -83,7 +84,7 @@ class OutputStationaryRowSums(Unit):
 
     @property
     def name(self) -> str:
-        return f"row_sums_{self.rows}x{self.lanes}x{spelled(self.act)}_{self.bits}"
+        return f"row_sums_{self.rows}x{self.lanes}x{format_name(self.act)}_{self.bits}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -137,7 +138,7 @@ class WeightStationaryRowSum(Unit):
 
     @property
     def name(self) -> str:
-        return f"row_sum_{self.lanes}x{spelled(self.act)}_{self.bits}_by_{self.latency}"
+        return f"row_sum_{self.lanes}x{format_name(self.act)}_{self.bits}_by_{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

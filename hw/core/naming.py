@@ -11,14 +11,18 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from hw.core.digest import digest
+from sw_ref.formats.base import Format
 
-__all__ = ["DIGEST", "MOST_LETTERS", "identifier", "keywords", "module_name", "plain"]
+__all__ = ["DIGEST", "MOST_LETTERS", "format_name", "identifier", "keywords", "module_name", "plain"]
 
 DIGEST = r"_[0-9a-f]{8}"
 """Regular expression of what every name of `module_name` ends with."""
 
 MOST_LETTERS = 100
 """Longer stems are cut: formats may be lists of values, and some tools keep modules in files of their names."""
+
+# Letters of a format's name, and how many of a longer one are kept.
+_LONGEST, _BEGINNING = 48, 16
 
 
 def module_name(stem: str, kind: type, arguments: Mapping[str, Hashable]) -> str:
@@ -87,6 +91,14 @@ def _told(kind: type, arguments: Mapping[str, object]) -> dict[str, object]:
 
 def _qualified(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def format_name(form: Format) -> str:
+    """The format's name as a part of module names; of a long one its beginning, and a digest of all."""
+    name = form.name.replace("-", "m")
+    name = "_".join("".join(c if c.isalnum() else " " for c in name).split())
+    # names of modules become names of files, and tools take no longer ones than 1024
+    return name if len(name) <= _LONGEST else f"{name[:_BEGINNING].rstrip('_')}_{digest(form.name)[:8]}"
 
 
 def identifier(text: str) -> str:

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.number import Number, wire
 from hw.core.select import pick
 from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
-from hw.float.parts import Fields, normalize_steps, rounding_steps, shape_name, shift_digits
+from hw.float.parts import Fields, normalize_steps, rounding_steps, shift_digits
 from sw_ref.formats.minifloat import Float
 
 __all__ = ["FloatAdd"]
@@ -41,7 +42,7 @@ class FloatAdd(Unit):
 
     @property
     def name(self) -> str:
-        return f"add_{shape_name(self.shape)}_p{self.latency}"
+        return f"add_{format_name(self.shape)}_p{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

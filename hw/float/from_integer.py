@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from amaranth.hdl import Const, Module, Mux, Shape, Signal
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.number import Number, wire
 from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
-from hw.float.parts import normalize_steps, rounding_steps, shape_name
+from hw.float.parts import normalize_steps, rounding_steps
 from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
@@ -39,7 +40,7 @@ class IntegerToFloat(Unit):
     @property
     def name(self) -> str:
         kind = "i" if self.integer.shape().signed else "u"
-        return f"{kind}{len(self.integer)}_to_{shape_name(self.shape)}_p{self.latency}"
+        return f"{kind}{len(self.integer)}_to_{format_name(self.shape)}_p{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

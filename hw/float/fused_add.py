@@ -5,12 +5,13 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.number import Number, shape_of, wire
 from hw.core.rows import above, with_below
 from hw.core.stages import Step, check_pipeline, run_steps, stages_name
 from hw.core.unit import Unit
 from hw.float.leading import align_steps, strip_steps
-from hw.float.parts import Fields, at_top, exponent_parts, exponents_name, shape_name
+from hw.float.parts import Fields, at_top, exponent_parts, exponents_name
 from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
@@ -58,7 +59,7 @@ class FusedAdd(Unit):
     @property
     def name(self) -> str:
         product = f"u{len(self.product)}_slack{self.slack}_{exponents_name(self.exponents)}"
-        return f"fused_add_{shape_name(self.shape)}_{product}{stages_name(self.latency)}"
+        return f"fused_add_{format_name(self.shape)}_{product}{stages_name(self.latency)}"
 
     @property
     def flushes(self) -> bool:

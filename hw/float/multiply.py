@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.number import Number, wire
 from hw.core.stages import Step, check_pipeline, run_steps
 from hw.core.unit import Unit
-from hw.float.parts import Fields, rounding_steps, shape_name
+from hw.float.parts import Fields, rounding_steps
 from hw.integer.multiply import check_dsp, product_steps
 from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
@@ -42,8 +43,8 @@ class FloatMultiply(Unit):
 
     @property
     def name(self) -> str:
-        by = f"_{shape_name(self.y_shape)}" if self.y_shape != self.shape else ""
-        return f"multiply_{shape_name(self.shape)}{by}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
+        by = f"_{format_name(self.y_shape)}" if self.y_shape != self.shape else ""
+        return f"multiply_{format_name(self.shape)}{by}{'_dsp' if self.dsp == 'auto' else ''}_p{self.latency}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

@@ -18,7 +18,6 @@ __all__ = [
     "exponents_name",
     "normalize_steps",
     "rounding_steps",
-    "shape_name",
     "shift_digits",
 ]
 
@@ -60,11 +59,6 @@ class Fields:
 def at_top(value: Value, bits: int) -> Value:
     """The top ``bits`` bits of ``value``, or zeros below it."""
     return Cat(Const(0, max(bits - len(value), 0)), value)[-bits:]
-
-
-def shape_name(shape: Float) -> str:
-    """What names of modules call a shape."""
-    return shape.name.replace("-", "m")
 
 
 def exponents_name(exponents: Interval) -> str:

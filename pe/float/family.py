@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from amaranth.hdl import Cat, Const, Module, Value
 
+from hw.core.naming import format_name
 from hw.core.narrow import keep
 from hw.core.number import Number, assign, wire
 from hw.core.select import SelectAdd, select
@@ -17,7 +18,6 @@ from hw.integer.halves import add_long
 from pe.base import Core, Encoder, PEError
 from pe.float.product import product_parts
 from pe.float.rounded import lowest_exponents, round_core
-from pe.operands.decode import spelled
 from pe.operands.parts import TABLE_BITS, FloatEncoder, FloatOperand
 from pe.pipelined import Pipelined
 from sw_ref.arith.accumulate import Accumulator
@@ -80,7 +80,7 @@ class FloatProduct(Pipelined):
 
     @property
     def name(self) -> str:
-        formats = f"{self.family}_{spelled(self.act)}_{spelled(self.weight)}"
+        formats = f"{self.family}_{format_name(self.act)}_{format_name(self.weight)}"
         lanes = f"_x{self.lanes}" if self.lanes > 1 else ""
         turns = f"_i{self.interleave}" if self.interleave > 1 else ""
         return formats + lanes + self.staged + turns

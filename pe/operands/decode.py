@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from hw.core.digest import digest
+from hw.core.naming import format_name
 from hw.core.select import pick
 from hw.core.stages import Step, run_steps, stages_for
 from hw.core.unit import Unit, place
@@ -18,10 +18,9 @@ from sw_ref.formats.fixed import Fixed
 from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import nonfinite_pattern, zeroed
 
-__all__ = ["Decode", "decodes", "is_integer", "spelled"]
+__all__ = ["Decode", "decodes", "is_integer"]
 
 # Characters of a format's name that stay as they are, and those of the beginning of a longer one.
-_LONGEST, _BEGINNING = 48, 16
 # Tables of more entries are no longer small; those of floats are larger than a shift before.
 _TABLE_BITS = 8
 _FLOAT_TABLE_BITS = 6
@@ -35,14 +34,6 @@ def is_integer(form: Format) -> bool:
 def decodes(form: Format) -> bool:
     """Whether there is a `Decode` of a format with a fixed-point form."""
     return form.bits <= _TABLE_BITS or _shifts(form)
-
-
-def spelled(form: Format) -> str:
-    """The format's name as a part of module names; of a long one its beginning, and a digest of all."""
-    name = form.name.replace("-", "m")
-    name = "_".join("".join(c if c.isalnum() else " " for c in name).split())
-    # names of modules become names of files, and tools take no longer ones than 1024
-    return name if len(name) <= _LONGEST else f"{name[:_BEGINNING].rstrip('_')}_{digest(form.name)[:8]}"
 
 
 class Decode(Unit):
@@ -67,7 +58,7 @@ class Decode(Unit):
 
     @property
     def name(self) -> str:
-        return f"decode_{spelled(self.form)}{'_registered' if self.latency else ''}"
+        return f"decode_{format_name(self.form)}{'_registered' if self.latency else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

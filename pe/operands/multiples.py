@@ -7,11 +7,11 @@ import numpy as np
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
+from hw.core.naming import format_name
 from hw.core.number import Number
 from hw.core.stages import Step
 from hw.core.unit import Unit, place
 from pe.base import Encoder
-from pe.operands.decode import spelled
 from sw_ref.formats.minifloat import Float
 from sw_ref.interval import Interval
 
@@ -36,7 +36,7 @@ class Multiples(Encoder):
 
     @property
     def name(self) -> str:
-        return f"multiples_{self.lanes}x{spelled(self.form)}{'_masked' if self.masked else ''}"
+        return f"multiples_{self.lanes}x{format_name(self.form)}{'_masked' if self.masked else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -69,7 +69,7 @@ class Shifts(Encoder):
 
     @property
     def name(self) -> str:
-        return f"shifts_{self.lanes}x{spelled(self.form)}"
+        return f"shifts_{self.lanes}x{format_name(self.form)}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

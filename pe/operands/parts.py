@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike
 
+from hw.core.naming import format_name
 from hw.core.number import Number
 from hw.core.select import pick
 from hw.core.stages import Step, run_steps, side_by_side, stages_for
 from hw.integer.align import right_steps
 from pe.base import Encoder
-from pe.operands.decode import spelled
 from sw_ref.formats.base import Format, Int
 from sw_ref.formats.fixed import Fixed
 from sw_ref.formats.minifloat import Float
@@ -105,7 +105,7 @@ class FloatEncoder(Encoder):
 
     @property
     def name(self) -> str:
-        return f"parts_of_{self.lanes}x{spelled(self.form)}{'_masked' if self.masked else ''}"
+        return f"parts_of_{self.lanes}x{format_name(self.form)}{'_masked' if self.masked else ''}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
