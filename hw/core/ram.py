@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out
 
 from hw.core.delay import delayed
 from hw.core.select import pick
@@ -68,18 +68,25 @@ end
 """
 
 
-def _ports(width: int, depth: int) -> dict[str, Member]:
-    address = (depth - 1).bit_length()
-    return {
-        "write_address": In(address),
-        "write_data": In(width),
-        "write": In(1),
-        "read_address": In(address),
-        "read_data": Out(width),
-    }
+class _Memory(Unit):
+    """What all memories have: ``width``, ``depth`` and ports."""
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        self.width = width
+        self.depth = depth
+        address = (depth - 1).bit_length()
+        super().__init__(
+            {
+                "write_address": In(address),
+                "write_data": In(width),
+                "write": In(1),
+                "read_address": In(address),
+                "read_data": Out(width),
+            }
+        )
 
 
-class Ram(Unit):
+class Ram(_Memory):
     """``depth`` words of ``width`` bits, of which nothing is known in the beginning.
 
     Ports
@@ -94,11 +101,6 @@ class Ram(Unit):
     width, depth : int
         ``depth`` is 2 at least.
     """
-
-    def __init__(self, *, width: int, depth: int) -> None:
-        self.width = width
-        self.depth = depth
-        super().__init__(_ports(width, depth))
 
     @property
     def name(self) -> str:
@@ -128,7 +130,7 @@ class Ram(Unit):
         )
 
 
-class DeepRam(Unit):
+class DeepRam(_Memory):
     """``depth`` words of ``width`` bits in parts that a block RAM is as deep as, each with a register behind it.
 
     Ports are those of `Ram`, but that ``read_data`` comes `DEEP_RAM_LATENCY` cycles after its address. Deep parts are
@@ -139,11 +141,6 @@ class DeepRam(Unit):
     width, depth : int
         ``depth`` is 2 at least.
     """
-
-    def __init__(self, *, width: int, depth: int) -> None:
-        self.width = width
-        self.depth = depth
-        super().__init__(_ports(width, depth))
 
     @property
     def name(self) -> str:
