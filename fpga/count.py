@@ -13,6 +13,7 @@ from fpga.families import Family
 __all__ = ["Resources", "count", "is_library", "tally"]
 
 _KINDS = ("lut", "area", "ff", "dsp", "bram")
+_SHOWN = ("size", "lut", "ff", "dsp", "bram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,10 @@ class Resources:
     def size(self) -> float:
         """What designs are compared by, in the family's unit: LUTs, or the area where there are none."""
         return self.area or self.lut
+
+    def to_table(self, prefix: str = "") -> dict[str, float]:
+        """Size, LUTs, flip-flops, DSP blocks and block RAMs as plain data, each with ``prefix`` before its name."""
+        return {f"{prefix}{kind}": getattr(self, kind) for kind in _SHOWN}
 
     def __add__(self, other: Resources) -> Resources:
         if not isinstance(other, Resources):

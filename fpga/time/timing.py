@@ -80,6 +80,17 @@ class Timing:
         """Lowest and highest of the seeds, in MHz; None without place and route."""
         return (min(self.fmax_mhz.values()), max(self.fmax_mhz.values())) if self.fmax_mhz else None
 
+    def to_table(self, prefix: str = "") -> dict[str, Any]:
+        """Fmax in MHz and the longest path as plain data, each with ``prefix`` before its name."""
+        table = {
+            "fmax_mhz": self.median_mhz,
+            "fmax_spread_mhz": self.spread_mhz,
+            "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.fmax_mhz.items()},
+            "levels": self.levels,
+            "level_cells": self.path_cells,
+        }
+        return {f"{prefix}{key}": value for key, value in table.items()}
+
 
 def measure_timing(
     verilog: str,

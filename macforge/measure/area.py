@@ -18,8 +18,6 @@ from sw_ref.formats.base import Format, Int
 
 __all__ = ["AreaReport", "ModeArea", "area", "fitted", "fmax_mhz", "plain_integer"]
 
-_KINDS = ("size", "lut", "ff", "dsp", "bram")
-
 
 @dataclass(frozen=True, kw_only=True)
 class ModeArea:
@@ -75,7 +73,7 @@ class ModeArea:
         return {
             "product": f"{self.mode.act.name} x {self.mode.weight.name}",
             "macs_per_cycle": self.macs,
-            **{f"{kind}_per_mac": getattr(self.array, kind) / self.macs for kind in _KINDS},
+            **{f"{kind}_per_mac": figure / self.macs for kind, figure in self.array.to_table().items()},
             "drain_size_per_mac": self.drain_size_per_mac,
             "drain_lut_per_mac": self.drain_lut_per_mac,
             "baseline_size": self.baseline.size,
@@ -165,17 +163,17 @@ class AreaReport:
             "unit": find(self.family).unit,
             "rows": self.rows,
             "cols": self.cols,
-            **{kind: getattr(self.resources, kind) for kind in _KINDS},
+            **self.resources.to_table(),
             **self.modes[0].to_table(),
             "modes": [each.to_table() for each in self.modes],
-            **{f"drain_{kind}": getattr(self.drain, kind) if self.drain is not None else None for kind in _KINDS},
+            **(
+                self.drain.to_table("drain_")
+                if self.drain is not None
+                else dict.fromkeys(Resources().to_table("drain_"))
+            ),
             "drain_lut_per_col": self.drain_lut_per_col,
             "cells_size_per_mac": self.cells.size / self.macs,
-            "fmax_mhz": self.timing.median_mhz,
-            "fmax_spread_mhz": self.timing.spread_mhz,
-            "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.timing.fmax_mhz.items()},
-            "levels": self.timing.levels,
-            "level_cells": self.timing.path_cells,
+            **self.timing.to_table(),
             "flow": self.flow,
         }
 

@@ -15,8 +15,6 @@ from macforge.measure.area import fitted
 
 __all__ = ["WholeReport", "whole"]
 
-_KINDS = ("size", "lut", "ff", "dsp", "bram")
-
 
 @dataclass(frozen=True, kw_only=True)
 class WholeReport:
@@ -53,12 +51,9 @@ class WholeReport:
             "family": self.family,
             "rows": self.rows,
             "cols": self.cols,
-            **{f"engine_{kind}": getattr(self.resources, kind) for kind in _KINDS},
-            "engine_fmax_mhz": self.timing.median_mhz,
-            "engine_fmax_spread_mhz": self.timing.spread_mhz,
-            "engine_fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.timing.fmax_mhz.items()},
-            "engine_levels": self.timing.levels,
-            "engine_parts": {name: {kind: getattr(part, kind) for kind in _KINDS} for name, part in self.parts.items()},
+            **self.resources.to_table("engine_"),
+            **self.timing.to_table("engine_"),
+            "engine_parts": {name: part.to_table() for name, part in self.parts.items()},
             "engine_flow": self.flow,
         }
 
