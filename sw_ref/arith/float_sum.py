@@ -31,6 +31,9 @@ class FloatSum(ABC):
     shape: Float
     """What `finish` makes of a code, once a column; a code is one of it, unless a class says otherwise."""
 
+    def __post_init__(self) -> None:
+        infinity_and_nan(self.shape)  # which raises if arithmetic cannot give its codes
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -95,9 +98,6 @@ class RoundedSum(FloatSum):
 
     shape: Float
 
-    def __post_init__(self) -> None:
-        infinity_and_nan(self.shape)
-
     @property
     def name(self) -> str:
         return self.shape.name
@@ -140,7 +140,7 @@ class AlignedSum(FloatSum):
     shape: Float
 
     def __post_init__(self) -> None:
-        infinity_and_nan(self.shape)
+        super().__post_init__()
         object.__setattr__(self, "fraction", operator.index(self.fraction))
         if not self.shape.fraction <= self.fraction <= 32:
             raise ValueError(
@@ -208,7 +208,7 @@ class PartialSum(FloatSum):
     """X of 1.0: products of two normal BF16 or FP32 numbers have X from 0 to 506."""
 
     def __post_init__(self) -> None:
-        infinity_and_nan(self.shape)
+        super().__post_init__()
         object.__setattr__(self, "significand", operator.index(self.significand))
         if not 2 <= self.significand <= 48:
             raise ValueError(f"Significand must be from 2 to 48 bits, not {self.significand}")
