@@ -9,11 +9,11 @@ from cocotb_tools.runner import get_runner
 from hw.core.digest import digest
 from hw.emit.cache import cached_dir
 from hw.emit.tools import banner, failure
+from hw.emit.verilog import modules_of
 from tb.simulator import SimulationError, read_log
 
 __all__ = ["built_icarus", "with_unknown_collisions"]
 
-_MODULE = re.compile(r"^module .*?^endmodule\n", re.MULTILINE | re.DOTALL)
 _MEMORY = re.compile(r"^ *reg (?:\[(\d+):0\] )?(\w+) \[\d+:0\];", re.MULTILINE)
 
 # How simulators are built is written in this file; the text is taken before it is run.
@@ -50,12 +50,19 @@ def with_unknown_collisions(verilog: str) -> str:
 
     So they can be in an FPGA, and ``no_rw_check`` lets synthesis make them so.
     """
-    return _MODULE.sub(lambda module: _collided(module[0]), verilog)
+    for module in modules_of(verilog).values():
+        verilog = verilog.replace(module, _collided(module))
+    return verilog
 
 
 def _collided(module: str) -> str:
     for width, name in _MEMORY.findall(module):
-        if write := re.search(rf"if \((.*)\)\n +{name}\[(.*?)\] <= ", module):
-            unknown = f"({write[1]}) && ({write[2]}) == (\\1) ? {int(width or 0) + 1}'bx : {name}[\\1];"
-            module = re.sub(rf"(?<=<= ){name}\[(.*)\];", unknown, module)
+        if not re.search(rf"\b{name}\[.*?\] <= ", module):
+            # a table, which nothing writes
+            continue
+        write = re.search(rf"if \((.*)\)\n +{name}\[(.*?)\] <= ", module)
+        if write is None:
+            raise SimulationError(f"Memory {name} must be written in an if of its own, to see what collides")
+        unknown = f"({write[1]}) && ({write[2]}) == (\\1) ? {int(width or 0) + 1}'bx : {name}[\\1];"
+        module = re.sub(rf"(?<=<= ){name}\[(.*)\];", unknown, module)
     return module
