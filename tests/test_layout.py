@@ -25,6 +25,7 @@ LAYERS = {
     "sw_ref/quantize": {"sw_ref", "sw_ref/formats", "sw_ref/arith"},
     "sw_ref/drain": {"sw_ref", "sw_ref/formats", "sw_ref/arith", "sw_ref/quantize"},
     "sw_ref/engine": {"sw_ref", "sw_ref/formats", "sw_ref/arith", "sw_ref/drain"},
+    "sw_ref/accelerator": {"sw_ref", "sw_ref/engine"},
     "hw": {"sw_ref"},
     "pe": {"sw_ref", "hw"},
     "dataflow": {"sw_ref", "hw", "pe"},

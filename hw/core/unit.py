@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from amaranth.hdl import Elaboratable, Fragment, Module, Value
+from amaranth.hdl import DomainRenamer, Elaboratable, Fragment, Module, Value
 from amaranth.lib import wiring
 
 from hw.core.naming import module_name
@@ -90,9 +90,12 @@ class Sharing(ABC):
 _U = TypeVar("_U", bound=Unit)
 
 
-def place(module: Module, name: str, unit: _U) -> _U:
-    """Add ``unit`` to ``module`` as submodule ``name``, and call its ports ``<name>_<port>`` in the Verilog."""
+def place(module: Module, name: str, unit: _U, *, domain: str = "sync") -> _U:
+    """Add ``unit`` to ``module`` as submodule ``name``, and call its ports ``<name>_<port>`` in the Verilog.
+
+    Its clock and reset are those of ``domain``.
+    """
     for port, (value, _flow) in unit.ports().items():
         value.name = f"{name}_{port}"
-    module.submodules[name] = unit
+    module.submodules[name] = unit if domain == "sync" else DomainRenamer(domain)(unit)
     return unit

@@ -61,7 +61,7 @@ class Schedule(ABC):
         for name, (value, most) in limits.items():
             if not 1 <= value <= most:
                 raise ValueError(f"{name} must be from 1 to {most} for this engine, not {value}")
-        if (steps := len(self._steps)) > engine.max_steps:
+        if (steps := len(self.k_steps)) > engine.max_steps:
             raise ValueError(
                 f"K in groups must take at most {engine.max_steps} steps of {self._span}, not {steps} as {self.k} in "
                 f"groups of {self.group} does"
@@ -82,6 +82,11 @@ class Schedule(ABC):
     def groups(self) -> tuple[slice, ...]:
         """The runs of K that make one sum each."""
         return group_slices(self.k, self.group)
+
+    @property
+    def k_steps(self) -> np.ndarray:
+        """K for each step and product of the step; -1 where a group ends before the step does."""
+        return _padded(self.groups, self._span)
 
     @property
     def sums(self) -> int:
@@ -211,11 +216,6 @@ class Schedule(ABC):
         """Column of W for each block of columns and column of the array; -1 beyond N."""
         return _padded([slice(0, self.n)], self.engine.cols)
 
-    @property
-    def _steps(self) -> np.ndarray:
-        """K for each step and product of the step; -1 where a group ends before the step does."""
-        return _padded(self.groups, self._span)
-
 
 class OutputStationarySchedule(Schedule):
     """Panels of rows, blocks of columns, passes, steps of K; a tile of sums after each group."""
@@ -230,21 +230,21 @@ class OutputStationarySchedule(Schedule):
 
     @property
     def _act_beats(self) -> int:
-        return len(self._rows) * len(self._steps) * self.engine.interleave
+        return len(self._rows) * len(self.k_steps) * self.engine.interleave
 
     @property
     def _weight_beats(self) -> int:
-        return len(self._rows) * len(self._cols) * self.passes * len(self._steps)
+        return len(self._rows) * len(self._cols) * self.passes * len(self.k_steps)
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         rows, turns = self.engine.rows, self.engine.interleave
         row = self._rows.reshape(-1, rows, turns).swapaxes(1, 2)[:, None, :, :, None]
-        k = self._steps[None, :, None, None, :]
+        k = self.k_steps[None, :, None, None, :]
         beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
         return beats.reshape(-1, rows * self._mode.lanes)
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        k, col = self._steps[None, None, :, None, :], self._cols[:, None, None, :, None]
+        k, col = self.k_steps[None, None, :, None, :], self._cols[:, None, None, :, None]
         planes = np.arange(self.passes)[None, :, None, None, None]
         beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
         return np.tile(beats.reshape(-1, self.engine.cols * self._mode.lanes), (len(self._rows), 1))
@@ -279,7 +279,7 @@ class WeightStationarySchedule(Schedule):
 
     @property
     def _act_beats(self) -> int:
-        return self.m * len(self._steps)
+        return self.m * len(self.k_steps)
 
     @property
     def _weight_beats(self) -> int:
@@ -288,16 +288,16 @@ class WeightStationarySchedule(Schedule):
     @property
     def _loads(self) -> np.ndarray:
         """Rows of weights in each block: a row of the array without a single weight is not loaded."""
-        return (self._steps.reshape(-1, self.engine.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
+        return (self.k_steps.reshape(-1, self.engine.rows, self._mode.lanes)[:, :, 0] >= 0).sum(1)
 
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
-        row, k = self._rows[:, None, :, None], self._steps[None, :, None, :]
+        row, k = self._rows[:, None, :, None], self.k_steps[None, :, None, :]
         beats = _pick(codes, row, k, random=random, bits=self._mode.act.bits)
         return beats[np.broadcast_to(row >= 0, beats.shape)[..., 0]]
 
     def weight_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
         cols, lanes = self.engine.cols, self._mode.lanes
-        steps = self._steps.reshape(-1, self.engine.rows, lanes)
+        steps = self.k_steps.reshape(-1, self.engine.rows, lanes)
         k, col = steps[None, None, :, :, None, :], self._cols[:, None, None, None, :, None]
         planes = np.arange(self.passes)[None, :, None, None, None, None]
         beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
@@ -309,7 +309,7 @@ class WeightStationarySchedule(Schedule):
     def cycles(self) -> int:
         loads = self._loads
         last_k = [group.stop - 1 for group in self.groups]
-        ends = np.logical_or.reduce(np.isin(self._steps, last_k), axis=1)
+        ends = np.logical_or.reduce(np.isin(self.k_steps, last_k), axis=1)
         blocks = list(zip(loads, ends, strict=True)) * (len(self._cols) * self.passes)
         turns = self.engine.turns
         rows, swap, last_row, turnaround, drained = 0, self.engine.start, 0, 0, 0

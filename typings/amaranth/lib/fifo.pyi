@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Elaboratable, Signal
 
-class SyncFIFOBuffered(Elaboratable):
+class SyncFIFO(Elaboratable):
     w_data: Signal
     w_rdy: Signal
     w_en: Signal
@@ -13,3 +13,5 @@ class SyncFIFOBuffered(Elaboratable):
     r_level: Signal
     level: Signal
     def __init__(self, *, width: int, depth: int) -> None: ...
+
+class SyncFIFOBuffered(SyncFIFO): ...

@@ -1,0 +1,322 @@
+"""An engine behind a memory bus."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSignal, Signal, Value
+from amaranth.lib.wiring import Out
+
+from dataflow.accelerator.activations import ACT_TAG_BITS, ActReader, Chunk
+from dataflow.accelerator.channel import PRODUCT_BITS, low_bits
+from dataflow.accelerator.control import COUNTERS, Control
+from dataflow.accelerator.dispatch import Dispatcher
+from dataflow.accelerator.region import RegionReader
+from dataflow.accelerator.results import ResultWriter
+from dataflow.engine.base import Engine
+from hw.axi.ports import forward, lite_ports, read_ports, write_ports
+from hw.axi.read import ReadMaster
+from hw.axi.write import WriteMaster
+from hw.core.naming import module_name
+from hw.core.unit import Unit, place
+from sw_ref.accelerator.bus import Bus
+from sw_ref.accelerator.layout import Layout
+from sw_ref.accelerator.registers import ADDRESS_BITS, Cause
+
+__all__ = ["Accelerator"]
+
+# Bursts that are asked for ahead: of weights, which come all the time, and of parameters.
+_WEIGHT_BURSTS, _PARAMETER_BURSTS = 8, 2
+# Of results that are not answered.
+_WRITES = 32
+# The domain of what works on products, which is reset when one is given up; the bus never is.
+_WORK = "work"
+_CAUSES = {
+    "act": Cause.READ_ACT,
+    "weight": Cause.READ_WEIGHT,
+    "column": Cause.READ_COLUMN,
+    "row": Cause.READ_ROW,
+    "output": Cause.READ_OUTPUT,
+}
+
+
+class Accelerator(Unit):
+    """Computes products that descriptors in memory ask for, out of memory into memory.
+
+    Ports
+    -----
+    s_axi_ctrl_* : AXI4-Lite
+        Registers, see `sw_ref.accelerator.registers`.
+    m_axi_* : AXI4
+        Descriptors, operands and results, see `sw_ref.accelerator.layout`.
+    interrupt : Out(1)
+
+    Parameters
+    ----------
+    engine : Engine
+    bus : Bus
+    """
+
+    def __init__(self, *, engine: Engine, bus: Bus) -> None:
+        self.engine = engine
+        self.bus = bus
+        self.layout = Layout(engine=engine.spec, bus=bus)
+        widths = {"address_bits": bus.address_bits, "data_bits": bus.data_bits}
+        super().__init__(
+            {
+                **lite_ports("s_axi_ctrl", address_bits=ADDRESS_BITS),
+                **read_ports("m_axi", **widths),
+                **write_ports("m_axi", **widths),
+                "interrupt": Out(1),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return module_name(f"{self.engine.name}_accelerator", type(self), self.arguments)
+
+    @cached_property
+    def module_name(self) -> str:
+        return self.name
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Streams of the engine that are read from memory."""
+        return ("act", "weight", *self.engine.parameter_bits)
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.domains += ClockDomain(_WORK, local=True)
+        control = place(m, "control", Control(digest=self.layout.digest))
+        readers = self._place_readers(m)
+        spec = self.layout.engine
+        limits = {"n": (1 << 20) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
+        limits |= {"mode": len(spec.modes) - 1, "steps": spec.max_steps}
+        limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
+        dispatcher = Dispatcher(
+            bus=self.bus,
+            parts=len(readers) + 2,
+            causes=tuple(_CAUSES[name] for name in readers),
+            limits=tuple(sorted(limits.items())),
+        )
+        place(m, "dispatcher", dispatcher)
+        writer = self._place_writer(m, limits["results"])
+        engine = place(m, "engine", self.engine, domain=_WORK)
+        m.d.comb += [
+            ClockSignal(_WORK).eq(ClockSignal()),
+            ResetSignal(_WORK).eq(ResetSignal() | dispatcher.clear),
+        ]
+        read = self._elaborate_reading(m, dispatcher, readers)
+        write = self._elaborate_writing(m, writer)
+        self._elaborate_streams(m, engine, readers, writer)
+        passed = Signal(name="results_passed_on")
+        self._elaborate_jobs(m, dispatcher, readers, writer, engine, passed)
+        self._elaborate_control(m, control, dispatcher)
+        self._elaborate_progress(m, dispatcher, engine, readers, writer, read, write, control, passed)
+        return m
+
+    def _place_readers(self, m: Module) -> dict[str, Unit]:
+        spec, layout = self.layout.engine, self.layout
+        one_mode = len(spec.modes) == 1
+        chunk = Chunk(
+            bits=layout.act_chunk,
+            words=layout.act_words,
+            lanes=spec.lanes if one_mode else 1,
+            slot=layout.act_slot,
+            code=spec.modes[0].act.bits if one_mode else spec.row_code_bits,
+        )
+        by_row = spec.dataflow == "weight_stationary"
+        readers: dict[str, Unit] = {
+            "act": ActReader(
+                bus=self.bus,
+                chunk=chunk,
+                banks=1 if by_row else spec.rows,
+                turns=spec.panel_rows if by_row else spec.interleave,
+                by_row=by_row,
+                max_steps=spec.max_steps,
+            )
+        }
+        for name in self.readers[1:]:
+            readers[name] = RegionReader(
+                bus=self.bus,
+                beat=layout.stride(name),
+                panel_rows=spec.panel_rows,
+                block_cols=spec.cols if name == "row" else 0,
+                depth=self.bus.burst * (_WEIGHT_BURSTS if name == "weight" else _PARAMETER_BURSTS),
+            )
+        return {name: place(m, f"{name}_reader", reader, domain=_WORK) for name, reader in readers.items()}
+
+    def _place_writer(self, m: Module, max_results: int) -> Unit:
+        spec = self.layout.engine
+        writer = ResultWriter(
+            bus=self.bus,
+            cols=spec.cols,
+            panel_rows=spec.panel_rows,
+            result_bits=spec.result_bits,
+            slot=self.layout.result_slot,
+            max_results=max_results,
+        )
+        return place(m, "result_writer", writer, domain=_WORK)
+
+    def _elaborate_reading(self, m: Module, dispatcher: Unit, readers: Mapping[str, Unit]) -> Unit:
+        """One master reads for the dispatcher and all readers."""
+        clients = [dispatcher, *readers.values()]
+        tag_bits = max(ACT_TAG_BITS, low_bits(self.bus) + PRODUCT_BITS)
+        master = ReadMaster(
+            channels=len(clients),
+            tag_bits=tag_bits,
+            data_bits=self.bus.data_bits,
+            address_bits=self.bus.address_bits,
+            burst=self.bus.burst,
+            outstanding=self.bus.outstanding,
+        )
+        place(m, "read_master", master)
+        forward(m, self, master, "m_axi")
+        m.d.comb += [
+            master.request.eq(Cat(client.request for client in clients)),
+            master.address.eq(Cat(client.address for client in clients)),
+            master.words.eq(Cat(client.words for client in clients)),
+            master.tag.eq(Cat(Cat(client.tag, Const(0, tag_bits - len(client.tag))) for client in clients)),
+            master.stop.eq(dispatcher.stop),
+        ]
+        for index, client in enumerate(clients):
+            m.d.comb += [
+                client.granted.eq(master.granted[index]),
+                client.valid.eq(master.valid[index]),
+                client.data.eq(master.data),
+                client.last.eq(master.last),
+                client.error.eq(master.error),
+                client.data_tag.eq(master.data_tag[: len(client.data_tag)]),
+            ]
+        return master
+
+    def _elaborate_writing(self, m: Module, writer: Unit) -> Unit:
+        master = WriteMaster(
+            data_bits=self.bus.data_bits,
+            address_bits=self.bus.address_bits,
+            burst=self.bus.burst,
+            outstanding=_WRITES,
+        )
+        place(m, "write_master", master)
+        forward(m, self, master, "m_axi")
+        for name in ("burst_valid", "address", "words", "word_valid", "data", "strobe", "last"):
+            m.d.comb += getattr(master, name).eq(getattr(writer, name))
+        m.d.comb += [writer.burst_ready.eq(master.burst_ready), writer.word_ready.eq(master.word_ready)]
+        return master
+
+    def _elaborate_streams(self, m: Module, engine: Unit, readers: Mapping[str, Unit], writer: Unit) -> None:
+        """Between memory and the engine."""
+        for name, reader in readers.items():
+            port = getattr(engine, name)
+            m.d.comb += [
+                port.payload.eq(reader.beats.payload[: len(port.payload)]),
+                port.valid.eq(reader.beats.valid),
+                reader.beats.ready.eq(port.ready),
+            ]
+        m.d.comb += [
+            writer.beats.payload.eq(engine.result.payload.values),
+            writer.beats.valid.eq(engine.result.valid),
+            engine.result.ready.eq(writer.beats.ready),
+        ]
+
+    def _elaborate_jobs(
+        self,
+        m: Module,
+        dispatcher: Unit,
+        readers: Mapping[str, Unit],
+        writer: Unit,
+        engine: Unit,
+        passed: Value,
+    ) -> None:
+        """What a product is, to each that works on it."""
+        parts = [*readers.values(), writer]
+        for index, part in enumerate(parts):
+            m.d.comb += [part.start.eq(dispatcher.started[index]), part.m.eq(dispatcher.m)]
+        # one product's results are in memory before the next one's are written
+        ready = Cat(*(reader.ready for reader in readers.values()), writer.ready & ~passed, engine.command.ready)
+        m.d.comb += dispatcher.part_ready.eq(ready)
+        current = Signal(PRODUCT_BITS, name="current_product")
+        with m.If(dispatcher.started[-1]):
+            m.d.sync += current.eq(dispatcher.product)
+        for name, reader in readers.items():
+            m.d.comb += [
+                reader.product.eq(dispatcher.product),
+                reader.current.eq(current),
+                reader.retiring.eq(dispatcher.tail),
+                reader.base.eq(getattr(dispatcher, name)),
+            ]
+            if name != "act":
+                m.d.comb += reader.bytes.eq(getattr(dispatcher, f"{name}_bytes"))
+        act = readers["act"]
+        m.d.comb += [act.stride.eq(dispatcher.act_stride), act.steps.eq(dispatcher.steps)]
+        if "row" in readers:
+            row = readers["row"]
+            m.d.comb += [row.n.eq(dispatcher.n), row.last_bytes.eq(dispatcher.row_last_bytes)]
+        m.d.comb += [
+            writer.base.eq(dispatcher.result),
+            writer.stride.eq(dispatcher.result_stride),
+            writer.plane.eq(dispatcher.result_plane),
+            writer.n.eq(dispatcher.n),
+            writer.results.eq(dispatcher.results),
+            engine.command.valid.eq(dispatcher.started[-1]),
+            *(engine.command.payload[name].eq(getattr(dispatcher, name)) for name, _field in self.engine.job),
+        ]
+
+    def _elaborate_control(self, m: Module, control: Unit, dispatcher: Unit) -> None:
+        forward(m, self, control, "s_axi_ctrl", inner_prefix="s_axi")
+        m.d.comb += [
+            dispatcher.enable.eq(control.enable),
+            dispatcher.reset.eq(control.reset),
+            dispatcher.resume.eq(control.resume),
+            dispatcher.queue_base.eq(control.queue_base[low_bits(self.bus) : self.bus.address_bits]),
+            dispatcher.queue_size.eq(control.queue_size),
+            dispatcher.queue_head.eq(control.queue_head),
+            dispatcher.digest.eq(self.layout.digest),
+            control.busy.eq((dispatcher.in_flight != 0) | (dispatcher.tail != control.queue_head)),
+            control.halted.eq(dispatcher.halted),
+            control.tail.eq(dispatcher.tail),
+            control.cause.eq(dispatcher.cause),
+            control.interrupt_done.eq(dispatcher.interrupt),
+            control.interrupt_error.eq(dispatcher.failed_now),
+            self.interrupt.eq(control.interrupt),
+        ]
+
+    def _elaborate_progress(
+        self,
+        m: Module,
+        dispatcher: Unit,
+        engine: Unit,
+        readers: Mapping[str, Unit],
+        writer: Unit,
+        read: Unit,
+        write: Unit,
+        control: Unit,
+        passed: Signal,
+    ) -> None:
+        """Whether products are done, or cannot be, and what is counted."""
+        with m.If(writer.done):
+            m.d.sync += passed.eq(1)
+        with m.If(dispatcher.retired | dispatcher.clear):
+            m.d.sync += passed.eq(0)
+        moves = [getattr(engine, name).valid & getattr(engine, name).ready for name in (*readers, "result")]
+        working = dispatcher.in_flight != 0
+        stalls = {
+            f"stall_{name}": getattr(engine, name).ready & ~getattr(engine, name).valid & working for name in readers
+        }
+        counts: dict[str, Value] = {
+            "cycles": working,
+            **stalls,
+            "stall_result": engine.result.valid & ~engine.result.ready & working,
+            "words_read": self.m_axi_rvalid,
+            "words_written": self.m_axi_wvalid & self.m_axi_wready,
+            "products": dispatcher.done,
+            "errors": dispatcher.failed_now,
+        }
+        m.d.comb += [
+            dispatcher.retired.eq(passed & write.idle & Cat(reader.past for reader in readers.values()).all()),
+            dispatcher.read_failed.eq(Cat(reader.failed for reader in readers.values())),
+            dispatcher.write_failed.eq(write.failed),
+            dispatcher.bus_idle.eq(read.idle & write.idle & writer.quiet),
+            dispatcher.active.eq(Cat(moves).any() | ~read.idle | ~write.idle),
+            writer.stop.eq(dispatcher.stop),
+            control.count.eq(Cat(counts.get(name, Const(0, 1)) for name in COUNTERS)),
+        ]

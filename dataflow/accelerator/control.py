@@ -1,0 +1,119 @@
+"""The registers of an accelerator."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from dataflow.accelerator.dispatch import INDEX_BITS
+from hw.axi.lite import LiteSlave
+from hw.axi.ports import forward, lite_ports
+from hw.core.unit import Unit, place
+from sw_ref.accelerator.registers import ADDRESS_BITS, REGISTERS
+
+__all__ = ["COUNTERS", "Control"]
+
+_ID, _VERSION = 0x4D414346, 1
+COUNTERS = tuple(name for name, register in REGISTERS.items() if register.offset >= REGISTERS["cycles"].offset)
+
+
+class Control(Unit):
+    """Registers behind AXI4-Lite, see `sw_ref.accelerator.registers`.
+
+    Ports
+    -----
+    s_axi_* : AXI4-Lite
+    enable, reset, resume : Out(1), queue_base : Out(64), queue_size : Out(4), queue_head : Out(16)
+        What they say; ``reset`` and ``resume`` for a cycle.
+    busy, halted : In(1), tail : In(16), cause : In(8)
+    interrupt_done, interrupt_error : In(1)
+        For a cycle.
+    interrupt : Out(1)
+    count : In
+        For each counter, whether it counts this cycle.
+
+    Parameters
+    ----------
+    digest : int
+    """
+
+    def __init__(self, *, digest: int) -> None:
+        self.digest = digest
+        super().__init__(
+            {
+                **lite_ports("s_axi", address_bits=ADDRESS_BITS),
+                **{name: Out(1) for name in ("enable", "reset", "resume")},
+                "queue_base": Out(64),
+                "queue_size": Out(4),
+                "queue_head": Out(INDEX_BITS),
+                **{name: In(1) for name in ("busy", "halted", "interrupt_done", "interrupt_error")},
+                "tail": In(INDEX_BITS),
+                "cause": In(8),
+                "interrupt": Out(1),
+                "count": In(len(COUNTERS)),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return "control"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        slave = place(m, "bus", LiteSlave(address_bits=ADDRESS_BITS))
+        forward(m, self, slave, "s_axi")
+        enabled, pending = Signal(2, name="interrupt_enabled"), Signal(2, name="interrupt_pending")
+        counters = {name: Signal(32, name=f"count_{name}") for name in COUNTERS}
+        values: dict[str, Value] = {
+            "id": Const(_ID, 32),
+            "version": Const(_VERSION, 32),
+            "digest": Const(self.digest, 32),
+            "control": self.enable,
+            "status": Cat(self.busy, self.halted),
+            "queue_base_low": self.queue_base[:32],
+            "queue_base_high": self.queue_base[32:],
+            "queue_size": self.queue_size,
+            "queue_head": self.queue_head,
+            "queue_tail": self.tail,
+            "error_cause": self.cause,
+            "error_index": self.tail,
+            "interrupt_enable": enabled,
+            "interrupt_status": pending,
+            **counters,
+        }
+        written, clears = self._elaborate_access(m, slave, values)
+        for counts, counter in zip(self.count, counters.values(), strict=True):
+            m.d.sync += counter.eq(Mux(clears, 0, counter + counts))
+        happened = Cat(self.interrupt_done, self.interrupt_error)
+        m.d.sync += pending.eq(pending & ~Mux(written["interrupt_status"], slave.write_data[:2], 0) | happened)
+        m.d.comb += self.interrupt.eq((pending & enabled).any())
+        with m.If(written["interrupt_enable"]):
+            m.d.sync += enabled.eq(slave.write_data)
+        return m
+
+    def _elaborate_access(
+        self, m: Module, slave: LiteSlave, values: dict[str, Value]
+    ) -> tuple[dict[str, Signal], Signal]:
+        """Reads and writes; return which register is written, and whether counters are to be cleared."""
+        written = {name: Signal(name=f"writes_{name}") for name in REGISTERS}
+        clears = Signal(name="clears_counters")
+        for name, register in REGISTERS.items():
+            here = register.offset // 4
+            with m.If(slave.read_address == here):
+                m.d.comb += [slave.read_data.eq(values[name]), slave.read_known.eq(1)]
+            with m.If(slave.write_address == here):
+                m.d.comb += [slave.write_known.eq(1), written[name].eq(slave.write & slave.write_strobe.all())]
+        data = slave.write_data
+        with m.If(written["control"]):
+            m.d.comb += [self.reset.eq(data[1]), clears.eq(data[2])]
+            m.d.sync += self.enable.eq(data[0])
+        m.d.comb += self.resume.eq(written["status"] & data[1])
+        for name, target in (
+            ("queue_base_low", self.queue_base[:32]),
+            ("queue_base_high", self.queue_base[32:]),
+            ("queue_size", self.queue_size),
+            ("queue_head", self.queue_head),
+        ):
+            with m.If(written[name]):
+                m.d.sync += target.eq(data)
+        with m.If(self.reset):
+            m.d.sync += [self.enable.eq(0), self.queue_head.eq(0)]
+        return written, clears

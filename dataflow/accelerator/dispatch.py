@@ -1,0 +1,307 @@
+"""Fetches descriptors, checks them, and starts and retires products."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from dataflow.accelerator.channel import PRODUCT_BITS, client_ports, low_bits
+from dataflow.accelerator.records import Fields, outside, word_address
+from dataflow.accelerator.run import Run
+from dataflow.engine.job import SIZE_BITS
+from hw.core.unit import Unit
+from sw_ref.accelerator.bus import DESCRIPTOR_BYTES, Bus
+from sw_ref.accelerator.descriptor import DESCRIPTOR, HEAD, INTERRUPT, PRODUCT, WAIT
+from sw_ref.accelerator.registers import Cause
+
+__all__ = ["INDEX_BITS", "Dispatcher"]
+
+INDEX_BITS = 16
+"""Width of the number of a descriptor."""
+
+# Cycles without any progress, and nothing asked of the bus, after which an engine is waiting for what never comes.
+_PATIENCE_BITS = 14
+
+
+class Dispatcher(Unit):
+    """Takes descriptors from a ring in memory, one product after the other; one is started ahead of the one that ends.
+
+    Ports
+    -----
+    enable : In(1), queue_base : In, queue_size : In(4), queue_head : In(16), digest : In(32)
+        Of the registers.
+    resume, reset : In(1)
+        After an error, go on with the next; give up everything.
+    tail : Out(16), in_flight : Out(2), halted : Out(1), cause : Out(8)
+        Products that are done; that are started and not done; an error, and which.
+    done, interrupt, failed : Out(1)
+        For a cycle: a product is done; and has the flag; one was given up.
+    stop, clear : Out(1), bus_idle : In(1)
+        Ask nothing more of the bus; reset what works on products; everything asked for has come.
+    started : Out(parts), part_ready : In(parts)
+        Of what works on products, each.
+    product : Out(2)
+        Low bits of the number of the product that starts.
+    retired : In(1)
+        All results of a product are in memory.
+    read_failed : In(2 * readers), write_failed : In(1)
+        What readers call ``failed``, of each; a result could not be written.
+    active : In(1)
+        Something goes on.
+    act, row, result, image, column, output : Out
+        Addresses of words.
+    act_stride, result_stride, result_plane : Out
+        In words.
+    and the other fields of `sw_ref.accelerator.descriptor`, and `dataflow.accelerator.channel.client_ports`.
+
+    Parameters
+    ----------
+    bus : Bus
+    parts : int
+    causes : tuple of Cause
+        Of readers that fail, one for each.
+    limits : tuple of (str, int)
+        Largest values of fields of the head.
+    """
+
+    def __init__(self, *, bus: Bus, parts: int, causes: tuple[Cause, ...], limits: tuple[tuple[str, int], ...]) -> None:
+        self.bus = bus
+        self.parts = parts
+        self.causes = causes
+        self.limits = limits
+        address = bus.address_bits - low_bits(bus)
+        numbers = dict(limits)
+        outputs = dict.fromkeys(("image", "weight", "column", "output", "act", "row", "result"), address)
+        outputs |= dict.fromkeys(("act_stride", "result_stride", "result_plane"), address)
+        outputs |= dict.fromkeys(("weight_bytes", "column_bytes", "output_bytes", "row_bytes", "row_last_bytes"), 32)
+        outputs |= {"m": SIZE_BITS, **{name: most.bit_length() for name, most in numbers.items()}}
+        super().__init__(
+            {
+                "enable": In(1),
+                "queue_base": In(address),
+                "queue_size": In(4),
+                "queue_head": In(INDEX_BITS),
+                "digest": In(32),
+                "resume": In(1),
+                "reset": In(1),
+                "tail": Out(INDEX_BITS),
+                "in_flight": Out(2),
+                "halted": Out(1),
+                "cause": Out(8),
+                **{name: Out(1) for name in ("done", "interrupt", "failed_now", "stop", "clear")},
+                "product": Out(PRODUCT_BITS),
+                "bus_idle": In(1),
+                "started": Out(parts),
+                "part_ready": In(parts),
+                "retired": In(1),
+                "read_failed": In(2 * len(causes)),
+                "write_failed": In(1),
+                "active": In(1),
+                **{name: Out(bits) for name, bits in outputs.items()},
+                **client_ports(bus, 1),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"dispatcher_{self.bus.data_bits}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        descriptor = Fields(bus=self.bus, record=DESCRIPTOR, name="descriptor")
+        head = Fields(bus=self.bus, record=HEAD, name="head")
+        self._elaborate_outputs(m, descriptor, head)
+        fetch, begun = _Fetch(bus=self.bus), Signal(name="product_started")
+        m.d.comb += [
+            self.request.eq(fetch.run.some),
+            self.address.eq(fetch.run.address),
+            self.words.eq(fetch.run.length_less_one),
+            self.product.eq(fetch.index),
+        ]
+        with m.If(self.granted):
+            fetch.run.step(m)
+        with m.If(self.valid):
+            m.d.sync += [fetch.got.eq(fetch.got + 1), fetch.broken.eq(fetch.broken | self.error)]
+        self._elaborate_retirement(m, begun, (descriptor.flags & INTERRUPT).any())
+        self._elaborate_states(m, fetch, descriptor, head, begun)
+        return m
+
+    def _elaborate_outputs(self, m: Module, descriptor: Fields, head: Fields) -> None:
+        """What the parts are told: fields as they are, addresses and distances in words."""
+        low = low_bits(self.bus)
+        for name in ("act", "row", "result", "image"):
+            m.d.comb += getattr(self, name).eq(word_address(self.bus, getattr(descriptor, name)))
+        for name in ("act_stride", "result_stride", "result_plane"):
+            m.d.comb += getattr(self, name).eq(getattr(descriptor, name)[low:])
+        m.d.comb += [self.m.eq(descriptor.m), self.row_last_bytes.eq(descriptor.row_last_bytes)]
+        for name in ("weight_bytes", "column_bytes", "output_bytes", "row_bytes", *dict(self.limits)):
+            m.d.comb += getattr(self, name).eq(getattr(head, name))
+
+        # what lies behind the head, each from a whole word on; there is time while the head is checked
+        def words(size: Value) -> Value:
+            return (size + (self.bus.word_bytes - 1)) >> low
+
+        m.d.sync += [
+            self.weight.eq(self.image + DESCRIPTOR_BYTES // self.bus.word_bytes),
+            self.column.eq(self.weight + words(head.weight_bytes)),
+            self.output.eq(self.column + words(head.column_bytes)),
+        ]
+
+    def _elaborate_retirement(self, m: Module, begun: Signal, flag: Value) -> None:
+        """Count the products in flight, and keep the flag of each."""
+        flags = Signal(2, name="interrupt_flags")
+        m.d.comb += [
+            self.done.eq(self.retired),
+            self.interrupt.eq(self.retired & flags.bit_select(self.tail[0], 1)),
+        ]
+        with m.If(begun):
+            m.d.sync += flags.bit_select(self.product[0], 1).eq(flag)
+        m.d.sync += self.in_flight.eq(self.in_flight + begun - self.retired)
+        with m.If(self.retired):
+            m.d.sync += self.tail.eq(self.tail + 1)
+
+    def _elaborate_failure(self, m: Module) -> Value:
+        """Why the product that is to be done next cannot be, or 0."""
+        waited = Signal(_PATIENCE_BITS, name="waited")
+        m.d.sync += waited.eq(Mux((self.in_flight == 0) | self.active, 0, waited + 1))
+        why = Signal(8, name="failure")
+        with m.If(self.in_flight != 0):
+            with m.If(waited.all()):
+                m.d.comb += why.eq(Cause.LENGTH)
+            with m.If(self.write_failed):
+                m.d.comb += why.eq(Cause.WRITE_RESULT)
+            for index, cause in enumerate(self.causes):
+                with m.If(self.read_failed.word_select(index, 2).bit_select(self.tail[0], 1)):
+                    m.d.comb += why.eq(cause)
+        return why
+
+    def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
+        """Fetch, check and start one product after the other."""
+        pending, why, failure = Signal(self.parts, name="pending"), Signal(8, name="why"), self._elaborate_failure(m)
+        abort = (failure != 0) | self.reset
+
+        @contextmanager
+        def state(name: str) -> Iterator[None]:
+            with m.State(name):
+                yield
+                # which comes before anything else
+                with m.If(abort):
+                    m.d.sync += why.eq(Mux(self.reset, 0, failure))
+                    m.next = "ABORT"
+
+        m.d.comb += self.started.eq(pending & self.part_ready)
+        with m.FSM(name="fetch"):
+            self._elaborate_records(m, state, fetch, descriptor, head, why)
+            with state("SETTLE"):
+                # addresses come out of the head in two cycles
+                m.d.sync += fetch.got.eq(fetch.got - 1)
+                with m.If(fetch.got[1:] == 0):
+                    m.d.sync += pending.eq(-1)
+                    m.next = "START"
+            with state("START"):
+                m.d.sync += pending.eq(pending & ~self.part_ready)
+                with m.If((pending & ~self.part_ready) == 0):
+                    m.d.comb += begun.eq(1)
+                    m.d.sync += fetch.index.eq(fetch.index + 1)
+                    m.next = "IDLE"
+            # once those ahead are done
+            with state("BAD"), m.If(self.in_flight == 0):
+                m.d.sync += self.cause.eq(why)
+                m.d.comb += self.failed_now.eq(1)
+                m.next = "HALTED"
+            with state("HALTED"):
+                m.d.comb += self.halted.eq(1)
+                with m.If(self.resume):
+                    m.d.sync += [fetch.index.eq(self.tail + 1), self.tail.eq(self.tail + 1)]
+                    m.next = "IDLE"
+            with m.State("ABORT"):
+                m.d.comb += self.stop.eq(1)
+                m.d.sync += [fetch.run.left.eq(0), pending.eq(0)]
+                with m.If(self.bus_idle):
+                    m.next = "CLEAR"
+            with m.State("CLEAR"):
+                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(why != 0)]
+                m.d.sync += [self.in_flight.eq(0), self.cause.eq(why)]
+                m.next = "HALTED"
+                with m.If(why == 0):
+                    m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]
+                    m.next = "IDLE"
+
+    def _elaborate_records(
+        self, m: Module, state: "_State", fetch: "_Fetch", descriptor: Fields, head: Fields, why: Signal
+    ) -> None:
+        """From a descriptor's number to what it and its image's head say."""
+        size = (Const(1, 1) << self.queue_size)[: INDEX_BITS + 1]
+        slot = fetch.index & (size - 1)[:INDEX_BITS]
+        queued = Signal(INDEX_BITS, name="queued")
+        m.d.comb += queued.eq(self.queue_head - fetch.index)
+        with state("IDLE"), m.If(self.enable & (queued != 0)):
+            fetch.start(m, (self.queue_base + slot * fetch.words)[: len(self.queue_base)])
+            m.next = "DESCRIPTOR"
+            with m.If(queued > size):
+                m.d.sync += [why.eq(Cause.OVERRUN), fetch.run.left.eq(0)]
+                m.next = "BAD"
+        with state("DESCRIPTOR"):
+            descriptor.take(m, valid=self.valid, index=fetch.got, data=self.data)
+            with m.If(fetch.all_got):
+                m.d.sync += why.eq(Mux(fetch.broken, Cause.READ_DESCRIPTOR, self._descriptor_faults(descriptor)))
+                m.next = "JUDGE"
+        with state("JUDGE"):
+            m.next = "WAIT"
+            with m.If(why != 0):
+                m.next = "BAD"
+        with state("WAIT"), m.If(~(descriptor.flags & WAIT).any() | (self.in_flight == 0)):
+            fetch.start(m, self.image)
+            m.next = "HEAD"
+        with state("HEAD"):
+            head.take(m, valid=self.valid, index=fetch.got, data=self.data)
+            with m.If(fetch.all_got):
+                m.d.sync += why.eq(Mux(fetch.broken, Cause.READ_DESCRIPTOR, self._head_faults(head)))
+                m.d.sync += fetch.got.eq(3)
+                m.next = "JUDGE_HEAD"
+        with state("JUDGE_HEAD"):
+            m.next = "SETTLE"
+            with m.If(why != 0):
+                m.next = "BAD"
+
+    def _descriptor_faults(self, given: Fields) -> Value:
+        """What is wrong with a descriptor: a cause, or 0."""
+        addresses = [getattr(given, name) for name in ("image", "act", "row", "result")]
+        distances = [getattr(given, name) for name in ("act_stride", "result_stride", "result_plane")]
+        low = low_bits(self.bus)
+        misplaced = outside(self.bus, *addresses) | Cat(distance[:low].any() for distance in distances).any()
+        known = (given.operation == PRODUCT) & ~(given.flags & ~(INTERRUPT | WAIT)).any()
+        size = (given.m == 0) | given.m[SIZE_BITS:].any()
+        return Mux(known, Mux(misplaced, Cause.ADDRESS, Mux(size, Cause.SIZE, 0)), Cause.OPERATION)
+
+    def _head_faults(self, given: Fields) -> Value:
+        """What is wrong with an image's head: a cause, or 0."""
+        wrong = [(getattr(given, name) == 0) & (name != "mode") for name, _most in self.limits]
+        wrong += [getattr(given, name) > most for name, most in self.limits]
+        return Mux(given.digest == self.digest, Mux(Cat(wrong).any(), Cause.SIZE, 0), Cause.IMAGE)
+
+
+_State = Callable[[str], AbstractContextManager[None]]
+
+
+class _Fetch:
+    """A record that is fetched: its burst, the words that have come, and whether one could not be read."""
+
+    def __init__(self, *, bus: Bus) -> None:
+        self.words = DESCRIPTOR_BYTES // bus.word_bytes
+        bits = bus.address_bits - low_bits(bus)
+        self.run = Run(address_bits=bits, count_bits=self.words.bit_length(), burst=bus.burst, name="fetch")
+        self.index = Signal(INDEX_BITS, name="index")
+        self.got = Signal(max(2, self.words.bit_length()), name="words_got")
+        self.broken = Signal(name="fetch_failed")
+
+    @property
+    def all_got(self) -> Value:
+        """It is there."""
+        return self.got == self.words
+
+    def start(self, m: Module, address: Value) -> None:
+        """Begin."""
+        self.run.start(m, address, Const(self.words))
+        m.d.sync += [self.got.eq(0), self.broken.eq(0)]

@@ -1,0 +1,204 @@
+"""Writes results row by row."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from dataflow.accelerator.channel import low_bits
+from dataflow.accelerator.run import Run
+from dataflow.engine.job import SIZE_BITS
+from dataflow.engine.walk import BlockWalk
+from hw.core.unit import Unit
+from sw_ref.accelerator.bus import Bus
+
+__all__ = ["ResultWriter"]
+
+
+class ResultWriter(Unit):
+    """Writes results, panel by panel, block of columns by block, sum by sum, row by row.
+
+    Ports
+    -----
+    start : In(1), ready : Out(1)
+        A product starts; only if it is ``ready``.
+    base, stride, plane : In
+        Address of the first row, distance of two, and of two results of the same element, in words.
+    m, n, results : In
+        Rows and columns, and results of each element.
+    beats : In(stream)
+        Results of a row and block.
+    stop : In(1)
+        Take no more.
+    done : Out(1), quiet : Out(1)
+        All has been passed on, for a cycle; nothing is half passed on.
+    burst_*, word_*, address, words, data, strobe, last
+        Of a `hw.axi.write.WriteMaster`.
+
+    Parameters
+    ----------
+    bus : Bus
+    cols : int
+    panel_rows : int
+    result_bits, slot : int
+        Width of a result, and in memory, to which it is sign-extended.
+    max_results : int
+    """
+
+    def __init__(self, *, bus: Bus, cols: int, panel_rows: int, result_bits: int, slot: int, max_results: int) -> None:
+        self.bus = bus
+        self.cols = cols
+        self.panel_rows = panel_rows
+        self.result_bits = result_bits
+        self.slot = slot
+        self.max_results = max_results
+        word_address = bus.address_bits - low_bits(bus)
+        super().__init__(
+            {
+                "start": In(1),
+                "ready": Out(1),
+                "base": In(word_address),
+                "stride": In(word_address),
+                "plane": In(word_address),
+                "m": In(SIZE_BITS),
+                "n": In(SIZE_BITS),
+                "results": In(range(max_results + 1)),
+                "beats": In(stream.Signature(cols * result_bits)),
+                "stop": In(1),
+                "done": Out(1),
+                "quiet": Out(1),
+                "burst_valid": Out(1),
+                "burst_ready": In(1),
+                "address": Out(word_address),
+                "words": Out((bus.burst - 1).bit_length()),
+                "word_valid": Out(1),
+                "word_ready": In(1),
+                "data": Out(bus.data_bits),
+                "strobe": Out(bus.word_bytes),
+                "last": Out(1),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"result_writer_{self.cols}x{self.slot}_to_{self.bus.data_bits}"
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row of a block."""
+        return self.cols * self.slot
+
+    @property
+    def row_words(self) -> int:
+        """Words of it, at least one."""
+        return max(1, self.row_bits // self.bus.data_bits)
+
+    @property
+    def word_rows(self) -> int:
+        """Blocks of a word, at least one."""
+        return max(1, self.bus.data_bits // self.row_bits)
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        busy, final, taken = Signal(name="busy"), Signal(name="final"), Signal(name="row_taken")
+        # not yet known: the rows of the panel
+        begins = Signal(name="begins")
+        row, place, cols, ends = self._elaborate_walk(m, taken, begins)
+        run = Run(address_bits=len(row), count_bits=self.row_words.bit_length(), burst=self.bus.burst, name="row")
+        words = Signal(range(self.row_words + 1), name="words_left")
+        m.d.comb += [
+            self.ready.eq(~busy),
+            self.beats.ready.eq(busy & ~begins & ~final & ~self.stop & ~run.some & (words == 0)),
+            taken.eq(self.beats.valid & self.beats.ready),
+            self.burst_valid.eq(run.some),
+            self.address.eq(run.address),
+            self.words.eq(run.length_less_one),
+            self.quiet.eq(~run.some & (words == 0)),
+            self.done.eq(final & self.quiet),
+        ]
+        with m.If(self.burst_valid & self.burst_ready):
+            run.step(m)
+        with m.If(self.start):
+            m.d.sync += busy.eq(1)
+        with m.If(self.done):
+            m.d.sync += [busy.eq(0), final.eq(0)]
+        used = (cols * self.slot + (self.bus.data_bits - 1)) >> (self.bus.data_bits - 1).bit_length()
+        with m.If(taken):
+            run.start(m, row, used[: len(words)])
+            m.d.sync += final.eq(ends)
+        self._elaborate_words(m, taken, words, used, row, place, cols)
+        return m
+
+    def _elaborate_words(
+        self, m: Module, taken: Value, words: Signal, used: Value, row: Value, place: Value, cols: Value
+    ) -> None:
+        """From a row to its words."""
+        burst_bits, word_bytes = (self.bus.burst - 1).bit_length(), self.bus.word_bytes
+        held = Signal(max(self.row_bits, self.bus.data_bits), name="held_row", reset_less=True)
+        strobes = Signal(len(held) // 8, name="held_strobes", reset_less=True)
+        at = Signal(burst_bits, name="place_in_burst")
+        m.d.comb += [
+            self.word_valid.eq(words != 0),
+            self.data.eq(held),
+            self.strobe.eq(strobes),
+            self.last.eq((words == 1) | (at == self.bus.burst - 1)),
+        ]
+        with m.If(self.word_valid & self.word_ready):
+            m.d.sync += [words.eq(words - 1), at.eq(at + 1)]
+            m.d.sync += [held.eq(held >> self.bus.data_bits), strobes.eq(strobes >> word_bytes)]
+        slots = [
+            Cat(value, value[-1].replicate(self.slot - self.result_bits))
+            for value in (self.beats.payload.word_select(col, self.result_bits) for col in range(self.cols))
+        ]
+        bytes_used = (cols * self.slot + 7) >> 3
+        mask = Cat(bytes_used > byte for byte in range(self.row_bits // 8))
+        with m.If(taken):
+            m.d.sync += [words.eq(used), at.eq(row[:burst_bits])]
+            m.d.sync += held.eq(Cat(slots).replicate(self.word_rows))
+            m.d.sync += strobes.eq(mask)
+            for index in range(1, self.word_rows):
+                with m.If(place == index):
+                    m.d.sync += strobes.eq(Cat(Const(0, index * self.row_bits // 8), mask))
+
+    def _elaborate_walk(self, m: Module, taken: Value, begins: Signal) -> tuple[Value, Value, Value, Value]:
+        """Where the next row goes: its word and its place in it, its columns, and whether it is the last one."""
+        panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
+        blocks = BlockWalk(span=self.cols, bits=SIZE_BITS, name="block")
+        panel, block, plane, row = (
+            Signal.like(self.base, name=f"{name}_base") for name in ("panel", "block", "sum", "row")
+        )
+        stride, plane_stride, panel_stride = (
+            Signal.like(self.base, name=f"{name}_stride") for name in ("row", "plane", "panel")
+        )
+        place = Signal(range(self.word_rows), name="place")
+        rows_left = Signal(range(self.panel_rows + 1), name="rows_left")
+        sums_left = Signal.like(self.results, name="sums_left")
+        results, columns = Signal.like(self.results, name="results_of_element"), Signal.like(self.n, name="columns")
+        wraps = place == self.word_rows - 1
+        next_block = (block + Mux(wraps, self.row_words, 0))[: len(block)]
+        next_panel, next_plane = (panel + panel_stride)[: len(panel)], (plane + plane_stride)[: len(plane)]
+        last_row, last_sum = rows_left == 1, sums_left == 1
+        m.d.sync += begins.eq(self.start)
+        with m.If(self.start):
+            m.d.sync += [base.eq(self.base) for base in (panel, block, plane, row)]
+            m.d.sync += [stride.eq(self.stride), plane_stride.eq(self.plane), place.eq(0)]
+            m.d.sync += [results.eq(self.results), sums_left.eq(self.results)]
+            m.d.sync += columns.eq(self.n)
+            panels.start(m, self.m)
+            blocks.start(m, self.n)
+        with m.If(begins):
+            m.d.sync += [panel_stride.eq(stride * self.panel_rows), rows_left.eq(panels.used)]
+        with m.If(taken):
+            m.d.sync += [row.eq(row + stride), rows_left.eq(rows_left - 1)]
+            with m.If(last_row):
+                m.d.sync += [row.eq(next_plane), plane.eq(next_plane), sums_left.eq(sums_left - 1)]
+                m.d.sync += rows_left.eq(panels.used)
+                with m.If(last_sum):
+                    m.d.sync += [base.eq(next_block) for base in (block, plane, row)]
+                    m.d.sync += [sums_left.eq(results), place.eq(Mux(wraps, 0, place + 1))]
+                    blocks.step(m)
+                    with m.If(blocks.last):
+                        m.d.sync += [base.eq(next_panel) for base in (panel, block, plane, row)]
+                        m.d.sync += [place.eq(0), begins.eq(1)]
+                        panels.step(m)
+                        blocks.start(m, columns)
+        return row, place, blocks.used, last_row & last_sum & blocks.last & panels.last

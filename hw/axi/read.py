@@ -1,0 +1,151 @@
+"""An AXI4 master that reads for several channels."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from hw.axi.ports import read_ports
+from hw.core.select import pick
+from hw.core.unit import Unit
+
+__all__ = ["ReadMaster"]
+
+
+class ReadMaster(Unit):
+    """Reads bursts for channels, which take turns.
+
+    A channel asks only for what it has room for, so data is taken whenever it comes. Bursts are answered in the order
+    in which they are asked for: all have one ID.
+
+    Ports
+    -----
+    m_axi_ar*, m_axi_r* : AXI4
+    request : In(channels)
+        A channel wants a burst; held, with what belongs to it, until ``granted``.
+    address, words, tag : In, one after the other for each channel
+        Where it begins, in words; its words, less one; and anything that is to come with its data.
+    granted : Out(channels)
+        Of one channel, in the cycle in which it is asked for.
+    stop : In(1)
+        Ask for nothing more.
+    idle : Out(1)
+        Nothing is asked for that has not come.
+    valid : Out(channels), data : Out, last : Out(1), error : Out(1), data_tag : Out
+        A word for a channel, whether it is its burst's last one, and whether it could not be read.
+
+    Parameters
+    ----------
+    channels, tag_bits : int
+    data_bits, address_bits, burst, outstanding : int
+        See `sw_ref.accelerator.bus.Bus`.
+    """
+
+    def __init__(
+        self, *, channels: int, tag_bits: int, data_bits: int, address_bits: int, burst: int, outstanding: int
+    ) -> None:
+        self.channels = channels
+        self.tag_bits = tag_bits
+        self.data_bits = data_bits
+        self.address_bits = address_bits
+        self.outstanding = outstanding
+        # of a byte in a word
+        self.low_bits = (data_bits // 8 - 1).bit_length()
+        self.length_bits = (burst - 1).bit_length()
+        ports = read_ports("m_axi", address_bits=address_bits, data_bits=data_bits)
+        super().__init__(
+            {
+                **ports,
+                "request": In(channels),
+                "address": In(channels * (address_bits - self.low_bits)),
+                "words": In(channels * self.length_bits),
+                "tag": In(channels * tag_bits),
+                "granted": Out(channels),
+                "stop": In(1),
+                "idle": Out(1),
+                "valid": Out(channels),
+                "data": Out(data_bits),
+                "last": Out(1),
+                "error": Out(1),
+                "data_tag": Out(tag_bits),
+            }
+        )
+
+    @property
+    def name(self) -> str:
+        return f"read_master_{self.channels}x{self.data_bits}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        number = Signal(range(self.channels), name="chosen")
+        m.submodules.owners = owners = SyncFIFO(width=len(number) + self.tag_bits, depth=self.outstanding)
+        asking, address, words = (
+            Signal(name="asking"),
+            Signal(self.address_bits, name="asked"),
+            Signal(8, name="length"),
+        )
+        go = Signal(name="go")
+        m.d.comb += [
+            go.eq(self.request.any() & ~self.stop & owners.w_rdy & (~asking | self.m_axi_arready)),
+            self.granted.eq(Mux(go, Const(1, self.channels) << number, 0)[: self.channels]),
+            owners.w_en.eq(go),
+            owners.w_data.eq(Cat(self._of(self.tag, self.tag_bits, number), number)),
+            self.m_axi_arvalid.eq(asking),
+            self.m_axi_araddr.eq(address),
+            self.m_axi_arlen.eq(words),
+            self.m_axi_arsize.eq(self.low_bits),
+            self.m_axi_arburst.eq(1),
+            # normal memory, not to be cached, which may be buffered
+            self.m_axi_arcache.eq(0b0011),
+            self.m_axi_rready.eq(1),
+        ]
+        with m.If(go):
+            where = self._of(self.address, self.address_bits - self.low_bits, number)
+            m.d.sync += [
+                asking.eq(1),
+                address.eq(Cat(Const(0, self.low_bits), where)),
+                words.eq(self._of(self.words, self.length_bits, number)),
+            ]
+        with m.Elif(self.m_axi_arready):
+            m.d.sync += asking.eq(0)
+        self._elaborate_choice(m, number, go)
+        self._elaborate_answers(m, owners)
+        return m
+
+    def _of(self, values: Value, bits: int, number: Value) -> Value:
+        """The value of one channel."""
+        words = [values[at * bits : (at + 1) * bits] for at in range(self.channels)]
+        words += [words[-1]] * ((1 << len(number)) - len(words))
+        return pick(number, words) if bits else Const(0, 0)
+
+    def _elaborate_choice(self, m: Module, number: Signal, go: Signal) -> None:
+        """The first channel that asks, from behind the one that was chosen last."""
+        before = Signal.like(number, name="chosen_before")
+        with m.If(go):
+            m.d.sync += before.eq(number)
+        m.d.comb += number.eq(before)
+        with m.Switch(before):
+            for last in range(self.channels):
+                with m.Case(last):
+                    for step in reversed(range(1, self.channels + 1)):
+                        at = (last + step) % self.channels
+                        with m.If(self.request[at]):
+                            m.d.comb += number.eq(at)
+
+    def _elaborate_answers(self, m: Module, owners: SyncFIFO) -> None:
+        """Route what comes to who asked for it, a cycle later."""
+        taken = Signal(name="word_taken")
+        under_way = Signal(range(self.outstanding + 2), name="under_way")
+        tag, owner = owners.r_data[: self.tag_bits], owners.r_data[self.tag_bits :]
+        m.d.comb += [
+            taken.eq(self.m_axi_rvalid & owners.r_rdy),
+            owners.r_en.eq(taken & self.m_axi_rlast),
+            self.idle.eq(under_way == 0),
+        ]
+        m.d.sync += [
+            self.valid.eq(Mux(taken, Const(1, self.channels) << owner, 0)[: self.channels]),
+            under_way.eq(under_way + owners.w_en - owners.r_en),
+            self.data.eq(self.m_axi_rdata),
+            self.last.eq(self.m_axi_rlast),
+            self.error.eq(self.m_axi_rresp[1]),
+            self.data_tag.eq(tag),
+        ]

@@ -1,0 +1,1 @@
+"""An accelerator's memory as plain data: what lies where, and the descriptors that say so."""

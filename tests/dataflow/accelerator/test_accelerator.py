@@ -1,0 +1,242 @@
+"""Accelerators between somebody else's memory and bus master: results, order, and errors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from macforge.design.named import design_names
+from sw_ref.accelerator.bus import Bus
+from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
+from sw_ref.accelerator.memory_image import MemoryImage
+from sw_ref.accelerator.registers import Cause
+from sw_ref.engine.product import expected_results
+from tests.dataflow.accelerator.driven import START, accelerator, drive, filled, products
+
+SIZES = ((5, 9, 40), (1, 1, 1), (3, 4, 17))
+# Of each kind one: rows or columns of the array take activations, in groups, several modes, narrow and wide results.
+KINDS = ("mixpe_w4a8", "w8a8_os", "fp8_e4m3_fp32", "hawqv3_w4a4", "lut_gemm_q3a8", "subword_int8_int4", "xr_npe")
+
+
+def ring(count):
+    return [*START, ["write", "queue_head", count], ["wait", count]]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_results_are_those_of_the_model(name):
+    unit = accelerator(name)
+    given = products(name, SIZES)
+    driven = drive(unit, filled(unit, given), [*ring(len(given)), ["read", "products", "done"]], stalls=0.3)
+    assert driven.right == [True] * len(given)
+    assert driven.figures["done"] == len(given)
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "w4a4_os", "bitmod_fp4a8"])
+@pytest.mark.parametrize(
+    "bus", [Bus(data_bits=32, burst=4, outstanding=2), Bus(data_bits=512, address_bits=40, burst=8)]
+)
+def test_bus_of_any_width(name, bus):
+    unit = accelerator(name, bus=bus)
+    given = products(name, ((5, 9, 130),))
+    driven = drive(unit, filled(unit, given, base=0x4000), [["write", "queue_base_low", 0x4000], *ring(len(given))])
+    assert driven.right == [True] * len(given)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", design_names())
+def test_every_named_design(name):
+    unit = accelerator(name)
+    given = products(name, SIZES)
+    assert drive(unit, filled(unit, given), ring(len(given)), stalls=0.3).right == [True] * len(given)
+
+
+def test_ring_of_descriptors_goes_round():
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(2, 3, 4 + at) for at in range(11)])
+    image = MemoryImage(unit.layout, size=4)
+    script = [["write", "queue_size", 2], ["write", "control", 1]]
+    for one in given[:4]:
+        image.add(one)
+    # those of the second round are those of the first: four at a time, then the rest of them
+    script += [
+        ["write", "queue_head", 4],
+        ["wait", 4],
+        ["write", "queue_head", 7],
+        ["wait", 7],
+        ["read", "words_read", "read"],
+    ]
+    driven = drive(unit, image, script)
+    assert driven.right == [True] * 4
+    assert driven.figures["tail"] == 7
+
+
+def test_next_products_operands_come_while_one_is_computed():
+    """Products in one go take less than each for itself."""
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(4, 4, 30)] * 4)
+    cycles = {}
+    for how, heads in {"one go": [4], "one by one": [1, 2, 3, 4]}.items():
+        waits = [one for head in heads for one in (["write", "queue_head", head], ["wait", head])]
+        cycles[how] = drive(unit, filled(unit, given), [*START, *waits, ["read", "cycles", "cycles"]]).figures["cycles"]
+    predicted = sum(one.schedule(unit.layout.engine).cycles for one in given)
+    assert cycles["one go"] < cycles["one by one"]
+    assert cycles["one go"] < predicted + 100
+
+
+def test_result_is_the_next_products_operand():
+    """Codes of results, eight bits wide, are codes of activations, once they are in memory."""
+    name = "hawqv3_w8a8"
+    unit = accelerator(name)
+    first, second = products(name, [(6, 16, 40)])[0], products(name, [(6, 5, 16)], seed=2)[0]
+    image = MemoryImage(unit.layout)
+    result = image.add(first).result
+    chained = replace(second, act=expected_results(unit.layout.engine, first)[0] & 0xFF)
+    image.add(chained, flags=WAIT, act=result, act_stride=image.layout.result_stride(first))
+    driven = drive(unit, image, ring(2), stalls=0.2)
+    assert driven.right == [True, True]
+
+
+def test_interrupts():
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(2, 3, 4)] * 3)
+    image = MemoryImage(unit.layout)
+    for one, flags in zip(given, (0, INTERRUPT, 0), strict=True):
+        image.add(one, flags=flags)
+    script = [*START, ["write", "interrupt_enable", 1], ["write", "queue_head", 1], ["wait", 1]]
+    script += [["read", "interrupt_status", "before"], ["interrupt", "line before"]]
+    script += [
+        ["write", "queue_head", 3],
+        ["wait", 3],
+        ["read", "interrupt_status", "after"],
+        ["interrupt", "line after"],
+    ]
+    script += [["write", "interrupt_status", 1], ["read", "interrupt_status", "cleared"], ["interrupt", "line cleared"]]
+    figures = drive(unit, image, script).figures
+    assert [figures[key] for key in ("before", "after", "cleared")] == [0, 1, 0]
+    assert [figures[f"line {key}"] for key in ("before", "after", "cleared")] == [0, 1, 0]
+
+
+def head_with(image, at, **values):
+    """Change the head of a product's image in memory."""
+    place = at - image.base
+    head = HEAD.unpack(bytes(image.content[place : place + 64])) | values
+    image.content[place : place + 64] = HEAD.pack(head)
+
+
+BAD_DESCRIPTORS = {
+    "operation": (Cause.OPERATION, {"operation": 7}),
+    "flags": (Cause.OPERATION, {"flags": 4}),
+    "misaligned act": (Cause.ADDRESS, {"act": 0x1001}),
+    "misaligned stride": (Cause.ADDRESS, {"result_stride": 12}),
+    "beyond the bus": (Cause.ADDRESS, {"result": 1 << 32}),
+    "no rows": (Cause.SIZE, {"m": 0}),
+    "too many rows": (Cause.SIZE, {"m": 1 << 20}),
+}
+BAD_HEADS = {
+    "other engine": (Cause.IMAGE, {"digest": 1}),
+    "no columns": (Cause.SIZE, {"n": 0}),
+    "too deep": (Cause.SIZE, {"k": 4097}),
+    "no steps": (Cause.SIZE, {"steps": 0}),
+    "too few weights": (Cause.LENGTH, {"weight_bytes": 8}),
+    "too many weights": (Cause.LENGTH, {"weight_bytes": 200}),
+    "too few steps": (Cause.LENGTH, {"steps": 20}),
+    "too many steps": (Cause.LENGTH, {"steps": 40}),
+}
+AFTER = [["read", "error_cause", "cause"], ["read", "error_index", "index"], ["read", "errors", "errors"]]
+
+
+@pytest.mark.parametrize("fault", [*BAD_DESCRIPTORS, *BAD_HEADS])
+def test_bad_descriptor_is_given_up_and_the_next_one_done(fault):
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(4, 5, 30)] * 3)
+    image = MemoryImage(unit.layout)
+    image.add(given[0])
+    cause, wrong = (BAD_DESCRIPTORS | BAD_HEADS)[fault]
+    placed = image.add(given[1], **(wrong if fault in BAD_DESCRIPTORS else {}))
+    if fault in BAD_HEADS:
+        head_with(image, placed.image, **wrong)
+    image.add(given[2])
+    script = [*ring(3), *AFTER, ["write", "status", 2], ["wait", 3]]
+    driven = drive(unit, image, script)
+    assert (driven.figures["cause"], driven.figures["index"], driven.figures["errors"]) == (cause, 1, 1)
+    assert [driven.right[0], driven.right[2]] == [True, True]
+    assert driven.figures["tail"] == 3
+
+
+BROKEN = {
+    "descriptor": Cause.READ_DESCRIPTOR,
+    "image": Cause.READ_DESCRIPTOR,
+    "act": Cause.READ_ACT,
+    "row": Cause.READ_ROW,
+    "weight": Cause.READ_WEIGHT,
+    "column": Cause.READ_COLUMN,
+    "result": Cause.WRITE_RESULT,
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_error_of_the_bus_is_told_and_the_next_product_done(what):
+    """The memory fails in one place that the second of three products needs; the first and third are right."""
+    unit, given = accelerator(), products("mixpe_w4a8", [(7, 5, 60)] * 3)
+    image = filled(unit, given)
+    placed = image.placed[1]
+    head = HEAD.unpack(bytes(image.content[placed.image - image.base :][:64]))
+    places = {"descriptor": image.base + 64, "weight": placed.image + 64}
+    places["column"] = places["weight"] + unit.layout.aligned(head["weight_bytes"])
+    at = places.get(what) or getattr(placed, what)
+    script = [*ring(3), *AFTER, ["write", "status", 2], ["wait", 3]]
+    driven = drive(unit, image, script, broken=(at, at + 1), stalls=0.2)
+    assert (driven.figures["cause"], driven.figures["index"], driven.figures["errors"]) == (BROKEN[what], 1, 1)
+    assert [driven.right[0], driven.right[2]] == [True, True]
+
+
+def test_more_descriptors_than_the_ring_has():
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(2, 2, 4)] * 4)
+    image = filled(unit, given, size=4)
+    script = [["write", "queue_size", 2], ["write", "control", 1], ["write", "queue_head", 5], ["wait", 5], *AFTER]
+    script += [
+        ["write", "control", 2],
+        ["cycles", 30],
+        ["write", "control", 1],
+        ["write", "queue_head", 4],
+        ["wait", 4],
+    ]
+    driven = drive(unit, image, script)
+    assert driven.figures["cause"] == Cause.OVERRUN
+    assert driven.right == [True] * 4
+
+
+@pytest.mark.parametrize("after", [1, 40, 90, 200, 400])
+def test_reset_by_register_while_products_are_under_way(after):
+    """What was asked of the bus is taken, and what comes afterwards is right."""
+    unit, given = accelerator(), products("mixpe_w4a8", [(7, 5, 60)] * 3)
+    script = [*START, ["write", "queue_head", 3], ["cycles", after], ["write", "control", 2], ["cycles", 150]]
+    script += [["read", "status", "status"], ["read", "queue_tail", "stopped at"], ["write", "control", 1]]
+    script += [["write", "queue_head", 3], ["wait", 3]]
+    driven = drive(unit, filled(unit, given), script, stalls=0.2)
+    assert (driven.figures["stopped at"], driven.right) == (0, [True] * 3)
+
+
+def test_reset_of_everything_while_products_are_under_way():
+    unit, given = accelerator(), products("mixpe_w4a8", [(7, 5, 60)] * 2)
+    script = [*START, ["write", "queue_head", 2], ["cycles", 120], ["reset"], *ring(2)]
+    assert drive(unit, filled(unit, given), script, stalls=0.2).right == [True] * 2
+
+
+def test_addresses_without_a_register_are_refused():
+    unit = accelerator("w8a8_os")
+    image = filled(unit, products("w8a8_os", [(1, 1, 1)]))
+    driven = drive(unit, image, [["beyond", 0xF0, "responses"], ["read", "id", "id"], ["read", "digest", "digest"]])
+    assert driven.figures["responses"] == [3, 3]
+    assert driven.figures["id"] == 0x4D414346
+    assert driven.figures["digest"] == unit.layout.digest
+    assert driven.untouched == [True]
+
+
+def test_columns_must_fit_the_bus():
+    with pytest.raises(ValueError, match=r"^Bus data_bits must divide, or be a multiple of, the 96 bits of 3 results"):
+        accelerator("w8a8_os", settings=["array.cols=3", "array.rows=3"], cells=3)
+
+
+def test_random_products_in_one_go():
+    random = np.random.default_rng(5)
+    unit = accelerator("w8a8_os")
+    sizes = [tuple(random.integers(1, 12, 3).tolist()) for _ in range(16)]
+    given = products("w8a8_os", sizes)
+    assert drive(unit, filled(unit, given), ring(16), stalls=0.4).right == [True] * 16
