@@ -68,14 +68,22 @@ def verilog(
         bool,
         typer.Option("--package", help="All of these in a folder NAME, with files for FuseSoC, IP-XACT and Vivado."),
     ] = False,
+    accelerator: Annotated[
+        bool,
+        typer.Option("--accelerator", help="The engine behind AXI4, with registers: NAME_accelerator.v and .json."),
+    ] = False,
     settings: Settings = None,
 ) -> None:
     """Write the Verilog of designs, NAME.v, and what there is to know about it, NAME.json."""
+    from macforge.emit.accelerator import generate_accelerator
     from macforge.emit.package import generate_package
     from macforge.emit.testbench import generate_testbench
     from macforge.emit.verilog import generate_verilog
     from macforge.progress import tracked
 
+    others = {"--family": family, "--axis": axis, "--testbench": testbench, "--package": package}
+    if accelerator and (given := [name for name, value in others.items() if value]):
+        raise ValueError(f"--accelerator must be given without {' and '.join(given)}")
     if family and (testbench or package):
         raise ValueError(
             f"Family must be left out with {'--package' if package else '--testbench'}, whose Verilog is portable, "
@@ -84,7 +92,9 @@ def verilog(
     chosen = chosen_designs(designs, all_, settings)
     check_output_folder(output, "Verilog")
     for design in tracked(chosen, "writing Verilog"):
-        if package:
+        if accelerator:
+            files = [generate_accelerator(design, prefix=prefix)]
+        elif package:
             files = [generate_package(design, prefix=prefix)]
         else:
             files = [generate_verilog(design, prefix=prefix, family=family, axis=axis)]

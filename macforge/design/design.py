@@ -15,6 +15,7 @@ from macforge.design.named import DEFAULTS, design_table
 from macforge.design.plain import build, set_key
 from macforge.design.target import Side, Target, quantizer_of
 from pe import FAMILIES
+from sw_ref.accelerator.bus import Bus
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, bits_for, capacity
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
@@ -25,6 +26,7 @@ from sw_ref.formats.minifloat import Float
 from sw_ref.quantize.uniform import Quantizer
 
 if TYPE_CHECKING:
+    from dataflow.accelerator.accelerator import Accelerator
     from dataflow.engine.base import Engine
     from pe.base import PE
 
@@ -73,6 +75,8 @@ class Design:
     tiling : Tiling
     quantizer : QuantizerChoices
     drain : DrainChoice
+    bus : Bus
+        Of the accelerator.
     headline : bool
         Whether the report shows it unless told otherwise.
     report_tokens : int
@@ -107,6 +111,7 @@ class Design:
         Only(_adds_integers, " where sums or scaled sums are floats", ("accumulator.bits", "accumulator.overflow")),
         Only(_has_floats, " unless scales or sums are floats", ("arithmetic",)),
     ] = field(default_factory=DrainChoice)
+    bus: Bus = field(default_factory=Bus)
     headline: bool = False
     report_tokens: Annotated[int, Range(0, 65535)] = 0
     summary: str = ""
@@ -189,6 +194,19 @@ class Design:
     def engine(self) -> "Engine":
         """A new engine: array, operand buffers and streams."""
         return self._engine(self.edge)
+
+    @property
+    def accelerator(self) -> "Accelerator":
+        """A new accelerator: the engine behind its bus.
+
+        Raises
+        ------
+        ValueError
+            If results do not fit the bus.
+        """
+        from dataflow.accelerator.accelerator import Accelerator
+
+        return Accelerator(engine=self.engine, bus=self.bus)
 
     def _engine(self, drain: Drain | None) -> "Engine":
         parts = {"pe": self.pe, "shape": self.array, "accumulator": self.sums, "tiling": self.tiling, "drain": drain}
