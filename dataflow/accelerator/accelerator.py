@@ -48,7 +48,8 @@ class Accelerator(Unit):
         Registers, see `sw_ref.accelerator.registers`.
     m_axi_* : AXI4
         Descriptors, operands and results, see `sw_ref.accelerator.layout`.
-    interrupt : Out(1)
+    irq : Out(1)
+        High while an enabled interrupt is pending.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class Accelerator(Unit):
                 **lite_ports("s_axi_ctrl", address_bits=ADDRESS_BITS),
                 **read_ports("m_axi", **widths),
                 **write_ports("m_axi", **widths),
-                "interrupt": Out(1),
+                "irq": Out(1),
             }
         )
 
@@ -277,7 +278,7 @@ class Accelerator(Unit):
             control.cause.eq(dispatcher.cause),
             control.interrupt_done.eq(dispatcher.interrupt),
             control.interrupt_error.eq(dispatcher.failed_now),
-            self.interrupt.eq(control.interrupt),
+            self.irq.eq(control.interrupt),
         ]
 
     def _elaborate_progress(

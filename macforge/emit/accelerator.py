@@ -82,7 +82,7 @@ def _told(layout: Layout) -> Sequence[str]:
         "s_axi_ctrl_*: AXI4-Lite, the registers (offset, access):",
         *(f"  {one.offset:#04x} {one.access:4} {one.name}: {one.doc}" for one in REGISTERS.values()),
         f"m_axi_*: AXI4, {bus.data_bits} bits of data, {bus.address_bits} of address, bursts of {bus.burst} words.",
-        "interrupt: high while an enabled interrupt is pending.",
+        "irq: high while an enabled interrupt is pending.",
         "",
         "A descriptor, 64 bytes in the ring (offset, bytes):",
         *(f"  {one.offset:2} {one.size} {one.name}: {one.doc}" for one in DESCRIPTOR.fields),

@@ -81,7 +81,7 @@ class Host:
         self.late = f"product {self.figures['tail']} is never done"
 
     async def interrupt(self, key):
-        self.figures[key] = int(self.dut.interrupt.value)
+        self.figures[key] = int(self.dut.irq.value)
 
     async def cycles(self, number):
         await ClockCycles(self.dut.clk, number)

@@ -1,0 +1,159 @@
+"""Accelerators in Verilator with a memory in C++: no Python runs while time passes."""
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from dataflow.accelerator.accelerator import Accelerator
+from hw.core.digest import digest
+from hw.emit.cache import cached_dir
+from hw.emit.tools import failure
+from hw.emit.verilog import emit_verilog
+from tb.simulator import SimulationError, require_simulator, simulator_environment, tool_key, verilator_folder
+
+__all__ = ["BusSimulator", "built_library"]
+
+_MODEL = Path(__file__).with_name("bus_model.cpp")
+# Loops are unrolled and modules inlined where it pays, as these simulators run for long.
+_OPTIONS = ("--cc", "--prefix", "Vtop", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wall")
+_COMPILED = "-O2 -fPIC"
+
+
+def built_library(unit: Accelerator) -> Path:
+    """The library with an accelerator's simulator, built unless it has been before.
+
+    Raises
+    ------
+    ValueError, SimulationError
+        As `tb.simulator.built_simulator`.
+    """
+    require_simulator()
+    verilog = emit_verilog(unit)
+    recipe = [_MODEL.read_text(), Path(__file__).read_text(), tool_key("")]
+
+    def build(folder: Path) -> None:
+        source = folder / "design.v"
+        source.write_text(verilog)
+        with simulator_environment():
+            _run(["verilator", *_OPTIONS, "--top-module", unit.name, "-Mdir", "model", "design.v"], folder)
+            made = ["-f", "Vtop.mk", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={_COMPILED}", f"OPT_SLOW={_COMPILED}"]
+            made.append(f"OPT_GLOBAL={_COMPILED}")
+            _run(["make", "-C", "model", *made, "Vtop__ALL.a", "libverilated.a"], folder)
+            include = verilator_folder() / "include"
+            command = [
+                "c++",
+                "-std=c++17",
+                *_COMPILED.split(),
+                "-shared",
+                "-Imodel",
+                f"-I{include}",
+                f"-I{include}/vltstd",
+            ]
+            _run([*command, str(_MODEL), "model/Vtop__ALL.a", "model/libverilated.a", "-o", "model.so"], folder)
+        for path in sorted((folder / "model").iterdir()):
+            path.unlink()
+        (folder / "model").rmdir()
+
+    return cached_dir("bus", digest(verilog, unit.name, *recipe), build) / "model.so"
+
+
+def _run(command: list[str], folder: Path) -> None:
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        told = f"{command[0]} could not build the simulator of an accelerator"
+        raise failure(told, ended.stdout + ended.stderr, f"ended with status {ended.returncode}", SimulationError)
+
+
+class BusSimulator:
+    """An accelerator, a memory, and access to registers.
+
+    Parameters
+    ----------
+    unit : Accelerator
+    memory : uint8 array
+        Copied; `memory` is what it becomes.
+    base : int
+        Address of its first byte.
+    latency : int
+        Cycles from a burst's address to its first word.
+    stalls : float
+        Probability, in each cycle and on each channel, of the memory not being ready.
+    seed : int
+        Of the stalls, and of what registers hold in the beginning.
+    """
+
+    def __init__(
+        self,
+        unit: Accelerator,
+        memory: np.ndarray,
+        *,
+        base: int = 0,
+        latency: int = 40,
+        stalls: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self._library = _typed(ctypes.CDLL(str(built_library(unit))))
+        self._model = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
+        address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
+        self.memory = np.ctypeslib.as_array(address, (len(memory),))
+        self.memory[:] = memory
+
+    def close(self) -> None:
+        """Free what it holds; its memory is gone then."""
+        if self._model:
+            self._library.bus_close(self._model)
+            self._model = None
+
+    def __enter__(self) -> "BusSimulator":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    @property
+    def cycles(self) -> int:
+        """Cycles since the beginning."""
+        return self._library.bus_cycles(self._model)
+
+    @property
+    def interrupt(self) -> bool:
+        """The line."""
+        return bool(self._library.bus_interrupt(self._model))
+
+    @property
+    def broken(self) -> str:
+        """The rule of AXI that the accelerator has broken, if any."""
+        return (self._library.bus_broken(self._model) or b"").decode()
+
+    def run(self, cycles: int) -> None:
+        """Let time pass."""
+        self._library.bus_run(self._model, cycles)
+
+    def read(self, offset: int) -> int:
+        """A register."""
+        return self._library.bus_read(self._model, offset)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a register."""
+        self._library.bus_write(self._model, offset, value)
+
+
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    word, long, model = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+    functions: dict[str, tuple[object, list[object]]] = {
+        "bus_open": (model, [long, long, ctypes.c_uint, long, ctypes.c_double, long]),
+        "bus_close": (None, [model]),
+        "bus_memory": (ctypes.c_void_p, [model]),
+        "bus_cycles": (long, [model]),
+        "bus_interrupt": (ctypes.c_int, [model]),
+        "bus_broken": (ctypes.c_char_p, [model]),
+        "bus_run": (None, [model, long]),
+        "bus_read": (word, [model, word]),
+        "bus_write": (None, [model, word, word]),
+    }
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
