@@ -95,7 +95,7 @@ class BusSimulator:
         seed: int = 0,
     ) -> None:
         self._library = _typed(ctypes.CDLL(str(built_library(unit))))
-        self._model = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
+        self._model: int | None = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
         address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
         self.memory = np.ctypeslib.as_array(address, (len(memory),))
         self.memory[:] = memory
@@ -113,31 +113,44 @@ class BusSimulator:
         self.close()
 
     @property
+    def _open(self) -> int:
+        if self._model is None:
+            raise ValueError("Simulator must not be used after it is closed")
+        return self._model
+
+    @property
     def cycles(self) -> int:
         """Cycles since the beginning."""
-        return self._library.bus_cycles(self._model)
+        return self._library.bus_cycles(self._open)
 
     @property
     def interrupt(self) -> bool:
         """The line."""
-        return bool(self._library.bus_interrupt(self._model))
+        return bool(self._library.bus_interrupt(self._open))
 
     @property
     def broken(self) -> str:
         """The rule of AXI that the accelerator has broken, if any."""
-        return (self._library.bus_broken(self._model) or b"").decode()
+        return (self._library.bus_broken(self._open) or b"").decode()
+
+    def c_functions(self) -> tuple[int, int, int]:
+        """Addresses of C functions that read and write a register, and what they take as first argument."""
+        read, write = (
+            ctypes.cast(getattr(self._library, name), ctypes.c_void_p).value or 0 for name in ("bus_read", "bus_write")
+        )
+        return read, write, self._open
 
     def run(self, cycles: int) -> None:
         """Let time pass."""
-        self._library.bus_run(self._model, cycles)
+        self._library.bus_run(self._open, cycles)
 
     def read(self, offset: int) -> int:
         """A register."""
-        return self._library.bus_read(self._model, offset)
+        return self._library.bus_read(self._open, offset)
 
     def write(self, offset: int, value: int) -> None:
         """Write a register."""
-        self._library.bus_write(self._model, offset, value)
+        self._library.bus_write(self._open, offset, value)
 
 
 def _typed(library: ctypes.CDLL) -> ctypes.CDLL:

@@ -36,10 +36,16 @@ LAYERS = {
     "macforge/design": {"macforge", *_HARDWARE},
     "macforge/compile": {"macforge", *_HARDWARE, "macforge/design"},
     "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile")},
+    "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},
     "macforge/report": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure")},
-    "macforge/cli": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure", "report")},
+    "macforge/cli": {
+        "macforge",
+        *_HARDWARE,
+        "fpga",
+        *_rooms("design", "compile", "run", "emit", "driver", "measure", "report"),
+    },
 }
 # the two front doors
 LAYERS["macforge/__init__.py"] = {"macforge", *_rooms("design", "compile", "run", "emit", "measure")}
@@ -57,8 +63,11 @@ THIRD_PARTY = {
     "markupsafe": {"macforge"},
     "numpy": PACKAGES,
     "platformdirs": {"hw"},
+    "peakrdl_cheader": {"macforge"},
+    "peakrdl_html": {"macforge"},
     "rich": {"macforge"},
     "safetensors": {"macforge"},
+    "systemrdl": {"macforge"},
     "threadpoolctl": {"macforge"},
     "tokenizers": {"macforge"},
     "typer": {"macforge"},

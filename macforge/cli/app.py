@@ -48,6 +48,7 @@ def _help(
 app.command(name="list")(describe_commands.list_)
 app.command()(describe_commands.show)
 app.command()(describe_commands.verilog)
+app.command()(describe_commands.driver)
 app.command()(measure_commands.sim)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)

@@ -12,7 +12,7 @@ from macforge.tables import print_rows
 
 # Whatever else a command takes it imports itself: listing designs must not load Amaranth, NumPy and cocotb.
 
-__all__ = ["list_", "show", "verilog"]
+__all__ = ["driver", "list_", "show", "verilog"]
 
 
 def list_(
@@ -101,6 +101,20 @@ def verilog(
             files += [generate_testbench(design, axis=axis)] if testbench else []
         for path in chain.from_iterable(each.write(output) for each in files):
             out.print(str(path), highlight=False, soft_wrap=True)
+
+
+def driver(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")] = Path("."),
+    html: Annotated[
+        bool, typer.Option("--html", help="Also the documentation of the registers, registers/index.html.")
+    ] = False,
+) -> None:
+    """Write the C driver of accelerators: macforge.h, macforge.c, and macforge_regs.h of the registers."""
+    from macforge.driver.files import write_driver
+
+    check_output_folder(output, "Driver")
+    for path in write_driver(output, html=html):
+        out.print(str(path), highlight=False, soft_wrap=True)
 
 
 def _show_program(path: Path, rows: int | None, json_: bool) -> None:

@@ -29,24 +29,24 @@ int mf_init(struct mf_device *device, const struct mf_io *io, struct mf_product 
     device->ring = ring;
     device->mask = (uint16_t)((1u << log2_size) - 1);
     device->head = 0;
-    if (get(device, MF_REG_ID) != MF_ID || get(device, MF_REG_VERSION) != MF_VERSION)
+    if (get(device, MF_REGISTER(id)) != MACFORGE__ID__VALUE_reset || get(device, MF_REGISTER(version)) != MACFORGE__VERSION__VALUE_reset)
         return MF_NO_DEVICE;
-    put(device, MF_REG_CONTROL, MF_CONTROL_RESET);
+    put(device, MF_REGISTER(control), MACFORGE__CONTROL__RESET_bm);
     /* as soon as the bus is quiet */
-    for (polls = 0; get(device, MF_REG_STATUS) & (MF_STATUS_BUSY | MF_STATUS_ERROR); polls++)
+    for (polls = 0; get(device, MF_REGISTER(status)) & (MACFORGE__STATUS__BUSY_bm | MACFORGE__STATUS__ERROR_bm); polls++)
         if (polls == 100000)
             return MF_TIMEOUT;
-    put(device, MF_REG_QUEUE_BASE_LOW, (uint32_t)ring_address);
-    put(device, MF_REG_QUEUE_BASE_HIGH, (uint32_t)(ring_address >> 32));
-    put(device, MF_REG_QUEUE_SIZE, log2_size);
-    put(device, MF_REG_INTERRUPT_STATUS, 3);
-    put(device, MF_REG_CONTROL, MF_CONTROL_ENABLE | MF_CONTROL_CLEAR_COUNTERS);
+    put(device, MF_REGISTER(queue_base_low), (uint32_t)ring_address);
+    put(device, MF_REGISTER(queue_base_high), (uint32_t)(ring_address >> 32));
+    put(device, MF_REGISTER(queue_size), log2_size);
+    put(device, MF_REGISTER(interrupt_status), 3);
+    put(device, MF_REGISTER(control), MACFORGE__CONTROL__ENABLE_bm | MACFORGE__CONTROL__CLEAR_bm);
     return MF_OK;
 }
 
 uint32_t mf_digest(const struct mf_device *device)
 {
-    return get(device, MF_REG_DIGEST);
+    return get(device, MF_REGISTER(digest));
 }
 
 int mf_matches(const struct mf_device *device, const void *image)
@@ -66,7 +66,7 @@ int mf_submit_all(struct mf_device *device, const struct mf_product *products, u
     }
     device->head = (uint16_t)(device->head + count);
     barrier(device);
-    put(device, MF_REG_QUEUE_HEAD, device->head);
+    put(device, MF_REGISTER(queue_head), device->head);
     return MF_OK;
 }
 
@@ -77,10 +77,10 @@ int mf_submit(struct mf_device *device, const struct mf_product *product)
 
 int mf_poll(struct mf_device *device)
 {
-    uint32_t status = get(device, MF_REG_STATUS);
-    if (status & MF_STATUS_ERROR)
-        return (int)get(device, MF_REG_ERROR_CAUSE);
-    if (status & MF_STATUS_BUSY)
+    uint32_t status = get(device, MF_REGISTER(status));
+    if (status & MACFORGE__STATUS__ERROR_bm)
+        return (int)get(device, MF_REGISTER(error_cause));
+    if (status & MACFORGE__STATUS__BUSY_bm)
         return MF_BUSY;
     barrier(device);
     return MF_OK;
@@ -88,7 +88,7 @@ int mf_poll(struct mf_device *device)
 
 uint16_t mf_failed(const struct mf_device *device)
 {
-    return (uint16_t)get(device, MF_REG_ERROR_INDEX);
+    return (uint16_t)get(device, MF_REGISTER(error_index));
 }
 
 int mf_wait(struct mf_device *device, uint32_t polls)
@@ -104,12 +104,12 @@ int mf_wait(struct mf_device *device, uint32_t polls)
 
 void mf_resume(struct mf_device *device)
 {
-    put(device, MF_REG_STATUS, MF_STATUS_ERROR);
+    put(device, MF_REGISTER(status), MACFORGE__STATUS__ERROR_bm);
 }
 
 uint16_t mf_done(const struct mf_device *device)
 {
-    return (uint16_t)get(device, MF_REG_QUEUE_TAIL);
+    return (uint16_t)get(device, MF_REGISTER(queue_tail));
 }
 
 uint32_t mf_counter(const struct mf_device *device, uint32_t offset)

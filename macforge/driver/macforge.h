@@ -11,10 +11,13 @@
 #ifndef MACFORGE_H
 #define MACFORGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define MF_ID 0x4D414346u
-#define MF_VERSION 1u
+#include "macforge_regs.h"
+
+/* Offset of a register. */
+#define MF_REGISTER(name) ((uint32_t)offsetof(macforge_t, name))
 
 #define MF_PRODUCT 1u        /* operation of a descriptor */
 #define MF_INTERRUPT 1u      /* flag: interrupt when the results are in memory */
@@ -46,31 +49,6 @@ enum mf_cause {
     MF_CAUSE_READ_OUTPUT = 13,
     MF_CAUSE_WRITE_RESULT = 14
 };
-
-/* Offsets of registers. */
-enum mf_register {
-    MF_REG_ID = 0x00,
-    MF_REG_VERSION = 0x04,
-    MF_REG_DIGEST = 0x08,
-    MF_REG_CONTROL = 0x10,
-    MF_REG_STATUS = 0x14,
-    MF_REG_QUEUE_BASE_LOW = 0x18,
-    MF_REG_QUEUE_BASE_HIGH = 0x1C,
-    MF_REG_QUEUE_SIZE = 0x20,
-    MF_REG_QUEUE_HEAD = 0x24,
-    MF_REG_QUEUE_TAIL = 0x28,
-    MF_REG_ERROR_CAUSE = 0x2C,
-    MF_REG_ERROR_INDEX = 0x30,
-    MF_REG_INTERRUPT_ENABLE = 0x34,
-    MF_REG_INTERRUPT_STATUS = 0x38,
-    MF_REG_CYCLES = 0x40
-};
-
-#define MF_CONTROL_ENABLE 1u
-#define MF_CONTROL_RESET 2u
-#define MF_CONTROL_CLEAR_COUNTERS 4u
-#define MF_STATUS_BUSY 1u
-#define MF_STATUS_ERROR 2u
 
 /* A descriptor, 64 bytes, little-endian. */
 struct mf_product {
@@ -131,7 +109,7 @@ void mf_resume(struct mf_device *device);
 /* Number of the next product to be done; those before it are, or were given up. */
 uint16_t mf_done(const struct mf_device *device);
 
-/* A counter: MF_REG_CYCLES and what follows it. */
+/* A counter, such as MF_REGISTER(cycles). */
 uint32_t mf_counter(const struct mf_device *device, uint32_t offset);
 
 #endif

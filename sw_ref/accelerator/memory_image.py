@@ -67,6 +67,17 @@ class MemoryImage:
         self.placed.append(placed)
         return placed
 
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of the ring."""
+        return self.size * DESCRIPTOR_BYTES
+
+    def descriptors(self) -> list[bytes]:
+        """Of all products, in their order; of a ring that has gone round, what is left."""
+        count = min(len(self.placed), self.size)
+        records = range(len(self.placed) - count, len(self.placed))
+        return [bytes(self.content[at % self.size * DESCRIPTOR_BYTES :][:DESCRIPTOR_BYTES]) for at in records]
+
     def array(self) -> np.ndarray:
         """The memory, byte by byte."""
         return np.frombuffer(bytes(self.content), np.uint8)

@@ -4,6 +4,8 @@ The request holds the memory; the settings say where it is, which bytes of it ca
 stalls, and a script: a list of commands, see `Host`.
 """
 
+from typing import Any
+
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
@@ -93,7 +95,8 @@ class Host:
 
     async def beyond(self, address, key):
         """Read and write where there is no register; the responses go into the figures."""
-        read, written = await self.bus.read(address, 4), await self.bus.write(address, bytes(4))
+        read: Any = await self.bus.read(address, 4)
+        written: Any = await self.bus.write(address, bytes(4))
         self.figures[key] = [int(read.resp), int(written.resp)]
 
 

@@ -1,0 +1,1 @@
+"""Drivers of accelerators: C for whoever has the board, and Python."""
