@@ -20,7 +20,7 @@ from hw.core.naming import module_name
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.layout import Layout
-from sw_ref.accelerator.registers import ADDRESS_BITS, Cause
+from sw_ref.accelerator.registers import ADDRESS_BITS
 
 __all__ = ["Accelerator"]
 
@@ -30,13 +30,6 @@ _WEIGHT_BURSTS, _PARAMETER_BURSTS = 8, 2
 _WRITES = 32
 # The domain of what works on products, which is reset when one is given up; the bus never is.
 _WORK = "work"
-_CAUSES = {
-    "act": Cause.READ_ACT,
-    "weight": Cause.READ_WEIGHT,
-    "column": Cause.READ_COLUMN,
-    "row": Cause.READ_ROW,
-    "output": Cause.READ_OUTPUT,
-}
 
 
 class Accelerator(Unit):
@@ -93,12 +86,7 @@ class Accelerator(Unit):
         limits = {"n": (1 << 20) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
         limits |= {"mode": len(spec.modes) - 1, "steps": spec.max_steps}
         limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
-        dispatcher = Dispatcher(
-            bus=self.bus,
-            parts=len(readers) + 2,
-            causes=tuple(_CAUSES[name] for name in readers),
-            limits=tuple(sorted(limits.items())),
-        )
+        dispatcher = Dispatcher(bus=self.bus, streams=self.readers, limits=tuple(sorted(limits.items())))
         place(m, "dispatcher", dispatcher)
         writer = self._place_writer(m, limits["results"])
         engine = place(m, "engine", self.engine, domain=_WORK)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -121,9 +121,15 @@ class ActReader(Unit):
         return max(1, self.chunk.bits // self.bus.data_bits)
 
     @property
+    def gathers(self) -> bool:
+        """Whether rows stand in one memory, and a word of each is gathered for the steps that it has."""
+        return self.turns == 1 and self.step_words == 1 and self.banks > 2
+
+    @property
     def tile_places(self) -> int:
         """Places of a row's tile in each memory: words, or steps if they are longer; a power of two."""
-        most = min(self.bus.burst, max(1, _STAGED // (2 * self.turns)))
+        rows = self.banks if self.gathers else self.turns
+        most = min(self.bus.burst, max(1, _STAGED // (2 * rows)))
         places = max(1, most // self.step_words)
         return 1 << (places.bit_length() - 1)
 
@@ -135,7 +141,7 @@ class ActReader(Unit):
     @property
     def tile_depth(self) -> int:
         """Words of each memory: two tiles."""
-        return max(2, 2 * self.turns * self.tile_places)
+        return max(2, 2 * (self.banks if self.gathers else self.turns) * self.tile_places)
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -161,7 +167,7 @@ class ActReader(Unit):
         """Ask for runs, tile by tile and row by row; return whether a tile is begun."""
         run = Run(
             address_bits=len(self.address),
-            count_bits=(self.tile_places * self.step_words).bit_length(),
+            count_bits=(self.tile_places * self.step_words - 1).bit_length(),
             burst=self.bus.burst,
             name="row",
         )
@@ -197,7 +203,7 @@ class ActReader(Unit):
             m.d.sync += [steps.eq(self.steps), left.eq(self.steps)]
             panels.start(m, self.m)
         with m.If(goes):
-            run.start(m, (row + offset)[: len(row)], self._words(now))
+            run.start(m, (row + offset)[: len(row)], self._last_word(now))
             m.d.sync += [begins.eq(0), first_row.eq(0)]
             with m.If(first_row):
                 m.d.sync += rows_left.eq(panels.used)
@@ -213,11 +219,11 @@ class ActReader(Unit):
                         m.d.sync += [busy.eq(0), begins.eq(0)]
         return begun
 
-    def _words(self, steps: Value) -> Value:
-        """Words of so many steps."""
+    def _last_word(self, steps: Value) -> Value:
+        """Words of so many steps, less one."""
         if self.step_words > 1:
-            return steps * self.step_words
-        return (steps + (self.word_steps - 1)) >> (self.word_steps - 1).bit_length()
+            return steps * self.step_words - 1
+        return (steps - 1) >> (self.word_steps - 1).bit_length()
 
     def _elaborate_words(self, m: Module, write: "_Place") -> Value:
         """Where the next word of a tile goes; return whether a tile has come whole."""
@@ -237,57 +243,129 @@ class ActReader(Unit):
 
     def _elaborate_beats(self, m: Module, tiles: SyncFIFO, complete: Value, done: Signal, write: "_Place") -> Value:
         """Walk over tiles that have come, and give their steps; return whether the retiring product has some left."""
-        whole, step = Signal(range(3), name="whole_tiles"), Signal(range(self.tile_steps), name="step")
-        read, tile = _Place(self, name="read"), data.View(self._tile, tiles.r_data)
-        room, issue, taken = Signal(range(_QUEUE + 1), init=_QUEUE), Signal(name="issue"), Signal(name="beat_taken")
-        word_bits = (self.word_steps - 1).bit_length()
-        m.d.comb += [
-            issue.eq((whole != 0) & (room != 0)),
-            done.eq(issue & (read.turn == tile.beats) & (step == tile.steps)),
-            tiles.r_en.eq(done),
-            read.at.eq(step >> word_bits),
-        ]
-        m.d.sync += [whole.eq(whole + complete - done), room.eq(room - issue + taken)]
-        with m.If(issue):
-            m.d.sync += read.turn.eq(read.turn + 1)
-            with m.If(read.turn == tile.beats):
-                m.d.sync += [read.turn.eq(0), step.eq(step + 1)]
-            with m.If(done):
-                m.d.sync += [step.eq(0), read.half.eq(~read.half)]
+        whole, tile = Signal(range(3), name="whole_tiles"), data.View(self._tile, tiles.r_data)
         bits = len(self.beats.payload)
         m.submodules.queue = queue = SyncFIFOBuffered(width=bits + PRODUCT_BITS, depth=_QUEUE)
-        codes = self._read(m, write, read, delayed(m, step[:word_bits], RAM_LATENCY, name="step_of_word"))
-        product, current = queue.r_data[bits:], Signal(name="beat_is_current")
+        product, current, taken = queue.r_data[bits:], Signal(name="beat_is_current"), Signal(name="beat_taken")
+        m.d.sync += whole.eq(whole + complete - done)
         m.d.comb += [
-            queue.w_en.eq(delayed(m, issue, RAM_LATENCY, name="issued", init=0)),
-            queue.w_data.eq(Cat(codes, delayed(m, tile.product, RAM_LATENCY, name="product_of_beat"))),
+            tiles.r_en.eq(done),
             current.eq(product == self.current),
             self.beats.payload.eq(queue.r_data[:bits]),
             self.beats.valid.eq(queue.r_rdy & current),
             queue.r_en.eq(self.beats.ready & current),
             taken.eq(queue.r_rdy & queue.r_en),
         ]
+        elaborate = self._elaborate_gathered if self.gathers else self._elaborate_at_once
+        on_the_way = elaborate(m, tile, whole != 0, done, write, queue, taken)
         # what is on its way to the queue belongs to nobody knows whom, until it is there
-        queued = Mux(queue.r_rdy, product == self.retiring, room != _QUEUE)
+        queued = Mux(queue.r_rdy, product == self.retiring, on_the_way)
         return queued | (tiles.r_rdy & (tile.product == self.retiring))
 
-    def _read(self, m: Module, write: "_Place", read: "_Place", which: Value) -> Value:
-        """What a step gives: of all banks, the chunk ``which`` of the word at the place."""
+    def _elaborate_at_once(
+        self,
+        m: Module,
+        tile: data.View,
+        some: Value,
+        done: Signal,
+        write: "_Place",
+        queue: SyncFIFOBuffered,
+        taken: Value,
+    ) -> Value:
+        """A memory for each bank: a beat in each cycle. Return whether one is on its way to the queue."""
+        read, step = _Place(self, name="read"), Signal(range(self.tile_steps), name="step")
+        room, issue = Signal(range(_QUEUE + 1), name="room", init=_QUEUE), Signal(name="issue")
+        word_bits = (self.word_steps - 1).bit_length()
+        m.d.comb += [
+            issue.eq(some & (room != 0)),
+            done.eq(issue & (read.turn == tile.beats) & (step == tile.steps)),
+            read.at.eq(step >> word_bits),
+        ]
+        m.d.sync += room.eq(room - issue + taken)
+        with m.If(issue):
+            m.d.sync += read.turn.eq(read.turn + 1)
+            with m.If(read.turn == tile.beats):
+                m.d.sync += [read.turn.eq(0), step.eq(step + 1)]
+            with m.If(done):
+                m.d.sync += [step.eq(0), read.half.eq(~read.half)]
+        which = delayed(m, step[:word_bits], RAM_LATENCY, name="step_of_word")
         codes = []
         for bank in range(self.banks):
-            words = []
-            for part in range(self.step_words):
-                memory = place(m, f"tile_{bank}_{part}", Ram(width=self.bus.data_bits, depth=self.tile_depth))
-                m.d.comb += [
-                    memory.write_address.eq(write.address),
-                    memory.write_data.eq(self.data),
-                    memory.write.eq(self.valid & (write.bank == bank) & (write.part == part)),
-                    memory.read_address.eq(read.address),
-                ]
-                words.append(delayed(m, memory.read_data, RAM_LATENCY - 1, name=f"word_{bank}_{part}"))
-            chunks = [Cat(words).word_select(index, self.chunk.bits) for index in range(self.word_steps)]
-            codes.append(self.chunk.codes(pick(which, chunks)))
-        return Cat(codes)
+            words = [
+                self._place_memory(m, f"{bank}_{part}", write, read, (write.bank == bank) & (write.part == part))
+                for part in range(self.step_words)
+            ]
+            codes.append(self._codes(Cat(words), which))
+        m.d.comb += [
+            queue.w_en.eq(delayed(m, issue, RAM_LATENCY, name="issued", init=0)),
+            queue.w_data.eq(Cat(codes, delayed(m, tile.product, RAM_LATENCY, name="product_of_beat"))),
+        ]
+        return room != _QUEUE
+
+    def _elaborate_gathered(
+        self,
+        m: Module,
+        tile: data.View,
+        some: Value,
+        done: Signal,
+        write: "_Place",
+        queue: SyncFIFOBuffered,
+        taken: Value,
+    ) -> Value:
+        """One memory for all banks: their words are gathered, then held for the steps that they have."""
+        read, step = _Place(self, name="read"), Signal(range(self.word_steps), name="step")
+        # what is gathered, and what is held: there is something; its last step; its product
+        reading, gathered, held = (Signal(name=name) for name in ("reading", "gathered", "held"))
+        last_step, product = Signal.like(step, name="last_step"), Signal(PRODUCT_BITS, name="product_of_words")
+        moves, gives, ends = Signal(name="words_move"), Signal(name="beat_given"), Signal(name="ends_tile")
+        last_bank, word_bits = read.bank == self.banks - 1, (self.word_steps - 1).bit_length()
+        m.d.comb += [
+            ends.eq(read.at == tile.steps >> word_bits),
+            reading.eq(some & ~gathered),
+            done.eq(moves & ends),
+            moves.eq(gathered & ~delayed(m, reading, RAM_LATENCY, name="comes", init=0) & ~held),
+            gives.eq(held & queue.w_rdy),
+        ]
+        with m.If(reading):
+            m.d.sync += [read.bank.eq(Mux(last_bank, 0, read.bank + 1)), gathered.eq(last_bank)]
+        with m.If(gives):
+            m.d.sync += step.eq(step + 1)
+            with m.If(step == last_step):
+                m.d.sync += [step.eq(0), held.eq(0)]
+        with m.If(moves):
+            m.d.sync += [held.eq(1), gathered.eq(0), read.at.eq(read.at + 1), product.eq(tile.product)]
+            m.d.sync += last_step.eq(Mux(ends, tile.steps[:word_bits], self.word_steps - 1))
+            with m.If(ends):
+                m.d.sync += [read.at.eq(0), read.half.eq(~read.half)]
+        word = self._place_memory(m, "words", write, read, Const(1))
+        bank = delayed(m, read.bank, RAM_LATENCY, name="bank_of_word")
+        codes = []
+        for at in range(self.banks):
+            coming, words = (
+                Signal(self.bus.data_bits, name=f"{name}_{at}", reset_less=True) for name in ("row", "held")
+            )
+            with m.If(bank == at):
+                m.d.sync += coming.eq(word)
+            with m.If(moves):
+                m.d.sync += words.eq(coming)
+            codes.append(self._codes(words, step))
+        m.d.comb += [queue.w_en.eq(gives), queue.w_data.eq(Cat(codes, product))]
+        return held
+
+    def _place_memory(self, m: Module, name: str, write: "_Place", read: "_Place", here: Value) -> Value:
+        """A memory of two tiles; return what it gives, `RAM_LATENCY` cycles after its address."""
+        memory = place(m, f"tile_{name}", Ram(width=self.bus.data_bits, depth=self.tile_depth))
+        m.d.comb += [
+            memory.write_address.eq(write.address),
+            memory.write_data.eq(self.data),
+            memory.write.eq(self.valid & here),
+            memory.read_address.eq(read.address),
+        ]
+        return delayed(m, memory.read_data, RAM_LATENCY - 1, name=f"word_{name}")
+
+    def _codes(self, words: Value, which: Value) -> Value:
+        """Codes of one of the steps that a word has."""
+        return self.chunk.codes(pick(which, [words.word_select(at, self.chunk.bits) for at in range(self.word_steps)]))
 
 
 class _Place:
@@ -299,9 +377,10 @@ class _Place:
         self.turn = Signal(range(reader.turns), name=f"{name}_turn")
         self.at = Signal(range(reader.tile_places), name=f"{name}_at")
         self.part = Signal(range(reader.step_words), name=f"{name}_part")
-        self._turns = reader.turns
+        # rows of a memory, and which of them this is
+        self._rows, self._row = (reader.banks, self.bank) if reader.gathers else (reader.turns, self.turn)
 
     @property
     def address(self) -> Value:
-        """In the memory of its bank and part."""
-        return Cat(self.at, self.turn + Mux(self.half, self._turns, 0))
+        """In the memory of its bank and part, or of all banks."""
+        return Cat(self.at, self._row + Mux(self.half, self._rows, 0))

@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 from dataflow.accelerator.dispatch import INDEX_BITS
 from hw.axi.lite import LiteSlave
 from hw.axi.ports import forward, lite_ports
+from hw.core.counters import Counters
+from hw.core.select import pick
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.registers import ADDRESS_BITS, REGISTERS
 
@@ -61,7 +63,7 @@ class Control(Unit):
         slave = place(m, "bus", LiteSlave(address_bits=ADDRESS_BITS))
         forward(m, self, slave, "s_axi")
         enabled, pending = Signal(2, name="interrupt_enabled"), Signal(2, name="interrupt_pending")
-        counters = {name: Signal(32, name=f"count_{name}") for name in COUNTERS}
+        counters = place(m, "counters", Counters(count=len(COUNTERS), bits=32))
         values: dict[str, Value] = {
             "id": Const(_ID, 32),
             "version": Const(_VERSION, 32),
@@ -77,11 +79,10 @@ class Control(Unit):
             "error_index": self.tail,
             "interrupt_enable": enabled,
             "interrupt_status": pending,
-            **counters,
         }
-        written, clears = self._elaborate_access(m, slave, values)
-        for counts, counter in zip(self.count, counters.values(), strict=True):
-            m.d.sync += counter.eq(Mux(clears, 0, counter + counts))
+        written = self._elaborate_writes(m, slave, counters.clear)
+        self._elaborate_reads(m, slave, values, counters)
+        m.d.comb += counters.events.eq(self.count)
         happened = Cat(self.interrupt_done, self.interrupt_error)
         m.d.sync += pending.eq(pending & ~Mux(written["interrupt_status"], slave.write_data[:2], 0) | happened)
         m.d.comb += self.interrupt.eq((pending & enabled).any())
@@ -89,18 +90,31 @@ class Control(Unit):
             m.d.sync += enabled.eq(slave.write_data)
         return m
 
-    def _elaborate_access(
-        self, m: Module, slave: LiteSlave, values: dict[str, Value]
-    ) -> tuple[dict[str, Signal], Signal]:
-        """Reads and writes; return which register is written, and whether counters are to be cleared."""
-        written = {name: Signal(name=f"writes_{name}") for name in REGISTERS}
-        clears = Signal(name="clears_counters")
+    def _elaborate_reads(self, m: Module, slave: LiteSlave, values: dict[str, Value], counters: Counters) -> None:
+        """What stands at an address: a register, or a counter when it has its turn."""
+        first = REGISTERS[COUNTERS[0]].offset // 4
+        places: list[Value] = [Const(0, 32)] * first
+        known = [False] * (1 << len(slave.read_address))
         for name, register in REGISTERS.items():
-            here = register.offset // 4
-            with m.If(slave.read_address == here):
-                m.d.comb += [slave.read_data.eq(values[name]), slave.read_known.eq(1)]
-            with m.If(slave.write_address == here):
-                m.d.comb += [slave.write_known.eq(1), written[name].eq(slave.write & slave.write_strobe.all())]
+            known[register.offset // 4] = True
+            if name in values:
+                places[register.offset // 4] = values[name]
+        low = first.bit_length() - 1
+        counts = slave.read_address >= first
+        m.d.comb += [
+            counters.read.eq(slave.read_address - first),
+            slave.read_data.eq(Mux(counts, counters.value, pick(slave.read_address[:low], places))),
+            slave.read_ready.eq(~counts | counters.valid | ~slave.read_known),
+            slave.read_known.eq(pick(slave.read_address, known)),
+            slave.write_known.eq(pick(slave.write_address, known)),
+        ]
+
+    def _elaborate_writes(self, m: Module, slave: LiteSlave, clears: Signal) -> dict[str, Signal]:
+        """Take what is written; return which register is, and tell whether counters are to be cleared."""
+        written = {name: Signal(name=f"writes_{name}") for name, one in REGISTERS.items() if one.access != "r"}
+        for name, signal in written.items():
+            here = slave.write_address == REGISTERS[name].offset // 4
+            m.d.comb += signal.eq(slave.write & slave.write_strobe.all() & here)
         data = slave.write_data
         with m.If(written["control"]):
             m.d.comb += [self.reset.eq(data[1]), clears.eq(data[2])]
@@ -116,4 +130,4 @@ class Control(Unit):
                 m.d.sync += target.eq(data)
         with m.If(self.reset):
             m.d.sync += [self.enable.eq(0), self.queue_head.eq(0)]
-        return written, clears
+        return written

@@ -23,6 +23,14 @@ INDEX_BITS = 16
 # Cycles without any progress, and nothing asked of the bus, after which an engine is waiting for what never comes.
 _PATIENCE_BITS = 14
 
+_CAUSES = {
+    "act": Cause.READ_ACT,
+    "weight": Cause.READ_WEIGHT,
+    "column": Cause.READ_COLUMN,
+    "row": Cause.READ_ROW,
+    "output": Cause.READ_OUTPUT,
+}
+
 
 class Dispatcher(Unit):
     """Takes descriptors from a ring in memory, one product after the other; one is started ahead of the one that ends.
@@ -40,12 +48,12 @@ class Dispatcher(Unit):
     stop, clear : Out(1), bus_idle : In(1)
         Ask nothing more of the bus; reset what works on products; everything asked for has come.
     started : Out(parts), part_ready : In(parts)
-        Of what works on products, each.
+        Of each reader, of the writer of results, and of the engine.
     product : Out(2)
         Low bits of the number of the product that starts.
     retired : In(1)
         All results of a product are in memory.
-    read_failed : In(2 * readers), write_failed : In(1)
+    read_failed : In(2 * streams), write_failed : In(1)
         What readers call ``failed``, of each; a result could not be written.
     active : In(1)
         Something goes on.
@@ -58,28 +66,25 @@ class Dispatcher(Unit):
     Parameters
     ----------
     bus : Bus
-    parts : int
-    causes : tuple of Cause
-        Of readers that fail, one for each.
+    streams : tuple of str
+        What is read: activations, weights and parameters.
     limits : tuple of (str, int)
         Largest values of fields of the head.
     """
 
-    def __init__(self, *, bus: Bus, parts: int, causes: tuple[Cause, ...], limits: tuple[tuple[str, int], ...]) -> None:
+    def __init__(self, *, bus: Bus, streams: tuple[str, ...], limits: tuple[tuple[str, int], ...]) -> None:
         self.bus = bus
-        self.parts = parts
-        self.causes = causes
+        self.streams = streams
         self.limits = limits
-        address = bus.address_bits - low_bits(bus)
-        numbers = dict(limits)
-        outputs = dict.fromkeys(("image", "weight", "column", "output", "act", "row", "result"), address)
-        outputs |= dict.fromkeys(("act_stride", "result_stride", "result_plane"), address)
-        outputs |= dict.fromkeys(("weight_bytes", "column_bytes", "output_bytes", "row_bytes", "row_last_bytes"), 32)
-        outputs |= {"m": SIZE_BITS, **{name: most.bit_length() for name, most in numbers.items()}}
+        word = bus.address_bits - low_bits(bus)
+        outputs = dict.fromkeys((*self._addresses, *self._parts, "act_stride", "result_stride", "result_plane"), word)
+        outputs |= dict.fromkeys((*self._sizes, *self._last_sizes), 32)
+        outputs |= {"m": SIZE_BITS, **{name: most.bit_length() for name, most in limits}}
+        parts = len(streams) + 2
         super().__init__(
             {
                 "enable": In(1),
-                "queue_base": In(address),
+                "queue_base": In(word),
                 "queue_size": In(4),
                 "queue_head": In(INDEX_BITS),
                 "digest": In(32),
@@ -95,7 +100,7 @@ class Dispatcher(Unit):
                 "started": Out(parts),
                 "part_ready": In(parts),
                 "retired": In(1),
-                "read_failed": In(2 * len(causes)),
+                "read_failed": In(2 * len(streams)),
                 "write_failed": In(1),
                 "active": In(1),
                 **{name: Out(bits) for name, bits in outputs.items()},
@@ -127,26 +132,42 @@ class Dispatcher(Unit):
         self._elaborate_states(m, fetch, descriptor, head, begun)
         return m
 
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        """Fields of a descriptor that are addresses."""
+        return ("image", "act", *(("row",) if "row" in self.streams else ()), "result")
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Parts of an image, in their order."""
+        return tuple(name for name in ("weight", "column", "output") if name in self.streams)
+
+    @property
+    def _sizes(self) -> tuple[str, ...]:
+        """Fields of the head that are sizes in bytes."""
+        return tuple(f"{name}_bytes" for name in self.streams if name != "act")
+
+    @property
+    def _last_sizes(self) -> tuple[str, ...]:
+        """Fields of the descriptor that are."""
+        return ("row_last_bytes",) if "row" in self.streams else ()
+
     def _elaborate_outputs(self, m: Module, descriptor: Fields, head: Fields) -> None:
         """What the parts are told: fields as they are, addresses and distances in words."""
         low = low_bits(self.bus)
-        for name in ("act", "row", "result", "image"):
+        for name in self._addresses:
             m.d.comb += getattr(self, name).eq(word_address(self.bus, getattr(descriptor, name)))
         for name in ("act_stride", "result_stride", "result_plane"):
             m.d.comb += getattr(self, name).eq(getattr(descriptor, name)[low:])
-        m.d.comb += [self.m.eq(descriptor.m), self.row_last_bytes.eq(descriptor.row_last_bytes)]
-        for name in ("weight_bytes", "column_bytes", "output_bytes", "row_bytes", *dict(self.limits)):
+        for name in ("m", *self._last_sizes):
+            m.d.comb += getattr(self, name).eq(getattr(descriptor, name))
+        for name in (*self._sizes, *dict(self.limits)):
             m.d.comb += getattr(self, name).eq(getattr(head, name))
-
-        # what lies behind the head, each from a whole word on; there is time while the head is checked
-        def words(size: Value) -> Value:
-            return (size + (self.bus.word_bytes - 1)) >> low
-
-        m.d.sync += [
-            self.weight.eq(self.image + DESCRIPTOR_BYTES // self.bus.word_bytes),
-            self.column.eq(self.weight + words(head.weight_bytes)),
-            self.output.eq(self.column + words(head.column_bytes)),
-        ]
+        # they lie behind the head, each from a whole word on; there is time while the head is checked
+        place, words = self.image, Const(DESCRIPTOR_BYTES // self.bus.word_bytes)
+        for name in self._parts:
+            m.d.sync += getattr(self, name).eq(place + words)
+            place, words = getattr(self, name), (getattr(head, f"{name}_bytes") + (self.bus.word_bytes - 1)) >> low
 
     def _elaborate_retirement(self, m: Module, begun: Signal, flag: Value) -> None:
         """Count the products in flight, and keep the flag of each."""
@@ -171,14 +192,18 @@ class Dispatcher(Unit):
                 m.d.comb += why.eq(Cause.LENGTH)
             with m.If(self.write_failed):
                 m.d.comb += why.eq(Cause.WRITE_RESULT)
-            for index, cause in enumerate(self.causes):
+            for index, name in enumerate(self.streams):
                 with m.If(self.read_failed.word_select(index, 2).bit_select(self.tail[0], 1)):
-                    m.d.comb += why.eq(cause)
+                    m.d.comb += why.eq(_CAUSES[name])
         return why
 
     def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
         """Fetch, check and start one product after the other."""
-        pending, why, failure = Signal(self.parts, name="pending"), Signal(8, name="why"), self._elaborate_failure(m)
+        pending, why, failure = (
+            Signal(len(self.started), name="pending"),
+            Signal(8, name="why"),
+            self._elaborate_failure(m),
+        )
         abort = (failure != 0) | self.reset
 
         @contextmanager
@@ -217,7 +242,8 @@ class Dispatcher(Unit):
                     m.next = "IDLE"
             with m.State("ABORT"):
                 m.d.comb += self.stop.eq(1)
-                m.d.sync += [fetch.run.left.eq(0), pending.eq(0)]
+                m.d.sync += [pending.eq(0)]
+                fetch.run.drop(m)
                 with m.If(self.bus_idle):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -240,7 +266,8 @@ class Dispatcher(Unit):
             fetch.start(m, (self.queue_base + slot * fetch.words)[: len(self.queue_base)])
             m.next = "DESCRIPTOR"
             with m.If(queued > size):
-                m.d.sync += [why.eq(Cause.OVERRUN), fetch.run.left.eq(0)]
+                m.d.sync += why.eq(Cause.OVERRUN)
+                fetch.run.drop(m)
                 m.next = "BAD"
         with state("DESCRIPTOR"):
             descriptor.take(m, valid=self.valid, index=fetch.got, data=self.data)
@@ -267,18 +294,19 @@ class Dispatcher(Unit):
 
     def _descriptor_faults(self, given: Fields) -> Value:
         """What is wrong with a descriptor: a cause, or 0."""
-        addresses = [getattr(given, name) for name in ("image", "act", "row", "result")]
+        addresses = [getattr(given, name) for name in self._addresses]
         distances = [getattr(given, name) for name in ("act_stride", "result_stride", "result_plane")]
         low = low_bits(self.bus)
         misplaced = outside(self.bus, *addresses) | Cat(distance[:low].any() for distance in distances).any()
         known = (given.operation == PRODUCT) & ~(given.flags & ~(INTERRUPT | WAIT)).any()
-        size = (given.m == 0) | given.m[SIZE_BITS:].any()
+        size = given.m[SIZE_BITS:].any() | Cat(getattr(given, name) == 0 for name in ("m", *self._last_sizes)).any()
         return Mux(known, Mux(misplaced, Cause.ADDRESS, Mux(size, Cause.SIZE, 0)), Cause.OPERATION)
 
     def _head_faults(self, given: Fields) -> Value:
         """What is wrong with an image's head: a cause, or 0."""
         wrong = [(getattr(given, name) == 0) & (name != "mode") for name, _most in self.limits]
         wrong += [getattr(given, name) > most for name, most in self.limits]
+        wrong += [getattr(given, name) == 0 for name in self._sizes]
         return Mux(given.digest == self.digest, Mux(Cat(wrong).any(), Cause.SIZE, 0), Cause.IMAGE)
 
 
@@ -291,7 +319,7 @@ class _Fetch:
     def __init__(self, *, bus: Bus) -> None:
         self.words = DESCRIPTOR_BYTES // bus.word_bytes
         bits = bus.address_bits - low_bits(bus)
-        self.run = Run(address_bits=bits, count_bits=self.words.bit_length(), burst=bus.burst, name="fetch")
+        self.run = Run(address_bits=bits, count_bits=(self.words - 1).bit_length(), burst=bus.burst, name="fetch")
         self.index = Signal(INDEX_BITS, name="index")
         self.got = Signal(max(2, self.words.bit_length()), name="words_got")
         self.broken = Signal(name="fetch_failed")
@@ -303,5 +331,5 @@ class _Fetch:
 
     def start(self, m: Module, address: Value) -> None:
         """Begin."""
-        self.run.start(m, address, Const(self.words))
+        self.run.start(m, address, Const(self.words - 1))
         m.d.sync += [self.got.eq(0), self.broken.eq(0)]

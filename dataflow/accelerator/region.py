@@ -100,18 +100,24 @@ class RegionReader(Unit):
         begins = Signal(name="begins")
         columns = Signal(SIZE_BITS, name="columns")
         last_block = blocks.last if self.block_cols else Const(1)
+        # bytes, less one
         now = Mux(panels.last, last_size, size) if self.block_cols else size
-        words = (now + (self.bus.word_bytes - 1))[low:32]
         m.d.comb += self.ready.eq(~busy)
         with m.If(self.start):
-            m.d.sync += [busy.eq(1), begins.eq(1), base.eq(self.base), size.eq(self.bytes), product.eq(self.product)]
+            m.d.sync += [
+                busy.eq(1),
+                begins.eq(1),
+                base.eq(self.base),
+                size.eq(self.bytes - 1),
+                product.eq(self.product),
+            ]
             panels.start(m, self.m)
             if self.block_cols:
                 blocks.start(m, self.n)
                 m.d.sync += columns.eq(self.n)
-                m.d.sync += last_size.eq(self.last_bytes)
+                m.d.sync += last_size.eq(self.last_bytes - 1)
         with m.If(begins):
-            run.start(m, base, words)
+            run.start(m, base, now[low:])
             m.d.sync += begins.eq(0)
         with m.If(busy & ~begins & ~run.some):
             m.d.sync += begins.eq(1)
@@ -121,10 +127,10 @@ class RegionReader(Unit):
                 panels.step(m)
                 if self.block_cols:
                     blocks.start(m, columns)
-                    m.d.sync += base.eq(base + words)
+                    m.d.sync += base.eq(base + now[low:] + 1)
                 with m.If(panels.last):
                     m.d.sync += [begins.eq(0), busy.eq(0)]
-        return (now - 1)[:low]
+        return now[:low]
 
     def _elaborate_words(self, m: Module, room: Signal) -> tuple[Value, Value]:
         """Keep words until they are taken; return whether one is, and whether the retiring product has some left.

@@ -8,6 +8,7 @@ from dataflow.accelerator.channel import low_bits
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
+from hw.core.select import pick
 from hw.core.unit import Unit
 from sw_ref.accelerator.bus import Bus
 
@@ -103,11 +104,15 @@ class ResultWriter(Unit):
         # not yet known: the rows of the panel
         begins = Signal(name="begins")
         row, place, cols, ends = self._elaborate_walk(m, taken, begins)
-        run = Run(address_bits=len(row), count_bits=self.row_words.bit_length(), burst=self.bus.burst, name="row")
+        run = Run(address_bits=len(row), count_bits=(self.row_words - 1).bit_length(), burst=self.bus.burst, name="row")
         words = Signal(range(self.row_words + 1), name="words_left")
+        asked = Signal(name="burst_asked")
+        free = (words == 0) | ((words == 1) & self.word_ready)
         m.d.comb += [
             self.ready.eq(~busy),
-            self.beats.ready.eq(busy & ~begins & ~final & ~self.stop & ~run.some & (words == 0)),
+            asked.eq(self.burst_valid & self.burst_ready),
+            # the next row follows the last word of this one
+            self.beats.ready.eq(busy & ~begins & ~final & ~self.stop & free & (~run.some | (asked & run.ends))),
             taken.eq(self.beats.valid & self.beats.ready),
             self.burst_valid.eq(run.some),
             self.address.eq(run.address),
@@ -115,17 +120,17 @@ class ResultWriter(Unit):
             self.quiet.eq(~run.some & (words == 0)),
             self.done.eq(final & self.quiet),
         ]
-        with m.If(self.burst_valid & self.burst_ready):
+        with m.If(asked):
             run.step(m)
         with m.If(self.start):
             m.d.sync += busy.eq(1)
         with m.If(self.done):
             m.d.sync += [busy.eq(0), final.eq(0)]
-        used = (cols * self.slot + (self.bus.data_bits - 1)) >> (self.bus.data_bits - 1).bit_length()
+        last_word = (cols * self.slot - 1) >> (self.bus.data_bits - 1).bit_length()
         with m.If(taken):
-            run.start(m, row, used[: len(words)])
+            run.start(m, row, last_word)
             m.d.sync += final.eq(ends)
-        self._elaborate_words(m, taken, words, used, row, place, cols)
+        self._elaborate_words(m, taken, words, last_word + 1, row, place, cols)
         return m
 
     def _elaborate_words(
@@ -160,45 +165,51 @@ class ResultWriter(Unit):
                     m.d.sync += strobes.eq(Cat(Const(0, index * self.row_bits // 8), mask))
 
     def _elaborate_walk(self, m: Module, taken: Value, begins: Signal) -> tuple[Value, Value, Value, Value]:
-        """Where the next row goes: its word and its place in it, its columns, and whether it is the last one."""
+        """Where the next row goes: its word and its place in it, its columns, and whether it is the last one.
+
+        Rows, sums, blocks and panels each have an address of their own. One adder takes the next step of one of them,
+        which is then the address of all within it.
+        """
         panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
         blocks = BlockWalk(span=self.cols, bits=SIZE_BITS, name="block")
-        panel, block, plane, row = (
-            Signal.like(self.base, name=f"{name}_base") for name in ("panel", "block", "sum", "row")
-        )
+        bases = [Signal.like(self.base, name=f"{name}_base") for name in ("row", "sum", "block", "panel")]
+        row = bases[0]
         stride, plane_stride, panel_stride = (
             Signal.like(self.base, name=f"{name}_stride") for name in ("row", "plane", "panel")
         )
         place = Signal(range(self.word_rows), name="place")
         rows_left = Signal(range(self.panel_rows + 1), name="rows_left")
-        sums_left = Signal.like(self.results, name="sums_left")
         results, columns = Signal.like(self.results, name="results_of_element"), Signal.like(self.n, name="columns")
+        sums_left = Signal.like(self.results, name="sums_left")
         wraps = place == self.word_rows - 1
-        next_block = (block + Mux(wraps, self.row_words, 0))[: len(block)]
-        next_panel, next_plane = (panel + panel_stride)[: len(panel)], (plane + plane_stride)[: len(plane)]
-        last_row, last_sum = rows_left == 1, sums_left == 1
+        ends_rows, ends_sums = rows_left == 1, sums_left == 1
+        ends_plane = ends_rows & ends_sums
+        level = Cat(Mux(ends_plane, blocks.last, ends_rows), ends_plane)
+        steps = [stride, plane_stride, Mux(wraps, self.row_words, 0), panel_stride]
+        if self.max_results == 1:
+            # then a sum is a block
+            bases[1], steps[1] = row, stride
+        following = (pick(level, bases) + pick(level, steps))[: len(row)]
         m.d.sync += begins.eq(self.start)
+        with m.If(taken):
+            for at, base in enumerate(bases):
+                with m.If(level >= at):
+                    m.d.sync += base.eq(following)
+            m.d.sync += [rows_left.eq(rows_left - 1), begins.eq(ends_rows)]
+            with m.If(ends_rows):
+                m.d.sync += sums_left.eq(Mux(ends_sums, results, sums_left - 1))
+            with m.If(ends_plane):
+                m.d.sync += place.eq(Mux(wraps | blocks.last, 0, place + 1))
+                blocks.step(m)
+                with m.If(blocks.last):
+                    panels.step(m)
+                    blocks.start(m, columns)
+        with m.If(begins):
+            m.d.sync += [rows_left.eq(panels.used), panel_stride.eq(stride * self.panel_rows)]
         with m.If(self.start):
-            m.d.sync += [base.eq(self.base) for base in (panel, block, plane, row)]
-            m.d.sync += [stride.eq(self.stride), plane_stride.eq(self.plane), place.eq(0)]
+            m.d.sync += [base.eq(self.base) for base in bases]
+            m.d.sync += [stride.eq(self.stride), plane_stride.eq(self.plane), columns.eq(self.n), place.eq(0)]
             m.d.sync += [results.eq(self.results), sums_left.eq(self.results)]
-            m.d.sync += columns.eq(self.n)
             panels.start(m, self.m)
             blocks.start(m, self.n)
-        with m.If(begins):
-            m.d.sync += [panel_stride.eq(stride * self.panel_rows), rows_left.eq(panels.used)]
-        with m.If(taken):
-            m.d.sync += [row.eq(row + stride), rows_left.eq(rows_left - 1)]
-            with m.If(last_row):
-                m.d.sync += [row.eq(next_plane), plane.eq(next_plane), sums_left.eq(sums_left - 1)]
-                m.d.sync += rows_left.eq(panels.used)
-                with m.If(last_sum):
-                    m.d.sync += [base.eq(next_block) for base in (block, plane, row)]
-                    m.d.sync += [sums_left.eq(results), place.eq(Mux(wraps, 0, place + 1))]
-                    blocks.step(m)
-                    with m.If(blocks.last):
-                        m.d.sync += [base.eq(next_panel) for base in (panel, block, plane, row)]
-                        m.d.sync += [place.eq(0), begins.eq(1)]
-                        panels.step(m)
-                        blocks.start(m, columns)
-        return row, place, blocks.used, last_row & last_sum & blocks.last & panels.last
+        return row, place, blocks.used, ends_plane & blocks.last & panels.last

@@ -1,6 +1,6 @@
 """A run of words in memory, cut into bursts."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 __all__ = ["Run"]
 
@@ -15,7 +15,7 @@ class Run:
     address_bits : int
         Width of the address of a word.
     count_bits : int
-        Width of the number of words.
+        Width of the number of words, less one.
     burst : int
         Words of the longest burst, a power of two.
     name : str
@@ -25,17 +25,14 @@ class Run:
     def __init__(self, *, address_bits: int, count_bits: int, burst: int, name: str) -> None:
         self._bits = (burst - 1).bit_length()
         self.address = Signal(address_bits, name=f"{name}_address")
-        self.left = Signal(count_bits, name=f"{name}_left")
-
-    @property
-    def some(self) -> Value:
+        self.some = Signal(name=f"{name}_goes_on")
         """There is a burst to come."""
-        return self.left != 0
+        self._left = Signal(max(count_bits, self._bits), name=f"{name}_left")
 
     @property
     def ends(self) -> Value:
         """It is the last one."""
-        return ~self.left[self._bits + 1 :].any() & (self.left[: self._bits + 1] <= self.length)
+        return ~self._left[self._bits :].any() & (self._left[: self._bits] <= self._here)
 
     @property
     def length(self) -> Value:
@@ -45,14 +42,25 @@ class Run:
     @property
     def length_less_one(self) -> Value:
         """Words of the burst, less one."""
-        here = ~self.address[: self._bits]
-        few = ~self.left[self._bits + 1 :].any() & (self.left[: self._bits + 1] <= here)
-        return Mux(few, self.left[: self._bits] - Const(1, 1), here)[: self._bits]
+        return Mux(self.ends, self._left[: self._bits], self._here)
 
-    def start(self, m: Module, address: Value, words: Value) -> None:
+    @property
+    def _here(self) -> Value:
+        """Words up to the next multiple, less one."""
+        return ~self.address[: self._bits]
+
+    def start(self, m: Module, address: Value, words_less_one: Value) -> None:
         """In the next cycle, stand at the first burst."""
-        m.d.sync += [self.address.eq(address), self.left.eq(words)]
+        m.d.sync += [self.address.eq(address), self._left.eq(words_less_one), self.some.eq(1)]
 
     def step(self, m: Module) -> None:
-        """In the next cycle, stand at the next burst."""
-        m.d.sync += [self.address.eq(self.address + self.length), self.left.eq(self.left - self.length)]
+        """In the next cycle, stand at the next burst, if there is one."""
+        m.d.sync += [
+            self.address.eq(Cat(Const(0, self._bits), self.address[self._bits :] + 1)),
+            self._left.eq(self._left - self._here - 1),
+            self.some.eq(~self.ends),
+        ]
+
+    def drop(self, m: Module) -> None:
+        """In the next cycle, stand nowhere."""
+        m.d.sync += self.some.eq(0)

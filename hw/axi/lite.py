@@ -20,8 +20,8 @@ class LiteSlave(Unit):
     s_axi_* : AXI4-Lite
     write : Out(1), write_address, write_data, write_strobe : Out
         For a cycle; ``write_known`` is then whether there is something at the address.
-    read_address : Out, read_data : In(32), read_known : In(1)
-        What stands there, in the same cycle.
+    read_address : Out, read_data : In(32), read_known : In(1), read_ready : In(1)
+        What stands there, and whether something does, in a cycle in which it is ready.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ class LiteSlave(Unit):
                 "read_address": Out(address_bits - 2),
                 "read_data": In(32),
                 "read_known": In(1),
+                "read_ready": In(1),
             }
         )
 
@@ -72,7 +73,7 @@ class LiteSlave(Unit):
             m.d.sync += [has_read.eq(1), self.read_address.eq(self.s_axi_araddr[2:])]
         with m.If(self.s_axi_rready):
             m.d.sync += self.s_axi_rvalid.eq(0)
-        with m.If(has_read):
+        with m.If(has_read & self.read_ready):
             m.d.sync += [has_read.eq(0), self.s_axi_rvalid.eq(1), self.s_axi_rdata.eq(self.read_data)]
             m.d.sync += self.s_axi_rresp.eq(Mux(self.read_known, 0, _DECERR))
         return m
