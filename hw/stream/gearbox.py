@@ -115,7 +115,7 @@ class Gearbox(Unit):
         taken, put = Signal(name="beat_taken"), Signal(name="word_put")
         m.d.comb += [
             self.empty.eq(count == 0),
-            self.words.ready.eq(count <= in_beat),
+            self.words.ready.eq(rest <= in_beat),
             self.beats.valid.eq(count >= in_beat),
             self.beats.payload.eq(held[: self.beat]),
             put.eq(self.words.valid & self.words.ready),
