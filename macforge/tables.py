@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["AREA_COLUMNS", "SIM_COLUMNS", "WHOLE_COLUMNS", "figure", "finite", "print_rows", "to_json"]
+__all__ = ["AREA_COLUMNS", "SIM_COLUMNS", "figure", "finite", "print_rows", "to_json", "whole_columns"]
 
 # What tables show of the figures that --json gives in full.
 SIM_COLUMNS = {
@@ -40,13 +40,13 @@ AREA_COLUMNS = {
     "levels": "levels",
     "fmax_mhz": "MHz",
 }
-WHOLE_COLUMNS = {
-    "engine_size": "engine size",
-    "engine_ff": "engine FF",
-    "engine_bram": "engine BRAM",
-    "engine_fmax_mhz": "engine MHz",
-}
 _WIDE = 200
+
+
+def whole_columns(unit: str) -> dict[str, str]:
+    """Those of an engine or accelerator."""
+    figures = {"size": "size", "ff": "FF", "bram": "BRAM", "fmax_mhz": "MHz"}
+    return {f"{unit}_{key}": f"{unit} {title}" for key, title in figures.items()}
 
 
 def print_rows(rows: Any, json_: bool, columns: Mapping[str, str] | None = None) -> None:

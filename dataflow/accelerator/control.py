@@ -56,7 +56,7 @@ class Control(Unit):
 
     @property
     def name(self) -> str:
-        return "control"
+        return "register_file"
 
     def circuit(self, platform: object) -> Module:
         m = Module()

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -17,7 +17,7 @@ from macforge.errors import MismatchError
 from macforge.extras import require_extras
 from macforge.files import check_output_file, check_output_folder
 from macforge.progress import at_once, progress_bar, progress_shown, tracked
-from macforge.tables import AREA_COLUMNS, SIM_COLUMNS, WHOLE_COLUMNS, print_rows
+from macforge.tables import AREA_COLUMNS, SIM_COLUMNS, print_rows, whole_columns
 
 if TYPE_CHECKING:
     from macforge.measure.workload import Layout
@@ -82,22 +82,35 @@ def area(
     ] = ",".join(COMPARED),
     seeds: Annotated[int, typer.Option(min=0, max=100, help="Place and route this often; 0: not at all.")] = 3,
     whole: Annotated[bool, typer.Option("--whole", help="Of the whole engines, too, and their Fmax.")] = False,
+    accelerator: Annotated[
+        bool, typer.Option("--accelerator", help="Of the whole accelerators, too, and their Fmax.")
+    ] = False,
     settings: Settings = None,
     cells: Cells = None,
     json_: Json = False,
 ) -> None:
-    """Synthesize the arrays of designs, and count what they and their drain edges take; or whole engines."""
+    """Synthesize the arrays of designs, and count what they and their drain edges take; or all of them."""
     from macforge.measure.area import area as measure_area
     from macforge.measure.whole import whole as measure_whole
 
     families = _mapped_to(family)
     jobs = [(design, each) for design in chosen_designs(designs, all_, settings, cells) for each in families]
     runs, rows = range(1, seeds + 1), []
+    units: list[Literal["engine", "accelerator"]] = [
+        *(["engine"] if whole else []),
+        *(["accelerator"] if accelerator else []),
+    ]
     for design, each in tracked(jobs, "synthesizing"):
         row = measure_area(design, family=each, seeds=runs).to_table()
-        rows.append({**row, **measure_whole(design, family=each, seeds=runs).to_table()} if whole else row)
+        for unit in units:
+            row |= measure_whole(design, family=each, seeds=runs, unit=unit).to_table()
+        rows.append(row)
     table = [{**row, **mode} for row in rows for mode in row["modes"]]
-    print_rows(rows if json_ else table, json_, {**AREA_COLUMNS, **(WHOLE_COLUMNS if whole else {})})
+    print_rows(
+        rows if json_ else table,
+        json_,
+        AREA_COLUMNS | {key: name for unit in units for key, name in whole_columns(unit).items()},
+    )
 
 
 def sweep(

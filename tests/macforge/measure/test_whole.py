@@ -34,3 +34,16 @@ def test_table_is_of_the_engine():
     assert (table["engine_lut"], table["engine_ff"], table["engine_bram"]) == (mapped.lut, mapped.ff, mapped.bram)
     assert (table["design"], table["rows"], table["cols"]) == ("w4a8_ws", 2, 2)
     assert table["engine_fmax_mhz"] is None and table["engine_levels"] > 0
+
+
+def test_accelerator_is_the_engine_and_what_is_around_it():
+    design = load_design("w4a8_ws", SMALL)
+    engine = whole(design, family="ecp5", seeds=())
+    report = whole(design, family="ecp5", seeds=(), unit="accelerator")
+    assert sum(part.lut for part in report.parts.values()) == report.resources.lut
+    inside = next(part for key, part in report.parts.items() if key.endswith("_engine"))
+    # but for what synthesis makes of ports that lead elsewhere
+    assert abs(inside.lut - engine.resources.lut) < 0.02 * engine.resources.lut
+    table = report.to_table()
+    assert table["accelerator_lut"] == report.resources.lut > engine.resources.lut
+    assert table["accelerator_levels"] > 0
