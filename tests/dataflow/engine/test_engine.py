@@ -152,6 +152,17 @@ def test_utilization_of_256_cubed(dataflow, least):
 
 
 @pytest.mark.parametrize("dataflow", ENGINES)
+def test_every_further_block_takes_as_long(dataflow):
+    """Long products are counted like short ones, which are simulated above."""
+    engine = make_engine(dataflow)
+    for further, panel in (("n", engine.shape.cols), ("m", engine.panel_rows)):
+        sizes = {"m": 13, "n": 7, "k": 20}
+        cycles = [schedule_of(engine.spec, **sizes | {further: panel * blocks}).cycles for blocks in (3, 4, 5, 50)]
+        step = cycles[1] - cycles[0]
+        assert [after - cycles[0] for after in cycles[1:]] == [step, 2 * step, 47 * step]
+
+
+@pytest.mark.parametrize("dataflow", ENGINES)
 def test_operand_traffic(dataflow):
     """Activations enter once, weights once for each panel."""
     engine = make_engine(dataflow)
