@@ -12,7 +12,7 @@ import pytest
 
 from macforge.design.design import load_design
 from macforge.emit.verilog import commit
-from macforge.measure.finding import Candidate
+from macforge.measure.finding import CANDIDATES, Candidate
 from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.steps import Outcome, Step
 from macforge.measure.workload import Layer
@@ -34,10 +34,13 @@ LAYER = Layer(
     weight=np.random.default_rng(1).standard_normal((12, 9)).astype(np.float32),
     bias=None,
 )
+# arrays of so many rows and columns, which take a fraction of the time of the usual 8
+CELLS = 2
+QUESTION = replace(CANDIDATES[0].question, cells=CELLS)
 # two ways to multiply, in cells that are quickly synthesized
 WAYS = [
-    Candidate(kind="adders", family="mac", weights={"1": "uint1"}, lanes=2),
-    Candidate(kind="tables", family="table", weights={"1": "bipolar1"}, options={"k": 2}, lanes=2),
+    Candidate(question=QUESTION, kind="adders", family="mac", weights={"1": "uint1"}, lanes=2),
+    Candidate(question=QUESTION, kind="tables", family="table", weights={"1": "bipolar1"}, options={"k": 2}, lanes=2),
 ]
 
 SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requantize=int8", "drain.accumulator.bits=32"]
@@ -49,6 +52,16 @@ MEASURED = reported_measurements(own_model=False)
 
 def options(**more) -> dict[str, Any]:
     return {"measurements": MEASURED} | more
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_cells():
+    """Simulates and maps arrays of ``CELLS``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("layer", "area"):
+            entry = MEASUREMENTS[name]
+            patch.setitem(MEASUREMENTS, name, replace(entry, report=replace(present(entry.report), cells=CELLS)))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +121,7 @@ def test_rows_hold_every_figure(report):
     for family in ("xc7", "ecp5"):
         area = row["measured"][f"{family}_area"]
         assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / area["baseline_lut"]
-        cells = present(MEASUREMENTS["area"].report).cells
-        assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / cells > 1
+        assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / CELLS > 1
     assert row["ecp5_fmax_mhz"] > 30
     assert "xc7_fmax_mhz" not in row
 
@@ -218,7 +230,7 @@ def test_files_show_them(report, tmp_path):
         assert "w8a8_ws" in text
         assert all(figure(value) in text for value in shown)
         assert finding["details"][0] in text
-        assert "of 8 x 8 cells, with their edges, for K up to 4096" in text
+        assert f"of {CELLS} x {CELLS} cells, with their edges, for K up to 4096" in text
         assert "XtraMAC INT8" in text
         assert "not measured in the same run" in text
         assert "yosys 0.70" in text
@@ -247,8 +259,9 @@ REASON = "verification: K must be from 1 to 8 for this engine, not 12"
 
 @pytest.fixture(scope="module")
 def failing():
-    designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws")]
-    lame = Candidate(kind="tables", family="table", weights={"1": "int8"}, options={"k": 2}, lanes=2)
+    # the good one is that of the report above, of which everything is known
+    designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws", SETTINGS)]
+    lame = replace(WAYS[1], weights={"1": "int8"})
     return make_report(designs, LAYER, **options(candidates=[*WAYS, lame]))
 
 
@@ -276,7 +289,7 @@ class TestFailures:
 
     def test_all_designs_fail(self, tmp_path):
         deep = Layer(name="deep", act=np.ones((1, 4097)), weight=np.ones((4097, 1)), bias=None)
-        report = make_report([load_design("w8a8_ws")], deep, **options())
+        report = make_report([load_design("w8a8_ws")], deep, **options(measurements=["layer"]))
         assert [row["failed"] for row in report.rows] == [
             "verification: K must be from 1 to 4096 for this engine, not 4097"
         ]
