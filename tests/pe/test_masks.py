@@ -9,11 +9,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.core.delay import delayed
 from hw.core.unit import Unit, place
-from macforge import design_names, load_design
+from macforge import design_names
 from pe.base import PE, Codes
 from pe.mac import IntegerMac
 from sw_ref.formats.base import Int
 from tb.units import UnitTrial, simulate_units
+from tests.quick import named
 from tests.typed import present
 
 STEPS = 500
@@ -71,7 +72,7 @@ def trial_of(pe, random):
 
 def test_operand_shows_nothing_of_masked_codes():
     random = np.random.default_rng(0)
-    elements = [load_design(name).pe for name in design_names()]
+    elements = [named(name).pe for name in design_names()]
     encoded = {pe.row_encoder(masked=True).identity: pe for pe in elements if not pe.block}
     assert len(encoded) > 20
     assert simulate_units([trial_of(pe, random) for pe in encoded.values()]).failure is None
