@@ -104,7 +104,7 @@ def expected(engine, one):
     return np.stack([act[:, at : at + size] @ weight[at : at + size] for at in starts])
 
 
-@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=2))
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=3))
 def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     """The bench holds results against the model and cycles against the schedule; here against NumPy."""
     engine = make_engine(dataflow, **CASES[case])

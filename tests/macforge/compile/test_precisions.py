@@ -1,5 +1,7 @@
 """More bits of weights in some groups of K, results with a zero point, and RBE's at every pair of precisions."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,7 @@ def rbe(act_bits, weight_bits):
 PAIRS = [(act_bits, weight_bits) for act_bits in range(2, 9) for weight_bits in range(2, 9)]
 
 
+@functools.cache
 def rbe_product(act_bits, weight_bits):
     """A product of integers of all values, and what RBE's formula makes of it: clip((m * acc + b) >> s)."""
     random = np.random.default_rng(act_bits * 8 + weight_bits)

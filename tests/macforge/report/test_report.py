@@ -13,7 +13,6 @@ import pytest
 from macforge.design.design import load_design
 from macforge.emit.verilog import commit
 from macforge.measure.finding import CANDIDATES, Candidate
-from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.steps import Outcome, Step
 from macforge.measure.workload import Layer
 from macforge.report import report as report_module
@@ -24,7 +23,6 @@ from macforge.report.rows import Slot, operand_name
 from macforge.report.sizes import size_columns, size_rows
 from macforge.tables import figure
 from tests.macforge.report.made_up import SLOTS, area_figures, layer_figures, made_up_report, made_up_row
-from tests.typed import present
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,7 +32,7 @@ LAYER = Layer(
     weight=np.random.default_rng(1).standard_normal((12, 9)).astype(np.float32),
     bias=None,
 )
-# arrays of so many rows and columns, which take a fraction of the time of the usual 8
+pytestmark = pytest.mark.usefixtures("few_cells")
 CELLS = 2
 QUESTION = replace(CANDIDATES[0].question, cells=CELLS)
 # two ways to multiply, in cells that are quickly synthesized
@@ -54,18 +52,8 @@ def options(**more) -> dict[str, Any]:
     return {"measurements": MEASURED} | more
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_cells():
-    """Simulates and maps arrays of ``CELLS``."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("layer", "area"):
-            entry = MEASUREMENTS[name]
-            patch.setitem(MEASUREMENTS, name, replace(entry, report=replace(present(entry.report), cells=CELLS)))
-        yield
-
-
 @pytest.fixture(scope="module")
-def grown():
+def grown(few_cells):
     """Every state of a report."""
     return list(growing_report([load_design("w8a8_ws", SETTINGS)], LAYER, **options(candidates=WAYS)))
 
@@ -258,7 +246,7 @@ REASON = "verification: K must be from 1 to 8 for this engine, not 12"
 
 
 @pytest.fixture(scope="module")
-def failing():
+def failing(few_cells):
     # the good one is that of the report above, of which everything is known
     designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws", SETTINGS)]
     lame = replace(WAYS[1], weights={"1": "int8"})
