@@ -118,7 +118,7 @@ def test_cells_add_beyond_int64():
         assert max(trial.sums) == trial.accumulator.interval.hi or trial.accumulator.overflow == "refuse"
 
 
-@pytest.mark.parametrize("bits", [70, 256])
+@pytest.mark.parametrize("bits", few([256, 70], 2))
 def test_floats_of_integers_beyond_int64(bits):
     """Of all sizes, and next to ties."""
     random = np.random.default_rng(5)
@@ -130,7 +130,7 @@ def test_floats_of_integers_beyond_int64(bits):
     assert simulate_units([trial]).failure is None
 
 
-@pytest.mark.parametrize(("bits", "overflow"), [(70, "saturate"), (130, "wrap")])
+@pytest.mark.parametrize(("bits", "overflow"), few([(130, "wrap"), (70, "saturate")], 2))
 def test_columns_start_from_sums_beyond_int64(bits, overflow):
     """What an array adds its products to is given to it."""
     array = WeightStationaryArray(pe=mac(16), shape=Shape(rows=2, cols=2), accumulator=Accumulator(bits, overflow))

@@ -247,8 +247,10 @@ REASON = "verification: K must be from 1 to 8 for this engine, not 12"
 
 @pytest.fixture(scope="module")
 def failing(few_cells):
-    # the good one is that of the report above, of which everything is known
-    designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws", SETTINGS)]
+    # both have the array of the report above, which has been measured
+    good = load_design("w8a8_ws", SETTINGS)
+    bad = load_design("w8a8_ws", ["tiling.max_k=8", f"accumulator.bits={good.sums.bits}"])
+    designs = [replace(bad, name="w8a8_short"), good]
     lame = replace(WAYS[1], weights={"1": "int8"})
     return make_report(designs, LAYER, **options(candidates=[*WAYS, lame]))
 
@@ -258,13 +260,13 @@ class TestFailures:
 
     def test_rows(self, failing):
         bad, good = failing.rows
-        assert (bad["design"], bad["verified"], bad["sqnr_db"]) == ("w4a8_ws", None, None)
+        assert (bad["design"], bad["verified"], bad["sqnr_db"]) == ("w8a8_short", None, None)
         assert (bad["failed"], good["failed"]) == (REASON, None)
         assert good["verified"] is True
         assert all(row[key] > 0 for row in failing.rows for key in ("xc7_lut_per_mac", "ecp5_fmax_mhz"))
         assert [size["size_per_mac"] is None for size in failing.sizes] == [True, True, False, False]
         assert {row["kind"] for row in failing.finding.comparisons[0].rows} == {"adders", "tables"}
-        assert failing.failures[0] == f"w4a8_ws: {REASON}"
+        assert failing.failures[0] == f"w8a8_short: {REASON}"
         assert failing.failures[1].startswith("table int8 k=2 on xc7: Family table takes bipolar weights")
 
     def test_files(self, failing, tmp_path):
