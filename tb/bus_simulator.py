@@ -16,13 +16,19 @@ from tb.simulator import SimulationError, require_simulator, simulator_environme
 __all__ = ["BusSimulator", "built_library"]
 
 _MODEL = Path(__file__).with_name("bus_model.cpp")
-# Loops are unrolled and modules inlined where it pays, as these simulators run for long.
 _OPTIONS = ("--cc", "--prefix", "Vtop", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wall")
-_COMPILED = "-O2 -fPIC"
+# Cycles from which on optimized C++ gains more time than its compilation takes.
+_LONG = 100_000
 
 
-def built_library(unit: Accelerator) -> Path:
+def built_library(unit: Accelerator, *, cycles: int) -> Path:
     """The library with an accelerator's simulator, built unless it has been before.
+
+    Parameters
+    ----------
+    unit : Accelerator
+    cycles : int
+        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
 
     Raises
     ------
@@ -30,7 +36,8 @@ def built_library(unit: Accelerator) -> Path:
         As `tb.simulator.built_simulator`.
     """
     require_simulator()
-    verilog = emit_verilog(unit)
+    verilog, compiled = emit_verilog(unit), ("-O2" if cycles > _LONG else "-O0", "-fPIC")
+    options = " ".join(compiled)
     recipe = [_MODEL.read_text(), Path(__file__).read_text(), tool_key("")]
 
     def build(folder: Path) -> None:
@@ -38,14 +45,14 @@ def built_library(unit: Accelerator) -> Path:
         source.write_text(verilog)
         with simulator_environment():
             _run(["verilator", *_OPTIONS, "--top-module", unit.name, "-Mdir", "model", "design.v"], folder)
-            made = ["-f", "Vtop.mk", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={_COMPILED}", f"OPT_SLOW={_COMPILED}"]
-            made.append(f"OPT_GLOBAL={_COMPILED}")
+            made = ["-f", "Vtop.mk", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={options}", f"OPT_SLOW={options}"]
+            made.append(f"OPT_GLOBAL={options}")
             _run(["make", "-C", "model", *made, "Vtop__ALL.a", "libverilated.a"], folder)
             include = verilator_folder() / "include"
             command = [
                 "c++",
                 "-std=c++17",
-                *_COMPILED.split(),
+                *compiled,
                 "-shared",
                 "-Imodel",
                 f"-I{include}",
@@ -56,7 +63,7 @@ def built_library(unit: Accelerator) -> Path:
             path.unlink()
         (folder / "model").rmdir()
 
-    return cached_dir("bus", digest(verilog, unit.name, *recipe), build) / "model.so"
+    return cached_dir("bus", digest(verilog, unit.name, options, *recipe), build) / "model.so"
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -82,6 +89,8 @@ class BusSimulator:
         Probability, in each cycle and on each channel, of the memory not being ready.
     seed : int
         Of the stalls, and of what registers hold in the beginning.
+    cycles : int
+        How many are to be simulated, about.
     """
 
     def __init__(
@@ -93,8 +102,9 @@ class BusSimulator:
         latency: int = 40,
         stalls: float = 0.0,
         seed: int = 0,
+        cycles: int = 1_000_000,
     ) -> None:
-        self._library = _typed(ctypes.CDLL(str(built_library(unit))))
+        self._library = _typed(ctypes.CDLL(str(built_library(unit, cycles=cycles))))
         self._model: int | None = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
         address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
         self.memory = np.ctypeslib.as_array(address, (len(memory),))

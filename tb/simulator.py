@@ -109,14 +109,11 @@ def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
     optimization = "-Os" if cycles > _LONG else "-O0"
 
     def build(folder: Path) -> None:
-        # make takes objects that are there already and newer than the makefile still to come
-        later = time.time() + 60
-        for compiled in _runtime(waves).glob("verilated*.o"):
-            os.utime(shutil.copy(compiled, folder), (later, later))
+        _take_objects(_runtime(waves), folder)
         options = [f"OPT_FAST={optimization}"]
         # waves are recorded too seldom for it to pay
         if not waves:
-            options.append(_including(compiled_headers(optimization)))
+            options += _including(compiled_headers(optimization))
         _verilate(verilog, top, folder, waves=waves, options=options)
         # nine tenths of what a simulator leaves behind
         for path in folder.iterdir():
@@ -129,11 +126,22 @@ def built_simulator(verilog: str, top: str, *, cycles: int, waves: str) -> Path:
 def _runtime(waves: str) -> Path:
     """Folder with the compiled run-time library of Verilator, which every simulator is linked with."""
     empty = "module empty(input clk, output reg q);\n  always @(posedge clk) q <= !q;\nendmodule\n"
-    return cached_dir(
-        "verilator-runtime",
-        digest(tool_key(waves)),
-        lambda folder: _verilate(empty, "empty", folder, waves=waves, options=()),
-    )
+
+    def build(folder: Path) -> None:
+        if waves:
+            # what writes them is compiled besides; all else is the same with and without
+            _take_objects(_runtime(""), folder)
+        _verilate(empty, "empty", folder, waves=waves, options=())
+
+    return cached_dir("verilator-runtime", digest(tool_key(waves)), build)
+
+
+def _take_objects(runtime: Path, folder: Path) -> None:
+    """Copy the objects of a compiled library to where a simulator is built."""
+    # make takes objects that are there already and newer than the makefile still to come
+    later = time.time() + 60
+    for compiled in runtime.glob("verilated*.o"):
+        os.utime(shutil.copy(compiled, folder), (later, later))
 
 
 def compiled_headers(optimization: str) -> Path:
@@ -156,9 +164,13 @@ def compiled_headers(optimization: str) -> Path:
     return cached_dir("verilator-headers", digest(tool_key(""), optimization), compile_headers)
 
 
-def _including(headers: Path) -> str:
-    """The makefile's variable for what is included ahead of everything, as MAKEFLAGS has it."""
-    return f"USER_CPPFLAGS=-include\\ {headers / 'runtime.fast'}"
+def _including(headers: Path) -> tuple[str, str]:
+    """The makefile's variables for what is included ahead of everything, as MAKEFLAGS has them.
+
+    After the headers that is cocotb's main program: the compiler then starts once and not twice.
+    """
+    includes = (headers / "runtime.fast", config.share_dir / "lib" / "verilator" / "verilator.cpp")
+    return "USER_CPPFLAGS=" + "\\ ".join(f"-include\\ {path}" for path in includes), "VM_USER_CLASSES="
 
 
 def tool_key(waves: str) -> dict[str, object]:

@@ -7,14 +7,14 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
-from sw_ref.engine.beats import joined
+from sw_ref.payload import joined
 from sw_ref.wide import from_limbs, integer_type
 
 __all__ = ["Sink", "Source", "level", "pack", "payloads", "reset", "unpack", "word"]
 
 
 def payloads(rows: np.ndarray) -> list[int]:
-    """Payloads out of their bytes, see `sw_ref.engine.beats.packed`."""
+    """Payloads out of their bytes, see `sw_ref.payload.packed`."""
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 

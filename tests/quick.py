@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import pytest
 
-from macforge.design.design import load_design
+from macforge.design.design import Design, load_design
 from macforge.design.named import design_names
 
-__all__ = ["each_once", "few", "named_designs", "some"]
+__all__ = ["each_once", "few", "named", "named_designs", "some"]
 
 _T = TypeVar("_T")
 
@@ -43,24 +43,34 @@ def each_once(*axes: Iterable[object], every: int = 1) -> list[object]:
 
 
 @cache
-def _representatives() -> frozenset[str]:
-    """One design of each family and dataflow, kind of sum, quantizer, and last step of the drain edge."""
-    chosen: dict[object, str] = {}
-    for name in design_names():
-        design = load_design(name)
-        steps = tuple(type(step).__name__ for step in design.drain.steps)
-        traits = [
-            ("family", design.family, design.dataflow),
-            ("sums", design.accumulator.kind),
-            ("weights", design.quantizer.weight.method),
-            ("activations", design.quantizer.act.method),
-            ("last step", steps[-1:] and steps[-1]),
-        ]
-        if any(trait not in chosen for trait in traits):
-            chosen |= {trait: name for trait in traits if trait not in chosen}
-    return frozenset(chosen.values())
+def named(name: str) -> Design:
+    """A named design as it is, loaded once for all the tests that choose among them."""
+    return load_design(name)
 
 
-def named_designs(*more: str) -> list[object]:
-    """All named designs as parameters; quick are representatives, and ``more``."""
-    return some(design_names(), lambda name: name in _representatives() or name in more)
+@cache
+def _representatives(quantized: bool) -> frozenset[str]:
+    """As few designs as it takes to have each family and dataflow, kind of sum, and last step of the drain edge once.
+
+    If ``quantized``, each quantizer too.
+    """
+    traits = {name: _traits(named(name), quantized) for name in design_names()}
+    missing, chosen = set().union(*traits.values()), set()
+    while missing:
+        best = max(traits, key=lambda name: len(traits[name] & missing))
+        chosen.add(best)
+        missing -= traits[best]
+    return frozenset(chosen)
+
+
+def _traits(design: Design, quantized: bool) -> set[tuple[str, ...]]:
+    steps = [type(step).__name__ for step in design.drain.steps]
+    found = {("family", design.family, design.dataflow), ("sums", design.accumulator.kind), ("last step", *steps[-1:])}
+    if quantized:
+        found |= {("weights", design.quantizer.weight.method), ("activations", design.quantizer.act.method)}
+    return found
+
+
+def named_designs(*, quantized: bool = True) -> list[object]:
+    """All named designs as parameters; quick are representatives, of quantizers too if the test has to do with them."""
+    return some(design_names(), lambda name: name in _representatives(quantized))

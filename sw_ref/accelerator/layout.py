@@ -8,10 +8,11 @@ import numpy as np
 
 from sw_ref.accelerator.bus import Bus, chunk_bits, slot_bits, stride_bits
 from sw_ref.accelerator.descriptor import DESCRIPTOR, HEAD, PRODUCT
-from sw_ref.engine.beats import packed, parameter_payloads, weight_payloads
+from sw_ref.engine.beats import parameter_payloads, weight_payloads
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import Schedule
 from sw_ref.engine.spec import EngineSpec
+from sw_ref.payload import packed
 from sw_ref.wide import from_limbs, integer_array, integer_type
 
 __all__ = ["Layout"]

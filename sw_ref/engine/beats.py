@@ -7,50 +7,21 @@ import numpy as np
 from sw_ref.engine.product import Product, expected_invalid, expected_results
 from sw_ref.engine.schedule import Schedule
 from sw_ref.engine.spec import EngineSpec
-from sw_ref.wide import integer_array, limbs
+from sw_ref.payload import joined, packed
+from sw_ref.wide import integer_array
 
-__all__ = ["act_payloads", "joined", "packed", "parameter_payloads", "result_payloads", "weight_payloads"]
-
-
-def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
-    """Payloads as bytes, low ones first: uint8 ``(beats, bytes)``.
-
-    Parameters
-    ----------
-    fields : (array (beats, slots), int)
-        Codes, and the bits of each. A slot of the payload holds one code of each field, the first field's in the low
-        bits; slot 0 is in the low bits of the payload.
-    lanes, word : int
-        With ``word``, each ``lanes`` slots are put into a word of so many bits, which may be more than they take.
-    """
-    planes = [
-        np.unpackbits(limbs(codes, bits).astype("<u8").view(np.uint8), axis=2, bitorder="little", count=bits)
-        for codes, bits in fields
-    ]
-    slots = np.concatenate(planes, axis=2)
-    words = slots.reshape(len(slots), -1, lanes * slots.shape[2])
-    words = np.pad(words, ((0, 0), (0, 0), (0, max(0, word - words.shape[2]))))
-    return np.packbits(words.reshape(len(words), -1), axis=1, bitorder="little")
-
-
-def joined(*fields: tuple[np.ndarray, int]) -> np.ndarray:
-    """Payloads, see `packed`, in which each field of codes ``(beats, slots)`` lies behind the whole one before it."""
-    planes = [
-        np.unpackbits(packed((codes, bits)), axis=1, bitorder="little", count=codes.shape[1] * bits)
-        for codes, bits in fields
-    ]
-    return np.packbits(np.concatenate(planes, axis=1), axis=1, bitorder="little")
+__all__ = ["act_payloads", "parameter_payloads", "result_payloads", "weight_payloads"]
 
 
 def act_payloads(engine: EngineSpec, product: Product, random: np.random.Generator | None = None) -> np.ndarray:
-    """The stream of activations, see `packed`; what lies beyond their edges is 0, or random codes."""
+    """The stream of activations, see `sw_ref.payload.packed`; what lies beyond their edges is 0, or random codes."""
     mode, schedule = engine.modes[product.mode], product.schedule(engine)
     beats = schedule.act_beats(integer_array(product.act), random=random)
     return packed((beats, mode.act.bits), lanes=mode.lanes, word=engine.row_code_bits)
 
 
 def weight_payloads(engine: EngineSpec, product: Product, random: np.random.Generator | None = None) -> np.ndarray:
-    """The stream of weights, see `packed`; what lies beyond their edges is 0, or random codes."""
+    """The stream of weights, see `sw_ref.payload.packed`; what lies beyond their edges is 0, or random codes."""
     mode, schedule = engine.modes[product.mode], product.schedule(engine)
     beats = schedule.weight_beats(integer_array(product.planes), random=random)
     return packed((beats, mode.weight.bits), lanes=mode.lanes, word=engine.column_code_bits)
@@ -59,7 +30,7 @@ def weight_payloads(engine: EngineSpec, product: Product, random: np.random.Gene
 def parameter_payloads(
     engine: EngineSpec, schedule: Schedule, parameters: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The streams of parameters, see `packed`."""
+    """The streams of parameters, see `sw_ref.payload.packed`."""
     beats = {"column": schedule.column_beats, "row": schedule.row_beats, "output": schedule.output_beats}
     payloads = {}
     for kind, fields in engine.parameters.items():
@@ -76,7 +47,7 @@ def parameter_payloads(
 
 
 def result_payloads(engine: EngineSpec, product: Product) -> tuple[np.ndarray, np.ndarray]:
-    """The stream of results as the model has it, see `joined`, and which of its bits count, as ones."""
+    """The stream of results as the model has it, see `sw_ref.payload.joined`, and which of its bits count, as ones."""
     schedule = product.schedule(engine)
     values, counted = schedule.result_beats(expected_results(engine, product))
     last = np.arange(1, len(values) + 1)[:, None] == len(values)

@@ -1,8 +1,10 @@
 """The schedule in software: what each beat holds, and how many cycles a product takes."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -142,10 +144,14 @@ class Schedule(ABC):
     def _weight_beats(self) -> int:
         """Beats of weights."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def cycles(self) -> int:
         """Cycles from the one in which the command is accepted to the one of the last result, when nothing stalls."""
+        return self._count_cycles()
+
+    @abstractmethod
+    def _count_cycles(self) -> int:
+        """`cycles`, counted anew."""
 
     @abstractmethod
     def act_beats(self, codes: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
@@ -249,8 +255,7 @@ class OutputStationarySchedule(Schedule):
         beats = _pick(codes, planes, k, col, random=random, bits=self._mode.weight.bits)
         return np.tile(beats.reshape(-1, self.engine.cols * self._mode.lanes), (len(self._rows), 1))
 
-    @property
-    def cycles(self) -> int:
+    def _count_cycles(self) -> int:
         turns = self.engine.interleave
         apart = -(-self.engine.group_cycles // turns)
         steps = [-(-(group.stop - group.start) // self._span) for group in self.groups]
@@ -305,25 +310,37 @@ class WeightStationarySchedule(Schedule):
         beats = beats[:, :, steps[:, :, 0] >= 0]
         return np.tile(beats.reshape(-1, cols * lanes), (len(self._rows), 1))
 
-    @property
-    def cycles(self) -> int:
-        loads = self._loads
+    def _count_cycles(self) -> int:
         last_k = [group.stop - 1 for group in self.groups]
-        ends = np.logical_or.reduce(np.isin(self.k_steps, last_k), axis=1)
-        blocks = list(zip(loads, ends, strict=True)) * (len(self._cols) * self.passes)
+        ends = np.logical_or.reduce(np.isin(self.k_steps, last_k), axis=1).tolist()
+        blocks = list(zip(self._loads.tolist(), ends, strict=True))
         turns = self.engine.turns
         rows, swap, last_row, turnaround, drained = 0, self.engine.start, 0, 0, 0
-        for rows in (self._rows >= 0).sum(1):
-            for load, ends_group in blocks:
-                # a block is taken into use once it is loaded and the rows have passed the one before
-                swap = max(swap + load + 1, last_row)
-                first_row = max(swap + 1, last_row + 1 + turnaround, drained if ends_group else 0)
-                last_row = first_row + rows - 1
-                turnaround = max(0, self.engine.group_cycles - rows)
-                if ends_group:
-                    drained = first_row + rows * turns
+        for rows, panels in _runs((self._rows >= 0).sum(1).tolist()):
+            after = max(0, self.engine.group_cycles - rows)
+            times = panels * len(self._cols) * self.passes
+            while times:
+                before = (swap, last_row, turnaround, drained)
+                for load, ends_group in blocks:
+                    # a block is taken into use once it is loaded and the rows have passed the one before
+                    swap = max(swap + load + 1, last_row)
+                    first_row = max(swap + 1, last_row + 1 + turnaround, drained if ends_group else 0)
+                    last_row, turnaround = first_row + rows - 1, after
+                    if ends_group:
+                        drained = first_row + rows * turns
+                times -= 1
+                moved = last_row - before[1]
+                if (swap - moved, last_row - moved, turnaround, drained - moved) == before:
+                    # and so it goes on with the same blocks and as many rows
+                    swap, last_row, drained = (time + times * moved for time in (swap, last_row, drained))
+                    break
         waiting = (rows - 1) * (turns - 1)
-        return int(last_row + waiting + self.engine.latency + _FIFO_LATENCY + 1)
+        return last_row + waiting + self.engine.latency + _FIFO_LATENCY + 1
+
+
+def _runs(values: list[int]) -> list[tuple[int, int]]:
+    """Equal neighbours, and how many there are."""
+    return [(value, len(list(group))) for value, group in itertools.groupby(values)]
 
 
 def schedule_of(

@@ -90,7 +90,7 @@ def product(engine, random, m, n, k):
     return Product(act=act, weight=weight, group=group, parameters=given)
 
 
-@pytest.mark.parametrize("case", few(CASES, 2))
+@pytest.mark.parametrize("case", few(CASES, 3))
 def test_results_are_those_of_the_model(case):
     engine = make_engine(**CASES[case])
     random = np.random.default_rng(5)

@@ -1,10 +1,13 @@
-"""Runs the command line in this process."""
+"""Runs the command line in this process, and what takes long in small."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from macforge.cli.app import main as cli
+from macforge.measure.registry import MEASUREMENTS
+from tests.typed import present
 
 
 @pytest.fixture
@@ -20,6 +23,16 @@ def macforge(monkeypatch, capsys):
         return stop.value.code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def few_cells():
+    """How many rows and columns reports then simulate and map: in place of 8, which take several times as long."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("layer", "area"):
+            entry = MEASUREMENTS[name]
+            patch.setitem(MEASUREMENTS, name, replace(entry, report=replace(present(entry.report), cells=2)))
+        yield 2
 
 
 @pytest.fixture

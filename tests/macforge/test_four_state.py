@@ -9,13 +9,13 @@ from hw.emit.verilog import emit_verilog
 from macforge import design_names, load_design
 from macforge.run.random_products import random_products
 from tb.engine import simulate_engine
-from tests.quick import few, some
+from tests.quick import few, named, some
 
 CELLS = 2
 
 
 # An X got through in sums that are floats, and in weight-stationary designs with blocks of fewer rows than the array.
-FAULTY_ONCE = [name for name in design_names() if load_design(name).accumulator.kind != "exact"]
+FAULTY_ONCE = ["bf16_approx_norm", "bf16_fp32", "mixpe_w4a8_per_element"]
 
 ONE_A_DATAFLOW = ["mixpe_w4a8", "w8a8_os", "w4a4_packed", "hawqv3_w8a8"]
 
@@ -50,10 +50,10 @@ def test_named_design_starts_from_unknown_registers(name):
     assert len(done) == len(products)
 
 
-INTERLEAVED = [name for name in design_names() if load_design(name).pe.interleave > 1]
+INTERLEAVED = [name for name in design_names() if named(name).pe.interleave > 1]
 
 
-@pytest.mark.parametrize("name", few(INTERLEAVED, 4))
+@pytest.mark.parametrize("name", few(INTERLEAVED, len(INTERLEAVED)))
 def test_the_first_sums_after_a_reset_are_known(name):
     """Of all rows at once: what a cell added before is cleared in time, in each of its sums."""
     design = load_design(name).resized(CELLS)

@@ -25,7 +25,7 @@ from macforge.run.random_products import random_products
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db
 from tb.engine import simulate_engine
-from tests.quick import few, named_designs, some
+from tests.quick import few, named, named_designs, some
 
 CELLS = 2
 
@@ -48,7 +48,7 @@ def extreme_products(design, random, *, m, n, k):
     return job_of(compile_layer(design, weight, calibration=act), act).products
 
 
-@pytest.mark.parametrize("name", named_designs(), scope="module")
+@pytest.mark.parametrize("name", named_designs(quantized=False), scope="module")
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
     # two groups, or a bit more than two steps
@@ -82,7 +82,7 @@ def test_named_design_takes_a_real_layer(name):
     assert sqnr_db(layer.act.astype(np.float64) @ weight, product) > 3
 
 
-@pytest.mark.parametrize("name", named_designs(), scope="module")
+@pytest.mark.parametrize("name", named_designs(quantized=False), scope="module")
 def test_named_design_is_clean_under_lint(name, tmp_path):
     engine = small(name).engine
     source = tmp_path / f"{name}.v"
@@ -101,16 +101,16 @@ def test_named_design_is_clean_under_lint(name, tmp_path):
 def families_in_turn():
     """Each design with one of the families: of headline designs and of the others, every family has some."""
     turns = {True: itertools.cycle(FAMILIES), False: itertools.cycle(reversed(list(FAMILIES)))}
-    return {name: next(turns[load_design(name).headline]) for name in design_names()}
+    return {name: next(turns[named(name).headline]) for name in design_names()}
 
 
 FAMILY_OF = families_in_turn()
 
 
-HEADLINE = [name for name in FAMILY_OF if load_design(name).headline]
+HEADLINE = [name for name in FAMILY_OF if named(name).headline]
 OTHERS = [name for name in FAMILY_OF if name not in HEADLINE]
 # one of every other family of processing elements
-FIRST = sorted({load_design(name).family: name for name in OTHERS}.values())[::2]
+FIRST = sorted({named(name).family: name for name in reversed(OTHERS)}.values())[::2]
 
 
 @pytest.mark.parametrize("name", few(HEADLINE, 12))
@@ -131,4 +131,4 @@ def test_named_design_is_synthesized(name):
 
 
 def test_headline_designs_are_few():
-    assert 1 <= sum(load_design(name).headline for name in design_names()) <= 12
+    assert 1 <= sum(named(name).headline for name in design_names()) <= 12

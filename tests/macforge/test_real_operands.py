@@ -9,15 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.product import matmul
 from pe import FAMILIES
 from sw_ref.drain.steps.requantize import Requantize
 from tests.macforge.coarseness import coarseness, rounding
+from tests.quick import named
 from tests.typed import present
 
-DESIGNS = {name: load_design(name).resized(2) for name in design_names()}
+DESIGNS = {name: named(name).resized(2) for name in design_names()}
 EXAMPLES = int(os.environ.get("MACFORGE_EXAMPLES", "40"))
 """For each family of processing elements; 2,000 take a quarter of an hour."""
 

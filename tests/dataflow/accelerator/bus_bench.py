@@ -28,7 +28,7 @@ CHANNELS = {
 
 
 class Memory:
-    """Bytes from ``base`` on; accesses that touch a byte from ``broken[0]`` to ``broken[1] - 1`` fail."""
+    """Bytes from ``base`` on; accesses fail that touch a byte of ``broken``: first ones, and those behind the last."""
 
     def __init__(self, content, base, broken):
         self.bytes = bytearray(content.tobytes())
@@ -36,8 +36,7 @@ class Memory:
         self.broken = broken
 
     def place(self, address, length):
-        first, behind = self.broken
-        assert address + length <= first or behind <= address
+        assert all(address + length <= first or behind <= address for first, behind in self.broken)
         at = address - self.base
         assert 0 <= at <= len(self.bytes) - length
         return slice(at, at + length)
@@ -53,14 +52,15 @@ class Host:
     """What drives the registers: a command is a list of its name and arguments.
 
     ``write name value``; ``read name key``, into the figures; ``wait tail``, until so many products are done or one was
-    given up; ``reset``, of everything; ``cycles n``.
+    given up; ``error``, what it was given up for; ``interrupt key``, the line; ``reset``, of everything; ``cycles n``;
+    ``beyond address key``, what comes of an access there.
     """
 
     def __init__(self, dut, patience):
         self.dut = dut
         self.patience = patience
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi_ctrl"), dut.clk, dut.rst)
-        self.figures = {}
+        self.figures: dict[str, Any] = {"errors told": []}
         self.late = ""
 
     async def run(self, commands):
@@ -81,6 +81,12 @@ class Host:
                 return
             await ClockCycles(self.dut.clk, 10)
         self.late = f"product {self.figures['tail']} is never done"
+
+    async def error(self):
+        """Cause and number of the product that was given up."""
+        for name in ("error_cause", "error_index"):
+            await self.read(name, name)
+        self.figures["errors told"].append([self.figures["error_cause"], self.figures["error_index"]])
 
     async def interrupt(self, key):
         self.figures[key] = int(self.dut.irq.value)

@@ -36,7 +36,7 @@ class Driven:
     untouched: list
 
 
-def drive(unit, image, script, *, stalls=0.0, broken=(0, 0), patience=200_000):
+def drive(unit, image, script, *, stalls=0.0, broken=(), patience=200_000):
     """Run a script on an accelerator with a memory."""
     memory = image.array()
     settings = {

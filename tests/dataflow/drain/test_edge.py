@@ -175,7 +175,7 @@ def products(engine, random):
         yield m, n, k, min(k, shorter), passes
 
 
-@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=3))
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=5))
 def test_results_are_those_of_the_model(dataflow, case):
     """The bench holds results against the model, and without stalls cycles against the schedule."""
     engine = make_engine(dataflow, **CASES[case])

@@ -104,7 +104,7 @@ def expected(engine, one):
     return np.stack([act[:, at : at + size] @ weight[at : at + size] for at in starts])
 
 
-@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=2))
+@pytest.mark.parametrize(("case", "dataflow"), each_once(CASES, ENGINES, every=3))
 def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     """The bench holds results against the model and cycles against the schedule; here against NumPy."""
     engine = make_engine(dataflow, **CASES[case])
@@ -149,6 +149,17 @@ def test_utilization_of_256_cubed(dataflow, least):
     assert schedule.utilization >= least
     assert len(engine.act.payload) == 16 * 8
     assert len(engine.weight.payload) == 16 * 4
+
+
+@pytest.mark.parametrize("dataflow", ENGINES)
+def test_every_further_block_takes_as_long(dataflow):
+    """Long products are counted like short ones, which are simulated above."""
+    engine = make_engine(dataflow)
+    for further, panel in (("n", engine.shape.cols), ("m", engine.panel_rows)):
+        sizes = {"m": 13, "n": 7, "k": 20}
+        cycles = [schedule_of(engine.spec, **sizes | {further: panel * blocks}).cycles for blocks in (3, 4, 5, 50)]
+        step = cycles[1] - cycles[0]
+        assert [after - cycles[0] for after in cycles[1:]] == [step, 2 * step, 47 * step]
 
 
 @pytest.mark.parametrize("dataflow", ENGINES)

@@ -39,7 +39,7 @@ def delivered(unit, family, *, dsp=False):
     return parts, emit_verilog(unit, name=top, replaced=parts.texts)
 
 
-@pytest.mark.parametrize("family", few(ARRAYS, 2))
+@pytest.mark.parametrize("family", few(ARRAYS, 4))
 def test_stock_synthesis_makes_what_is_counted(family):
     unit, target = array_of(ARRAYS[family]), families.find(family)
     top = unit.module_name

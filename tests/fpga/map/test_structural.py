@@ -49,7 +49,7 @@ def mapped(family, module=MODULE):
     return structural(absorb(netlist), module)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", few(FAMILIES, 2))
 def test_text_is_the_module(family):
     text = mapped(family)
     prove_equal(MODULE, text, top="sums", family=families.find(family))

@@ -285,7 +285,7 @@ class TestArea:
 
 
 class TestReport:
-    def test_takes_weights_of_ones_own(self, macforge, tmp_path):
+    def test_takes_weights_of_ones_own(self, macforge, few_cells, tmp_path):
         np.save(tmp_path / "w.npy", np.random.default_rng(0).standard_normal((9, 12)).astype(np.float32))
         arguments = ["--weights", tmp_path / "w.npy", "--layout", "nk", "--designs", "w8a8_ws", "-o", tmp_path / "out"]
         arguments += ["--families", "xc7,ecp5"]

@@ -18,11 +18,12 @@ from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.progressive import ProgressiveQuantizer
 from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import sqnr_db
+from tests.quick import named
 from tests.typed import present
 
-DRAINED = [name for name in design_names() if load_design(name).edge]
+DRAINED = [name for name in design_names() if named(name).edge]
 # activations of two precisions have a test of their own
-ONE_PRECISION = [name for name in DRAINED if load_design(name).quantizer.act.method != "mixed"]
+ONE_PRECISION = [name for name in DRAINED if named(name).quantizer.act.method != "mixed"]
 M, K, N = 5, 256, 24
 
 

@@ -119,7 +119,7 @@ def test_c_driver_runs_products(sources, stalls):
     unit, given = accelerator(), products("mixpe_w4a8", SIZES)
     image = filled(unit, given)
     records = descriptors(image)
-    with BusSimulator(unit, image.array(), base=BASE, stalls=stalls) as simulator:
+    with BusSimulator(unit, image.array(), base=BASE, cycles=5000, stalls=stalls) as simulator:
         driver, device, status = c_driver(sources, simulator, image.size)
         reference = ctypes.byref(device)
         assert status == 0
@@ -138,7 +138,7 @@ def test_c_driver_tells_what_was_wrong_and_goes_on(sources):
     for index, one in enumerate(given):
         image.add(one, **({"act": 0x2001} if index == 1 else {}))
     records = descriptors(image)
-    with BusSimulator(unit, image.array(), base=BASE) as simulator:
+    with BusSimulator(unit, image.array(), base=BASE, cycles=5000) as simulator:
         driver, device, _status = c_driver(sources, simulator, image.size)
         reference = ctypes.byref(device)
         driver.mf_submit_all(reference, records, 3)
@@ -153,7 +153,7 @@ def test_c_driver_tells_what_was_wrong_and_goes_on(sources):
 def test_c_driver_refuses_what_is_no_accelerator(sources):
     unit = accelerator()
     image = filled(unit, products("mixpe_w4a8", SIZES[:1]))
-    with BusSimulator(unit, image.array(), base=BASE) as simulator:
+    with BusSimulator(unit, image.array(), base=BASE, cycles=5000) as simulator:
         driver, device, _status = c_driver(sources, simulator, image.size)
         wrong = Io(simulator.c_functions()[0], simulator.c_functions()[1], None, simulator.c_functions()[2])
         assert driver.mf_init(ctypes.byref(device), ctypes.byref(wrong), None, BASE, 16) == -5
@@ -168,7 +168,7 @@ def test_python_driver_runs_products():
     for one in given:
         image.add(one, flags=INTERRUPT)
         records.append(image.descriptors()[-1])
-    with BusSimulator(unit, image.array(), base=BASE, stalls=0.2) as simulator:
+    with BusSimulator(unit, image.array(), base=BASE, cycles=5000, stalls=0.2) as simulator:
         device = Device(simulator, simulator.memory[: image.ring_bytes], BASE)
         device.submit(*records[:2])
         with pytest.raises(ValueError, match=r"^Ring must have room for 1 descriptors, not for 0$"):
@@ -190,7 +190,7 @@ def test_python_driver_tells_what_was_wrong():
     image = MemoryImage(unit.layout, base=BASE, size=1)
     image.add(given[0], result=0x40_0000)
     record = bytes(image.content[:64])
-    with BusSimulator(unit, image.array(), base=BASE) as simulator:
+    with BusSimulator(unit, image.array(), base=BASE, cycles=5000) as simulator:
         device = Device(simulator, simulator.memory[:64], BASE)
         device.submit(record)
         with pytest.raises(TimeoutError, match=r"^Product 0 of 1 was not done after 2 polls$"):
@@ -206,5 +206,5 @@ def test_python_driver_tells_what_was_wrong():
 def test_python_driver_refuses_a_ring_of_another_size():
     unit = accelerator()
     refused = pytest.raises(ValueError, match=r"^Ring must be a power of two of descriptors of 64 bytes .* 192 bytes")
-    with BusSimulator(unit, np.zeros(256, np.uint8), base=BASE) as simulator, refused:
+    with BusSimulator(unit, np.zeros(256, np.uint8), base=BASE, cycles=5000) as simulator, refused:
         Device(simulator, simulator.memory[:192], BASE)

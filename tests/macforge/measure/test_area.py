@@ -21,7 +21,7 @@ from tests.typed import present
 
 
 @pytest.mark.parametrize(
-    ("family", "dataflow"), few([("xc7", "output_stationary"), *itertools.product(["cmos", "ecp5"], ENGINES)], 4)
+    ("family", "dataflow"), few([("xc7", "output_stationary"), *itertools.product(["cmos", "ecp5"], ENGINES)], 5)
 )
 def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, tmp_path):
     design = load_design("w4a4_os", [f"dataflow={dataflow}", "array.rows=3", "array.cols=5"])

@@ -12,25 +12,36 @@ from macforge.measure.whole import whole
 SMALL = ("array.rows=2", "array.cols=2", "tiling.max_k=64")
 
 
-@pytest.mark.parametrize(("name", "more"), [("w4a8_ws", ()), ("mixpe_w4a8", ("tiling.group_size=16",))])
-def test_parts_add_up_to_the_whole(name, more):
+REQUANTIZED = ("drain.bias=true", "drain.requantize=int8", "drain.accumulator.bits=32")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "family"),
+    [
+        ("w4a8_ws", REQUANTIZED, "ecp5"),
+        # whose drain edge is of floats
+        pytest.param("mixpe_w4a8", ("tiling.group_size=16",), "ecp5", marks=pytest.mark.long),
+        pytest.param("w4a8_ws", (), "xc7", marks=pytest.mark.long),
+    ],
+)
+def test_parts_add_up_to_the_whole(name, more, family):
     design = load_design(name, (*SMALL, *more))
-    report = whole(design, family="ecp5", seeds=())
+    report = whole(design, family=family, seeds=())
     parts = list(report.parts.values())
     assert sum(part.lut for part in parts) == report.resources.lut
     assert sum(part.bram for part in parts) == report.resources.bram > 0
-    alone = area(design, family="ecp5", seeds=())
-    engine = fitted(design, "ecp5").engine
+    alone = area(design, family=family, seeds=())
+    engine = fitted(design, family).engine
     array = next(part for key, part in report.parts.items() if engine.array.name.startswith(key))
     assert array.lut == alone.resources.lut < report.resources.lut
-    assert report.timing.levels == logic_levels(emit_verilog(engine), top=engine.name, family="ecp5").levels
+    assert report.timing.levels == logic_levels(emit_verilog(engine), top=engine.name, family=family).levels
 
 
 def test_table_is_of_the_engine():
-    design = load_design("w4a8_ws", SMALL)
-    table = whole(design, family="xc7", seeds=()).to_table()
-    engine = fitted(design, "xc7").engine
-    mapped = synthesize(emit_verilog(engine), top=engine.name, family="xc7").resources
+    design = load_design("w4a8_ws", (*SMALL, *REQUANTIZED))
+    table = whole(design, family="ecp5", seeds=()).to_table()
+    engine = fitted(design, "ecp5").engine
+    mapped = synthesize(emit_verilog(engine), top=engine.name, family="ecp5").resources
     assert (table["engine_lut"], table["engine_ff"], table["engine_bram"]) == (mapped.lut, mapped.ff, mapped.bram)
     assert (table["design"], table["rows"], table["cols"]) == ("w4a8_ws", 2, 2)
     assert table["engine_fmax_mhz"] is None and table["engine_levels"] > 0

@@ -12,8 +12,7 @@ import pytest
 
 from macforge.design.design import load_design
 from macforge.emit.verilog import commit
-from macforge.measure.finding import Candidate
-from macforge.measure.registry import MEASUREMENTS
+from macforge.measure.finding import CANDIDATES, Candidate
 from macforge.measure.steps import Outcome, Step
 from macforge.measure.workload import Layer
 from macforge.report import report as report_module
@@ -24,7 +23,6 @@ from macforge.report.rows import Slot, operand_name
 from macforge.report.sizes import size_columns, size_rows
 from macforge.tables import figure
 from tests.macforge.report.made_up import SLOTS, area_figures, layer_figures, made_up_report, made_up_row
-from tests.typed import present
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,10 +32,13 @@ LAYER = Layer(
     weight=np.random.default_rng(1).standard_normal((12, 9)).astype(np.float32),
     bias=None,
 )
+pytestmark = pytest.mark.usefixtures("few_cells")
+CELLS = 2
+QUESTION = replace(CANDIDATES[0].question, cells=CELLS)
 # two ways to multiply, in cells that are quickly synthesized
 WAYS = [
-    Candidate(kind="adders", family="mac", weights={"1": "uint1"}, lanes=2),
-    Candidate(kind="tables", family="table", weights={"1": "bipolar1"}, options={"k": 2}, lanes=2),
+    Candidate(question=QUESTION, kind="adders", family="mac", weights={"1": "uint1"}, lanes=2),
+    Candidate(question=QUESTION, kind="tables", family="table", weights={"1": "bipolar1"}, options={"k": 2}, lanes=2),
 ]
 
 SETTINGS = ["report_tokens=2", "quantizer.act.granularity=tensor", "drain.requantize=int8", "drain.accumulator.bits=32"]
@@ -52,7 +53,7 @@ def options(**more) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def grown():
+def grown(few_cells):
     """Every state of a report."""
     return list(growing_report([load_design("w8a8_ws", SETTINGS)], LAYER, **options(candidates=WAYS)))
 
@@ -108,8 +109,7 @@ def test_rows_hold_every_figure(report):
     for family in ("xc7", "ecp5"):
         area = row["measured"][f"{family}_area"]
         assert row[f"{family}_lut_ratio"] == row[f"{family}_lut_per_mac"] / area["baseline_lut"]
-        cells = present(MEASUREMENTS["area"].report).cells
-        assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / cells > 1
+        assert row[f"{family}_drain_lut_per_mac"] == area["drain_lut_per_col"] / CELLS > 1
     assert row["ecp5_fmax_mhz"] > 30
     assert "xc7_fmax_mhz" not in row
 
@@ -218,7 +218,7 @@ def test_files_show_them(report, tmp_path):
         assert "w8a8_ws" in text
         assert all(figure(value) in text for value in shown)
         assert finding["details"][0] in text
-        assert "of 8 x 8 cells, with their edges, for K up to 4096" in text
+        assert f"of {CELLS} x {CELLS} cells, with their edges, for K up to 4096" in text
         assert "XtraMAC INT8" in text
         assert "not measured in the same run" in text
         assert "yosys 0.70" in text
@@ -246,9 +246,12 @@ REASON = "verification: K must be from 1 to 8 for this engine, not 12"
 
 
 @pytest.fixture(scope="module")
-def failing():
-    designs = [load_design("w4a8_ws", ["tiling.max_k=8"]), load_design("w8a8_ws")]
-    lame = Candidate(kind="tables", family="table", weights={"1": "int8"}, options={"k": 2}, lanes=2)
+def failing(few_cells):
+    # both have the array of the report above, which has been measured
+    good = load_design("w8a8_ws", SETTINGS)
+    bad = load_design("w8a8_ws", ["tiling.max_k=8", f"accumulator.bits={good.sums.bits}"])
+    designs = [replace(bad, name="w8a8_short"), good]
+    lame = replace(WAYS[1], weights={"1": "int8"})
     return make_report(designs, LAYER, **options(candidates=[*WAYS, lame]))
 
 
@@ -257,13 +260,13 @@ class TestFailures:
 
     def test_rows(self, failing):
         bad, good = failing.rows
-        assert (bad["design"], bad["verified"], bad["sqnr_db"]) == ("w4a8_ws", None, None)
+        assert (bad["design"], bad["verified"], bad["sqnr_db"]) == ("w8a8_short", None, None)
         assert (bad["failed"], good["failed"]) == (REASON, None)
         assert good["verified"] is True
         assert all(row[key] > 0 for row in failing.rows for key in ("xc7_lut_per_mac", "ecp5_fmax_mhz"))
         assert [size["size_per_mac"] is None for size in failing.sizes] == [True, True, False, False]
         assert {row["kind"] for row in failing.finding.comparisons[0].rows} == {"adders", "tables"}
-        assert failing.failures[0] == f"w4a8_ws: {REASON}"
+        assert failing.failures[0] == f"w8a8_short: {REASON}"
         assert failing.failures[1].startswith("table int8 k=2 on xc7: Family table takes bipolar weights")
 
     def test_files(self, failing, tmp_path):
@@ -276,7 +279,7 @@ class TestFailures:
 
     def test_all_designs_fail(self, tmp_path):
         deep = Layer(name="deep", act=np.ones((1, 4097)), weight=np.ones((4097, 1)), bias=None)
-        report = make_report([load_design("w8a8_ws")], deep, **options())
+        report = make_report([load_design("w8a8_ws")], deep, **options(measurements=["layer"]))
         assert [row["failed"] for row in report.rows] == [
             "verification: K must be from 1 to 4096 for this engine, not 4097"
         ]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from macforge.compile.compiler import compile_layer
-from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.run.executor import run_program
 from macforge.run.product import matmul
 from sw_ref.drain.steps.requantize import Requantize
+from tests.quick import named
 from tests.typed import present, wrong
 
-DESIGNS = {name: load_design(name) for name in design_names()}
+DESIGNS = {name: named(name) for name in design_names()}
 
 
 def requantized(design):

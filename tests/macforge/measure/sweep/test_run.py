@@ -199,6 +199,7 @@ def test_point_that_kills_its_workers_fails_alone(probe):
     assert probe.computed() == {0: 1, 1: 2, 2: 1, 3: 1}
 
 
+@pytest.mark.long
 def test_killed_sweep_goes_on_where_it_was(probe):
     spec = probe.spec("slow", range(12), millis=300)
     program = probe.folder / "program.py"
