@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from macforge.design.named import design_names
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
 from sw_ref.accelerator.memory_image import MemoryImage
@@ -42,14 +41,6 @@ def test_bus_of_any_width(name, bus):
     given = products(name, ((5, 9, 130),))
     driven = drive(unit, filled(unit, given, base=0x4000), [["write", "queue_base_low", 0x4000], *ring(len(given))])
     assert driven.right == [True] * len(given)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", design_names())
-def test_every_named_design(name):
-    unit = accelerator(name)
-    given = products(name, SIZES)
-    assert drive(unit, filled(unit, given), ring(len(given)), stalls=0.3).right == [True] * len(given)
 
 
 def test_ring_of_descriptors_goes_round():
