@@ -1,0 +1,1 @@
+"""Rules of AXI as assertions, and proofs that units keep them."""

