@@ -1,7 +1,6 @@
 """An engine behind a memory bus."""
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Out
@@ -16,7 +15,6 @@ from dataflow.engine.base import Engine
 from hw.axi.ports import forward, lite_ports, read_ports, write_ports
 from hw.axi.read import ReadMaster
 from hw.axi.write import WriteMaster
-from hw.core.naming import module_name
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.layout import Layout
@@ -66,11 +64,7 @@ class Accelerator(Unit):
 
     @property
     def name(self) -> str:
-        return module_name(f"{self.engine.name}_accelerator", type(self), self.arguments)
-
-    @cached_property
-    def module_name(self) -> str:
-        return self.name
+        return f"{self.engine.name}_accelerator"
 
     @property
     def readers(self) -> tuple[str, ...]:

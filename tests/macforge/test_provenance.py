@@ -288,6 +288,7 @@ ARTEFACTS = {
     "fpga/map/equal.py",
     "fpga/map/synth.py",
     "fpga/time/timing.py",
+    "tb/bus_simulator.py",
     "tb/icarus.py",
     "tb/simulator.py",
 }
