@@ -78,7 +78,7 @@ class Accelerator(Unit):
         readers = self._place_readers(m)
         spec = self.layout.engine
         limits = {"n": (1 << 20) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
-        limits |= {"mode": len(spec.modes) - 1, "steps": spec.max_steps}
+        limits |= {"steps": spec.max_steps, **({"mode": len(spec.modes) - 1} if len(spec.modes) > 1 else {})}
         limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
         dispatcher = Dispatcher(bus=self.bus, streams=self.readers, limits=tuple(sorted(limits.items())))
         place(m, "dispatcher", dispatcher)
