@@ -22,8 +22,8 @@ from sw_ref.accelerator.registers import ADDRESS_BITS
 
 __all__ = ["Accelerator"]
 
-# Bursts that are asked for ahead: of weights, which come all the time, and of parameters.
-_WEIGHT_BURSTS, _PARAMETER_BURSTS = 8, 2
+# Bursts that are asked for ahead, of each stream: as many words as block RAMs are used for.
+_AHEAD = 8
 # Of results that are not answered.
 _WRITES = 32
 # The domain of what works on products, which is reset when one is given up; the bus never is.
@@ -124,7 +124,7 @@ class Accelerator(Unit):
                 beat=layout.stride(name),
                 panel_rows=spec.panel_rows,
                 block_cols=spec.cols if name == "row" else 0,
-                depth=self.bus.burst * (_WEIGHT_BURSTS if name == "weight" else _PARAMETER_BURSTS),
+                depth=self.bus.burst * _AHEAD,
             )
         return {name: place(m, f"{name}_reader", reader, domain=_WORK) for name, reader in readers.items()}
 

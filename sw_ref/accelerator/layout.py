@@ -50,8 +50,9 @@ class Layout:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
     def stride(self, stream: str) -> int:
-        """Bits from one beat of a stream to the next."""
-        return stride_bits(self.engine.stream_bits[stream], self.bus.data_bits)
+        """Bits from one beat of a stream to the next: weights lie close, of parameters there are few."""
+        bits, word = self.engine.stream_bits[stream], self.bus.data_bits
+        return stride_bits(bits, word) if stream == "weight" else max(8, chunk_bits(bits, word))
 
     @property
     def act_slot(self) -> int:
