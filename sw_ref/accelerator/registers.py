@@ -68,7 +68,7 @@ REGISTERS = _table(
     ("interrupt_enable", 0x34, "rw", "bit 0: of products with the flag; bit 1: of errors"),
     ("interrupt_status", 0x38, "w1c", "bit 0: a product with the flag is done; bit 1: an error"),
     ("cycles", 0x40, "r", "cycles in which there was a product"),
-    ("stall_act", 0x44, "r", "of these, those in which the engine waited for activations"),
+    ("stall_act", 0x44, "r", "of these, those in which the engine had room for activations and none came"),
     ("stall_weight", 0x48, "r", "for weights"),
     ("stall_column", 0x4C, "r", "for parameters of columns"),
     ("stall_row", 0x50, "r", "for parameters of rows"),
