@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sw_ref.wide import limbs
+from sw_ref.wide import from_limbs, integer_type, limbs
 
-__all__ = ["joined", "packed"]
+__all__ = ["joined", "packed", "signed_values"]
 
 
 def packed(*fields: tuple[np.ndarray, int], lanes: int = 1, word: int = 0) -> np.ndarray:
@@ -35,3 +35,16 @@ def joined(*fields: tuple[np.ndarray, int]) -> np.ndarray:
         for codes, bits in fields
     ]
     return np.packbits(np.concatenate(planes, axis=1), axis=1, bitorder="little")
+
+
+def signed_values(planes: np.ndarray) -> np.ndarray:
+    """Two's complement ``(beats, slots)`` out of its bits ``(beats, slots, bits)``, low ones first.
+
+    It is of `sw_ref.wide.integer_type`.
+    """
+    bits = planes.shape[2]
+    # the top bit is the sign, and goes on above
+    planes = np.pad(planes, ((0, 0), (0, 0), (0, -bits % 64)), mode="edge")
+    words = np.packbits(planes, axis=2, bitorder="little").view("<u8")
+    kind = integer_type(bits)
+    return from_limbs(words) if kind is object else words[:, :, 0].astype(kind)

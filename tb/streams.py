@@ -7,8 +7,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 from cocotb.types import LogicArray
 
-from sw_ref.payload import joined
-from sw_ref.wide import from_limbs, integer_type
+from sw_ref.payload import joined, signed_values
 
 __all__ = ["Sink", "Source", "level", "pack", "payloads", "reset", "unpack", "word"]
 
@@ -33,17 +32,7 @@ def unpack(payloads: Sequence[int], *fields: tuple[int, int]) -> list[np.ndarray
     raw = np.frombuffer(b"".join(payload.to_bytes(size, "little") for payload in payloads), np.uint8)
     planes = np.unpackbits(raw.reshape(len(payloads), size), axis=1, bitorder="little", count=sum(widths))
     parts = np.split(planes, np.cumsum(widths)[:-1], axis=1)
-    return [_signed(part.reshape(len(part), *field)) for part, field in zip(parts, fields, strict=True)]
-
-
-def _signed(planes: np.ndarray) -> np.ndarray:
-    """Two's complement ``(beats, slots)`` out of its bits ``(beats, slots, bits)``, low ones first."""
-    bits = planes.shape[2]
-    # the top bit is the sign, and goes on above
-    planes = np.pad(planes, ((0, 0), (0, 0), (0, -bits % 64)), mode="edge")
-    words = np.packbits(planes, axis=2, bitorder="little").view("<u8")
-    kind = integer_type(bits)
-    return from_limbs(words) if kind is object else words[:, :, 0].astype(kind)
+    return [signed_values(part.reshape(len(part), *field)) for part, field in zip(parts, fields, strict=True)]
 
 
 def level(handle: Any, name: str) -> bool:

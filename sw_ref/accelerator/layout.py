@@ -12,8 +12,8 @@ from sw_ref.engine.beats import parameter_payloads, weight_payloads
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import Schedule
 from sw_ref.engine.spec import EngineSpec
-from sw_ref.payload import packed
-from sw_ref.wide import from_limbs, integer_array, integer_type
+from sw_ref.payload import packed, signed_values
+from sw_ref.wide import integer_array, integer_type
 
 __all__ = ["Layout"]
 
@@ -55,14 +55,24 @@ class Layout:
         return stride_bits(bits, word) if stream == "weight" else max(8, chunk_bits(bits, word))
 
     @property
-    def act_slot(self) -> int:
+    def act_code(self) -> int:
         """Bits of a code of an activation; where there are several modes, of all codes of a row of the array."""
-        return slot_bits(self.engine.modes[0].act.bits if self._one_mode else self.engine.row_code_bits)
+        return self.engine.modes[0].act.bits if self._one_mode else self.engine.row_code_bits
+
+    @property
+    def act_slot(self) -> int:
+        """Bits that it takes in memory."""
+        return slot_bits(self.act_code)
+
+    @property
+    def act_lanes(self) -> int:
+        """Codes of one row of the array."""
+        return self.engine.lanes if self._one_mode else 1
 
     @property
     def act_word(self) -> int:
         """Bits of the activations of one row of the array."""
-        return self.act_slot * (self.engine.lanes if self._one_mode else 1)
+        return self.act_slot * self.act_lanes
 
     @property
     def act_words(self) -> int:
@@ -83,6 +93,11 @@ class Layout:
     def _one_mode(self) -> bool:
         return len(self.engine.modes) == 1
 
+    @property
+    def _takes_rows(self) -> bool:
+        """Whether there are parameters of rows."""
+        return "row" in self.engine.parameters
+
     def aligned(self, size: int) -> int:
         """``size`` bytes, up to whole words of the bus."""
         return -(-size // self.bus.word_bytes) * self.bus.word_bytes
@@ -90,7 +105,7 @@ class Layout:
     def image(self, product: Product) -> bytes:
         """The image of a layer: a head, then its weights and parameters of columns and outputs."""
         schedule = product.schedule(self.engine)
-        panels = _panels(schedule)
+        panels = -(-schedule.m // self.engine.panel_rows)
         streams = {"weight": weight_payloads(self.engine, product), **self._parameters(product)}
         # each panel takes the same
         once = {name: self._strided(name, beats[: len(beats) // panels]) for name, beats in streams.items()}
@@ -99,7 +114,7 @@ class Layout:
             "digest": self.digest,
             "steps": len(schedule.k_steps),
             "results": schedule.results,
-            "row_bytes": schedule.sums * self.engine.panel_rows * self.stride("row") // 8 if "row" in streams else 0,
+            "row_bytes": self.row_bytes(product, self.engine.panel_rows),
             **{f"{name}_bytes": len(part) for name, part in zip(("weight", "column", "output"), parts, strict=True)},
             **self._command(schedule),
         }
@@ -121,8 +136,8 @@ class Layout:
         size = self.stride(stream) // 8
         return np.pad(beats, ((0, 0), (0, size - beats.shape[1]))).tobytes()
 
-    def act_image(self, product: Product) -> tuple[bytes, int]:
-        """The activations, row by row, and the bytes from one to the next."""
+    def act_image(self, product: Product) -> bytes:
+        """The activations, row by row, `act_stride` apart."""
         schedule, mode = product.schedule(self.engine), self.engine.modes[product.mode]
         steps = schedule.k_steps
         codes = np.where(steps >= 0, integer_array(product.act)[:, steps], 0).reshape(-1, steps.shape[1])
@@ -131,15 +146,20 @@ class Layout:
         planes = np.unpackbits(chunks, axis=1, bitorder="little", count=self.act_word * self.act_words)
         planes = np.pad(planes, ((0, 0), (0, self.act_chunk - planes.shape[1])))
         rows = np.packbits(planes.reshape(schedule.m, -1), axis=1, bitorder="little")
-        stride = self.aligned(rows.shape[1])
-        return np.pad(rows, ((0, 0), (0, stride - rows.shape[1]))).tobytes(), stride
+        return np.pad(rows, ((0, 0), (0, self.act_stride(product) - rows.shape[1]))).tobytes()
 
-    def row_image(self, product: Product) -> tuple[bytes, int]:
-        """The parameters of rows, panel by panel, and the bytes of the last panel's."""
-        if "row" not in self.engine.parameters:
-            return b"", 0
-        slices = self._row_slices(product)
-        return b"".join(one.ljust(self.aligned(len(one)), b"\0") for one in slices), len(slices[-1])
+    def act_stride(self, product: Product) -> int:
+        """Bytes from one row of activations to the next, where they are as close as can be."""
+        return self.aligned(-(-len(product.schedule(self.engine).k_steps) * self.act_chunk // 8))
+
+    def row_image(self, product: Product) -> bytes:
+        """The parameters of rows, panel by panel; nothing if the drain edge takes none."""
+        slices = self._row_slices(product) if self._takes_rows else []
+        return b"".join(one.ljust(self.aligned(len(one)), b"\0") for one in slices)
+
+    def row_bytes(self, product: Product, rows: int) -> int:
+        """Bytes of the parameters of so many rows of a panel."""
+        return product.schedule(self.engine).sums * rows * self.stride("row") // 8 if self._takes_rows else 0
 
     def _row_slices(self, product: Product) -> list[bytes]:
         schedule = product.schedule(self.engine)
@@ -165,16 +185,11 @@ class Layout:
     def results(self, product: Product, memory: bytes) -> np.ndarray:
         """Results (results, M, N) out of a memory of `result_size` bytes."""
         schedule, stride = product.schedule(self.engine), self.result_stride(product)
-        rows = np.frombuffer(memory, np.uint8).reshape(schedule.results, schedule.m, stride)
-        planes = np.unpackbits(rows, axis=2, bitorder="little", count=schedule.n * self.result_slot)
-        planes = planes.reshape(*rows.shape[:2], schedule.n, self.result_slot)
-        planes = np.pad(planes, [(0, 0)] * 3 + [(0, -self.result_slot % 64)], mode="edge")
-        words = np.packbits(planes, axis=3, bitorder="little").view("<u8")
-        kind = integer_type(self.engine.result_bits)
-        if kind is object:
-            flat = from_limbs(words.reshape(-1, words.shape[2], words.shape[3]))
-            return flat.reshape(words.shape[:3])
-        return words[..., 0].astype(kind)
+        rows = np.frombuffer(memory, np.uint8).reshape(-1, stride)
+        planes = np.unpackbits(rows, axis=1, bitorder="little", count=schedule.n * self.result_slot)
+        # of all bits of a slot, so that a wrong sign above the result shows
+        values = signed_values(planes.reshape(len(rows), schedule.n, self.result_slot))
+        return values.astype(integer_type(self.engine.result_bits)).reshape(schedule.results, schedule.m, schedule.n)
 
     def descriptor(self, product: Product, *, flags: int = 0, **addresses: int) -> bytes:
         """The descriptor of a product whose operands and results lie at these addresses."""
@@ -184,13 +199,9 @@ class Layout:
             "operation": PRODUCT,
             "flags": flags,
             "m": schedule.m,
-            "act_stride": self.act_image(product)[1],
+            "act_stride": self.act_stride(product),
             "result_stride": row,
             "result_plane": row * schedule.m,
-            "row_last_bytes": self.row_image(product)[1],
+            "row_last_bytes": self.row_bytes(product, (schedule.m - 1) % self.engine.panel_rows + 1),
         }
         return DESCRIPTOR.pack(values | addresses)
-
-
-def _panels(schedule: Schedule) -> int:
-    return -(-schedule.m // schedule.engine.panel_rows)

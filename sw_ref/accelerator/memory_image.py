@@ -56,8 +56,8 @@ class MemoryImage:
         """Put a product into the ring; ``other`` are fields of its descriptor in place of those that are right."""
         layout = self.layout
         size = layout.result_size(product)
-        act, row = layout.act_image(product)[0], layout.row_image(product)[0]
-        places = {"image": self._put(layout.image(product)), "act": self._put(act), "row": self._put(row)}
+        parts = {"image": layout.image(product), "act": layout.act_image(product), "row": layout.row_image(product)}
+        places = {name: self._put(part) for name, part in parts.items()}
         # which is unlike any result, so that what is not written shows
         places["result"] = self._put(b"\xa5" * size)
         record = layout.descriptor(product, flags=flags, **(places | other))

@@ -77,7 +77,8 @@ def test_image_holds_the_weights_of_one_panel(name):
     assert (beats[:, : given.shape[1]] == given[: len(beats)]).all()
     assert not beats[:, given.shape[1] :].any()
     assert (head["n"], head["digest"]) == (5, layout.digest)
-    assert head["steps"] * layout.act_chunk <= 8 * layout.act_image(product)[1]
+    assert head["steps"] * layout.act_chunk <= 8 * layout.act_stride(product)
+    assert len(layout.act_image(product)) == 3 * layout.act_stride(product)
 
 
 @pytest.mark.parametrize("name", ["w8a8_os", "hawqv3_w4a4", "xr_npe", "mixpe_w4a8"])
