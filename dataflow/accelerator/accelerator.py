@@ -6,19 +6,20 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSign
 from amaranth.lib.wiring import Out
 
 from dataflow.accelerator.activations import ACT_TAG_BITS, ActReader, Chunk
-from dataflow.accelerator.channel import PRODUCT_BITS, low_bits
-from dataflow.accelerator.control import COUNTERS, Control
+from dataflow.accelerator.channel import PRODUCT_BITS
+from dataflow.accelerator.control import Control
 from dataflow.accelerator.dispatch import Dispatcher
 from dataflow.accelerator.region import RegionReader
 from dataflow.accelerator.results import ResultWriter
 from dataflow.engine.base import Engine
+from dataflow.engine.job import SIZE_BITS
 from hw.axi.ports import forward, lite_ports, read_ports, write_ports
 from hw.axi.read import ReadMaster
 from hw.axi.write import WriteMaster
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.layout import Layout
-from sw_ref.accelerator.registers import ADDRESS_BITS
+from sw_ref.accelerator.registers import ADDRESS_BITS, COUNTERS
 
 __all__ = ["Accelerator"]
 
@@ -52,12 +53,11 @@ class Accelerator(Unit):
         self.engine = engine
         self.bus = bus
         self.layout = Layout(engine=engine.spec, bus=bus)
-        widths = {"address_bits": bus.address_bits, "data_bits": bus.data_bits}
         super().__init__(
             {
                 **lite_ports("s_axi_ctrl", address_bits=ADDRESS_BITS),
-                **read_ports("m_axi", **widths),
-                **write_ports("m_axi", **widths),
+                **read_ports("m_axi", bus),
+                **write_ports("m_axi", bus),
                 "irq": Out(1),
             }
         )
@@ -77,7 +77,7 @@ class Accelerator(Unit):
         control = place(m, "control", Control(digest=self.layout.digest))
         readers = self._place_readers(m)
         spec = self.layout.engine
-        limits = {"n": (1 << 20) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
+        limits = {"n": (1 << SIZE_BITS) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
         limits |= {"steps": spec.max_steps, **({"mode": len(spec.modes) - 1} if len(spec.modes) > 1 else {})}
         limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
         dispatcher = Dispatcher(bus=self.bus, streams=self.readers, limits=tuple(sorted(limits.items())))
@@ -99,13 +99,12 @@ class Accelerator(Unit):
 
     def _place_readers(self, m: Module) -> dict[str, Unit]:
         spec, layout = self.layout.engine, self.layout
-        one_mode = len(spec.modes) == 1
         chunk = Chunk(
             bits=layout.act_chunk,
             words=layout.act_words,
-            lanes=spec.lanes if one_mode else 1,
+            lanes=layout.act_lanes,
             slot=layout.act_slot,
-            code=spec.modes[0].act.bits if one_mode else spec.row_code_bits,
+            code=layout.act_code,
         )
         by_row = spec.dataflow == "weight_stationary"
         readers: dict[str, Unit] = {
@@ -143,16 +142,8 @@ class Accelerator(Unit):
     def _elaborate_reading(self, m: Module, dispatcher: Unit, readers: Mapping[str, Unit]) -> Unit:
         """One master reads for the dispatcher and all readers."""
         clients = [dispatcher, *readers.values()]
-        tag_bits = max(ACT_TAG_BITS, low_bits(self.bus) + PRODUCT_BITS)
-        master = ReadMaster(
-            channels=len(clients),
-            tag_bits=tag_bits,
-            data_bits=self.bus.data_bits,
-            address_bits=self.bus.address_bits,
-            burst=self.bus.burst,
-            outstanding=self.bus.outstanding,
-        )
-        place(m, "read_master", master)
+        tag_bits = max(ACT_TAG_BITS, self.bus.low_bits + PRODUCT_BITS)
+        master = place(m, "read_master", ReadMaster(channels=len(clients), tag_bits=tag_bits, bus=self.bus))
         forward(m, self, master, "m_axi")
         m.d.comb += [
             master.request.eq(Cat(client.request for client in clients)),
@@ -173,13 +164,7 @@ class Accelerator(Unit):
         return master
 
     def _elaborate_writing(self, m: Module, writer: Unit) -> Unit:
-        master = WriteMaster(
-            data_bits=self.bus.data_bits,
-            address_bits=self.bus.address_bits,
-            burst=self.bus.burst,
-            outstanding=_WRITES,
-        )
-        place(m, "write_master", master)
+        master = place(m, "write_master", WriteMaster(bus=self.bus, outstanding=_WRITES))
         forward(m, self, master, "m_axi")
         for name in ("burst_valid", "address", "words", "word_valid", "data", "strobe", "last"):
             m.d.comb += getattr(master, name).eq(getattr(writer, name))
@@ -224,7 +209,7 @@ class Accelerator(Unit):
             m.d.comb += [
                 reader.product.eq(dispatcher.product),
                 reader.current.eq(current),
-                reader.retiring.eq(dispatcher.tail),
+                reader.retiring.eq(dispatcher.tail[:PRODUCT_BITS]),
                 reader.base.eq(getattr(dispatcher, name)),
             ]
             if name != "act":
@@ -250,7 +235,7 @@ class Accelerator(Unit):
             dispatcher.enable.eq(control.enable),
             dispatcher.reset.eq(control.reset),
             dispatcher.resume.eq(control.resume),
-            dispatcher.queue_base.eq(control.queue_base[low_bits(self.bus) : self.bus.address_bits]),
+            dispatcher.queue_base.eq(control.queue_base[self.bus.low_bits : self.bus.address_bits]),
             dispatcher.queue_size.eq(control.queue_size),
             dispatcher.queue_head.eq(control.queue_head),
             dispatcher.digest.eq(self.layout.digest),

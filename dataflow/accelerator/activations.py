@@ -7,7 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, low_bits, reader_ports
+from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, reader_ports
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
@@ -89,11 +89,10 @@ class ActReader(Unit):
         self.turns = turns
         self.by_row = by_row
         self.max_steps = max_steps
-        word_address = bus.address_bits - low_bits(bus)
         super().__init__(
             {
-                "base": In(word_address),
-                "stride": In(word_address),
+                "base": In(bus.word_address_bits),
+                "stride": In(bus.word_address_bits),
                 "m": In(SIZE_BITS),
                 "steps": In(range(max_steps + 1)),
                 "beats": Out(stream.Signature(banks * chunk.used_bits)),
@@ -257,61 +256,45 @@ class ActReader(Unit):
             taken.eq(queue.r_rdy & queue.r_en),
         ]
         elaborate = self._elaborate_gathered if self.gathers else self._elaborate_at_once
-        on_the_way = elaborate(m, tile, whole != 0, done, write, queue, taken)
+        on_the_way = elaborate(m, _Feed(tile=tile, some=whole != 0, done=done, write=write, queue=queue, taken=taken))
         # what is on its way to the queue belongs to nobody knows whom, until it is there
         queued = Mux(queue.r_rdy, product == self.retiring, on_the_way)
         return queued | (tiles.r_rdy & (tile.product == self.retiring))
 
-    def _elaborate_at_once(
-        self,
-        m: Module,
-        tile: data.View,
-        some: Value,
-        done: Signal,
-        write: "_Place",
-        queue: SyncFIFOBuffered,
-        taken: Value,
-    ) -> Value:
+    def _elaborate_at_once(self, m: Module, feed: "_Feed") -> Value:
         """A memory for each bank: a beat in each cycle. Return whether one is on its way to the queue."""
         read, step = _Place(self, name="read"), Signal(range(self.tile_steps), name="step")
         room, issue = Signal(range(_QUEUE + 1), name="room", init=_QUEUE), Signal(name="issue")
         word_bits = (self.word_steps - 1).bit_length()
         m.d.comb += [
-            issue.eq(some & (room != 0)),
-            done.eq(issue & (read.turn == tile.beats) & (step == tile.steps)),
+            issue.eq(feed.some & (room != 0)),
+            feed.done.eq(issue & (read.turn == feed.tile.beats) & (step == feed.tile.steps)),
             read.at.eq(step >> word_bits),
         ]
-        m.d.sync += room.eq(room - issue + taken)
+        m.d.sync += room.eq(room - issue + feed.taken)
         with m.If(issue):
             m.d.sync += read.turn.eq(read.turn + 1)
-            with m.If(read.turn == tile.beats):
+            with m.If(read.turn == feed.tile.beats):
                 m.d.sync += [read.turn.eq(0), step.eq(step + 1)]
-            with m.If(done):
+            with m.If(feed.done):
                 m.d.sync += [step.eq(0), read.half.eq(~read.half)]
         which = delayed(m, step[:word_bits], RAM_LATENCY, name="step_of_word")
         codes = []
         for bank in range(self.banks):
             words = [
-                self._place_memory(m, f"{bank}_{part}", write, read, (write.bank == bank) & (write.part == part))
+                self._place_memory(
+                    m, f"{bank}_{part}", feed.write, read, (feed.write.bank == bank) & (feed.write.part == part)
+                )
                 for part in range(self.step_words)
             ]
             codes.append(self._codes(Cat(words), which))
         m.d.comb += [
-            queue.w_en.eq(delayed(m, issue, RAM_LATENCY, name="issued", init=0)),
-            queue.w_data.eq(Cat(codes, delayed(m, tile.product, RAM_LATENCY, name="product_of_beat"))),
+            feed.queue.w_en.eq(delayed(m, issue, RAM_LATENCY, name="issued", init=0)),
+            feed.queue.w_data.eq(Cat(codes, delayed(m, feed.tile.product, RAM_LATENCY, name="product_of_beat"))),
         ]
         return room != _QUEUE
 
-    def _elaborate_gathered(
-        self,
-        m: Module,
-        tile: data.View,
-        some: Value,
-        done: Signal,
-        write: "_Place",
-        queue: SyncFIFOBuffered,
-        taken: Value,
-    ) -> Value:
+    def _elaborate_gathered(self, m: Module, feed: "_Feed") -> Value:
         """One memory for all banks: their words are gathered, then held for the steps that they have."""
         read, step = _Place(self, name="read"), Signal(range(self.word_steps), name="step")
         # what is gathered, and what is held: there is something; its last step; its product
@@ -320,11 +303,11 @@ class ActReader(Unit):
         moves, gives, ends = Signal(name="words_move"), Signal(name="beat_given"), Signal(name="ends_tile")
         last_bank, word_bits = read.bank == self.banks - 1, (self.word_steps - 1).bit_length()
         m.d.comb += [
-            ends.eq(read.at == tile.steps >> word_bits),
-            reading.eq(some & ~gathered),
-            done.eq(moves & ends),
+            ends.eq(read.at == feed.tile.steps >> word_bits),
+            reading.eq(feed.some & ~gathered),
+            feed.done.eq(moves & ends),
             moves.eq(gathered & ~delayed(m, reading, RAM_LATENCY, name="comes", init=0) & ~held),
-            gives.eq(held & queue.w_rdy),
+            gives.eq(held & feed.queue.w_rdy),
         ]
         with m.If(reading):
             m.d.sync += [read.bank.eq(Mux(last_bank, 0, read.bank + 1)), gathered.eq(last_bank)]
@@ -333,11 +316,11 @@ class ActReader(Unit):
             with m.If(step == last_step):
                 m.d.sync += [step.eq(0), held.eq(0)]
         with m.If(moves):
-            m.d.sync += [held.eq(1), gathered.eq(0), read.at.eq(read.at + 1), product.eq(tile.product)]
-            m.d.sync += last_step.eq(Mux(ends, tile.steps[:word_bits], self.word_steps - 1))
+            m.d.sync += [held.eq(1), gathered.eq(0), read.at.eq(read.at + 1), product.eq(feed.tile.product)]
+            m.d.sync += last_step.eq(Mux(ends, feed.tile.steps[:word_bits], self.word_steps - 1))
             with m.If(ends):
                 m.d.sync += [read.at.eq(0), read.half.eq(~read.half)]
-        word = self._place_memory(m, "words", write, read, Const(1))
+        word = self._place_memory(m, "words", feed.write, read, Const(1))
         bank = delayed(m, read.bank, RAM_LATENCY, name="bank_of_word")
         codes = []
         for at in range(self.banks):
@@ -349,7 +332,7 @@ class ActReader(Unit):
             with m.If(moves):
                 m.d.sync += words.eq(coming)
             codes.append(self._codes(words, step))
-        m.d.comb += [queue.w_en.eq(gives), queue.w_data.eq(Cat(codes, product))]
+        m.d.comb += [feed.queue.w_en.eq(gives), feed.queue.w_data.eq(Cat(codes, product))]
         return held
 
     def _place_memory(self, m: Module, name: str, write: "_Place", read: "_Place", here: Value) -> Value:
@@ -366,6 +349,22 @@ class ActReader(Unit):
     def _codes(self, words: Value, which: Value) -> Value:
         """Codes of one of the steps that a word has."""
         return self.chunk.codes(pick(which, [words.word_select(at, self.chunk.bits) for at in range(self.word_steps)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Feed:
+    """Between tiles that have come and the queue of beats.
+
+    ``tile`` is the first of them, if there is ``some``; ``done`` is driven when its last beat is on its way to the
+    ``queue``, from which a beat is ``taken``. Words of tiles are written to the place ``write``.
+    """
+
+    tile: data.View
+    some: Value
+    done: Signal
+    write: "_Place"
+    queue: SyncFIFOBuffered
+    taken: Value
 
 
 class _Place:

@@ -5,23 +5,18 @@ from amaranth.lib.wiring import In, Member, Out
 
 from sw_ref.accelerator.bus import Bus
 
-__all__ = ["PRODUCT_BITS", "client_ports", "elaborate_errors", "low_bits", "reader_ports"]
+__all__ = ["PRODUCT_BITS", "client_ports", "elaborate_errors", "reader_ports"]
 
 PRODUCT_BITS = 2
 """Low bits of a product's number, which tell it from those before and behind it."""
-
-
-def low_bits(bus: Bus) -> int:
-    """Bits of the address of a byte in a word."""
-    return (bus.word_bytes - 1).bit_length()
 
 
 def client_ports(bus: Bus, tag_bits: int) -> dict[str, Member]:
     """Members of a channel of `hw.axi.read.ReadMaster`."""
     return {
         "request": Out(1),
-        "address": Out(bus.address_bits - low_bits(bus)),
-        "words": Out((bus.burst - 1).bit_length()),
+        "address": Out(bus.word_address_bits),
+        "words": Out(bus.length_bits),
         "tag": Out(tag_bits),
         "granted": In(1),
         "valid": In(1),

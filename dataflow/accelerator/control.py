@@ -9,12 +9,9 @@ from hw.axi.ports import forward, lite_ports
 from hw.core.counters import Counters
 from hw.core.select import pick
 from hw.core.unit import Unit, place
-from sw_ref.accelerator.registers import ADDRESS_BITS, REGISTERS
+from sw_ref.accelerator.registers import ADDRESS_BITS, COUNTERS, ID, REGISTERS, VERSION
 
-__all__ = ["COUNTERS", "Control"]
-
-_ID, _VERSION = 0x4D414346, 1
-COUNTERS = tuple(name for name, register in REGISTERS.items() if register.offset >= REGISTERS["cycles"].offset)
+__all__ = ["Control"]
 
 
 class Control(Unit):
@@ -65,8 +62,8 @@ class Control(Unit):
         enabled, pending = Signal(2, name="interrupt_enabled"), Signal(2, name="interrupt_pending")
         counters = place(m, "counters", Counters(count=len(COUNTERS), bits=32))
         values: dict[str, Value] = {
-            "id": Const(_ID, 32),
-            "version": Const(_VERSION, 32),
+            "id": Const(ID, 32),
+            "version": Const(VERSION, 32),
             "digest": Const(self.digest, 32),
             "control": self.enable,
             "status": Cat(self.busy, self.halted),

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from dataflow.accelerator.channel import PRODUCT_BITS, client_ports, low_bits
+from dataflow.accelerator.channel import PRODUCT_BITS, client_ports
 from dataflow.accelerator.records import Fields, outside, word_address
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
@@ -22,6 +22,8 @@ INDEX_BITS = 16
 
 # Cycles without any progress, and nothing asked of the bus, after which an engine is waiting for what never comes.
 _PATIENCE_BITS = 14
+# Cycles less one in which addresses come out of the head, one after the other.
+_SETTLING = 3
 
 _CAUSES = {
     "act": Cause.READ_ACT,
@@ -76,7 +78,7 @@ class Dispatcher(Unit):
         self.bus = bus
         self.streams = streams
         self.limits = limits
-        word = bus.address_bits - low_bits(bus)
+        word = bus.word_address_bits
         outputs = dict.fromkeys((*self._addresses, *self._parts, "act_stride", "result_stride", "result_plane"), word)
         outputs |= dict.fromkeys((*self._sizes, *self._last_sizes), 32)
         outputs |= {"m": SIZE_BITS, **{name: most.bit_length() for name, most in limits}}
@@ -122,7 +124,7 @@ class Dispatcher(Unit):
             self.request.eq(fetch.run.some),
             self.address.eq(fetch.run.address),
             self.words.eq(fetch.run.length_less_one),
-            self.product.eq(fetch.index),
+            self.product.eq(fetch.index[:PRODUCT_BITS]),
         ]
         with m.If(self.granted):
             fetch.run.step(m)
@@ -154,7 +156,7 @@ class Dispatcher(Unit):
 
     def _elaborate_outputs(self, m: Module, descriptor: Fields, head: Fields) -> None:
         """What the parts are told: fields as they are, addresses and distances in words."""
-        low = low_bits(self.bus)
+        low = self.bus.low_bits
         for name in self._addresses:
             m.d.comb += getattr(self, name).eq(word_address(self.bus, getattr(descriptor, name)))
         for name in ("act_stride", "result_stride", "result_plane"):
@@ -199,11 +201,8 @@ class Dispatcher(Unit):
 
     def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
         """Fetch, check and start one product after the other."""
-        pending, why, failure = (
-            Signal(len(self.started), name="pending"),
-            Signal(8, name="why"),
-            self._elaborate_failure(m),
-        )
+        pending, why = Signal(len(self.started), name="pending"), Signal(8, name="why")
+        failure = self._elaborate_failure(m)
         abort = (failure != 0) | self.reset
 
         @contextmanager
@@ -219,7 +218,6 @@ class Dispatcher(Unit):
         with m.FSM(name="fetch"):
             self._elaborate_records(m, state, fetch, descriptor, head, why)
             with state("SETTLE"):
-                # addresses come out of the head in two cycles
                 m.d.sync += fetch.got.eq(fetch.got - 1)
                 with m.If(fetch.got[1:] == 0):
                     m.d.sync += pending.eq(-1)
@@ -242,7 +240,7 @@ class Dispatcher(Unit):
                     m.next = "IDLE"
             with m.State("ABORT"):
                 m.d.comb += self.stop.eq(1)
-                m.d.sync += [pending.eq(0)]
+                m.d.sync += pending.eq(0)
                 fetch.run.drop(m)
                 with m.If(self.bus_idle):
                     m.next = "CLEAR"
@@ -269,26 +267,34 @@ class Dispatcher(Unit):
                 m.d.sync += why.eq(Cause.OVERRUN)
                 fetch.run.drop(m)
                 m.next = "BAD"
-        with state("DESCRIPTOR"):
-            descriptor.take(m, valid=self.valid, index=fetch.got, data=self.data)
-            with m.If(fetch.all_got):
-                m.d.sync += why.eq(Mux(fetch.broken, Cause.READ_DESCRIPTOR, self._descriptor_faults(descriptor)))
-                m.next = "JUDGE"
-        with state("JUDGE"):
-            m.next = "WAIT"
-            with m.If(why != 0):
-                m.next = "BAD"
+        self._elaborate_record(
+            m, state, fetch, "DESCRIPTOR", descriptor, self._descriptor_faults(descriptor), why, "WAIT"
+        )
         with state("WAIT"), m.If(~(descriptor.flags & WAIT).any() | (self.in_flight == 0)):
             fetch.start(m, self.image)
             m.next = "HEAD"
-        with state("HEAD"):
-            head.take(m, valid=self.valid, index=fetch.got, data=self.data)
+        self._elaborate_record(m, state, fetch, "HEAD", head, self._head_faults(head), why, "SETTLE")
+
+    def _elaborate_record(
+        self,
+        m: Module,
+        state: "_State",
+        fetch: "_Fetch",
+        name: str,
+        fields: Fields,
+        faults: Value,
+        why: Signal,
+        then: str,
+    ) -> None:
+        """Take a record in, and go on with ``then`` if nothing is wrong with it."""
+        with state(name):
+            fields.take(m, valid=self.valid, index=fetch.got, data=self.data)
             with m.If(fetch.all_got):
-                m.d.sync += why.eq(Mux(fetch.broken, Cause.READ_DESCRIPTOR, self._head_faults(head)))
-                m.d.sync += fetch.got.eq(3)
-                m.next = "JUDGE_HEAD"
-        with state("JUDGE_HEAD"):
-            m.next = "SETTLE"
+                m.d.sync += why.eq(Mux(fetch.broken, Cause.READ_DESCRIPTOR, faults))
+                m.next = f"JUDGE_{name}"
+        with state(f"JUDGE_{name}"):
+            m.d.sync += fetch.got.eq(_SETTLING)
+            m.next = then
             with m.If(why != 0):
                 m.next = "BAD"
 
@@ -296,7 +302,7 @@ class Dispatcher(Unit):
         """What is wrong with a descriptor: a cause, or 0."""
         addresses = [getattr(given, name) for name in self._addresses]
         distances = [getattr(given, name) for name in ("act_stride", "result_stride", "result_plane")]
-        low = low_bits(self.bus)
+        low = self.bus.low_bits
         misplaced = outside(self.bus, *addresses) | Cat(distance[:low].any() for distance in distances).any()
         known = (given.operation == PRODUCT) & ~(given.flags & ~(INTERRUPT | WAIT)).any()
         size = given.m[SIZE_BITS:].any() | Cat(getattr(given, name) == 0 for name in ("m", *self._last_sizes)).any()
@@ -318,7 +324,7 @@ class _Fetch:
 
     def __init__(self, *, bus: Bus) -> None:
         self.words = DESCRIPTOR_BYTES // bus.word_bytes
-        bits = bus.address_bits - low_bits(bus)
+        bits = bus.word_address_bits
         self.run = Run(address_bits=bits, count_bits=(self.words - 1).bit_length(), burst=bus.burst, name="fetch")
         self.index = Signal(INDEX_BITS, name="index")
         self.got = Signal(max(2, self.words.bit_length()), name="words_got")

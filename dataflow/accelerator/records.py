@@ -1,11 +1,11 @@
 """Takes records out of the words that they come in."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.descriptor import Record
 
-__all__ = ["Fields"]
+__all__ = ["Fields", "outside", "word_address"]
 
 
 class Fields:
@@ -44,11 +44,9 @@ class Fields:
 
 def word_address(bus: Bus, address: Value) -> Value:
     """The word at an address."""
-    low = (bus.word_bytes - 1).bit_length()
-    return address[low : bus.address_bits]
+    return address[bus.low_bits : bus.address_bits]
 
 
 def outside(bus: Bus, *addresses: Value) -> Value:
     """Whether one of these is not that of a word, or beyond the bus."""
-    low = (bus.word_bytes - 1).bit_length()
-    return Cat(Mux(address[:low].any() | address[bus.address_bits :].any(), 1, 0) for address in addresses).any()
+    return Cat(address[: bus.low_bits].any() | address[bus.address_bits :].any() for address in addresses).any()

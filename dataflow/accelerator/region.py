@@ -5,7 +5,7 @@ from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, low_bits, reader_ports
+from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, reader_ports
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
@@ -51,11 +51,11 @@ class RegionReader(Unit):
         self.panel_rows = panel_rows
         self.block_cols = block_cols
         self.depth = depth
-        self.tag_bits = low_bits(bus) + PRODUCT_BITS
+        self.tag_bits = bus.low_bits + PRODUCT_BITS
         by_block = {"n": In(SIZE_BITS), "last_bytes": In(32)} if block_cols else {}
         super().__init__(
             {
-                "base": In(bus.address_bits - low_bits(bus)),
+                "base": In(bus.word_address_bits),
                 "bytes": In(32),
                 "m": In(SIZE_BITS),
                 **by_block,
@@ -71,7 +71,7 @@ class RegionReader(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         run = Run(
-            address_bits=len(self.address), count_bits=32 - low_bits(self.bus), burst=self.bus.burst, name="region"
+            address_bits=len(self.address), count_bits=32 - self.bus.low_bits, burst=self.bus.burst, name="region"
         )
         room = Signal(range(self.depth + 1), name="room", init=self.depth)
         product = Signal(PRODUCT_BITS, name="product_of_run")
@@ -81,7 +81,7 @@ class RegionReader(Unit):
             self.request.eq(run.some & (room >= self.bus.burst)),
             self.address.eq(run.address),
             self.words.eq(run.length_less_one),
-            self.tag.eq(Cat(Mux(run.ends, used, -1)[: low_bits(self.bus)], product)),
+            self.tag.eq(Cat(Mux(run.ends, used, -1)[: self.bus.low_bits], product)),
         ]
         with m.If(self.granted):
             run.step(m)
@@ -92,7 +92,7 @@ class RegionReader(Unit):
 
     def _elaborate_regions(self, m: Module, run: Run, busy: Signal, product: Signal) -> Value:
         """Start a run for each region; return the bytes of the last word of this one that count, less one."""
-        low = low_bits(self.bus)
+        low = self.bus.low_bits
         panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
         blocks = BlockWalk(span=max(self.block_cols, 1), bits=SIZE_BITS, name="block")
         base = Signal.like(self.base, name="region_base")
@@ -138,7 +138,7 @@ class RegionReader(Unit):
         A product's words follow those of the one before only when the engine has taken it up, and nothing of that one
         is left: what is too long or too short by mistake does not go into the next product.
         """
-        low, bits = low_bits(self.bus), self.bus.data_bits
+        low, bits = self.bus.low_bits, self.bus.data_bits
         m.submodules.words = words = SyncFIFOBuffered(width=bits + self.tag_bits, depth=self.depth)
         gearbox = place(m, "gearbox", Gearbox(word=bits, beat=self.beat))
         before = Signal(PRODUCT_BITS, name="product_before")

@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from dataflow.accelerator.channel import low_bits
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
@@ -52,14 +51,13 @@ class ResultWriter(Unit):
         self.result_bits = result_bits
         self.slot = slot
         self.max_results = max_results
-        word_address = bus.address_bits - low_bits(bus)
         super().__init__(
             {
                 "start": In(1),
                 "ready": Out(1),
-                "base": In(word_address),
-                "stride": In(word_address),
-                "plane": In(word_address),
+                "base": In(bus.word_address_bits),
+                "stride": In(bus.word_address_bits),
+                "plane": In(bus.word_address_bits),
                 "m": In(SIZE_BITS),
                 "n": In(SIZE_BITS),
                 "results": In(range(max_results + 1)),
@@ -69,8 +67,8 @@ class ResultWriter(Unit):
                 "quiet": Out(1),
                 "burst_valid": Out(1),
                 "burst_ready": In(1),
-                "address": Out(word_address),
-                "words": Out((bus.burst - 1).bit_length()),
+                "address": Out(bus.word_address_bits),
+                "words": Out(bus.length_bits),
                 "word_valid": Out(1),
                 "word_ready": In(1),
                 "data": Out(bus.data_bits),
@@ -137,7 +135,7 @@ class ResultWriter(Unit):
         self, m: Module, taken: Value, words: Signal, used: Value, row: Value, place: Value, cols: Value
     ) -> None:
         """From a row to its words."""
-        burst_bits, word_bytes = (self.bus.burst - 1).bit_length(), self.bus.word_bytes
+        burst_bits, word_bytes = self.bus.length_bits, self.bus.word_bytes
         held = Signal(max(self.row_bits, self.bus.data_bits), name="held_row", reset_less=True)
         strobes = Signal(len(held) // 8, name="held_strobes", reset_less=True)
         at = Signal(burst_bits, name="place_in_burst")

@@ -4,23 +4,24 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.core.unit import Unit
+from sw_ref.accelerator.bus import Bus
 
 __all__ = ["forward", "lite_ports", "read_ports", "write_ports"]
 
 
-def read_ports(prefix: str, *, address_bits: int, data_bits: int) -> dict[str, Member]:
+def read_ports(prefix: str, bus: Bus) -> dict[str, Member]:
     """Members of a master's read channels (AMBA AXI, A2.5, A2.6), with one bit of ID."""
-    outputs = {"arid": 1, "araddr": address_bits, "arlen": 8, "arsize": 3, "arburst": 2, "arlock": 1, "arcache": 4}
+    outputs = {"arid": 1, "araddr": bus.address_bits, "arlen": 8, "arsize": 3, "arburst": 2, "arlock": 1, "arcache": 4}
     outputs |= {"arprot": 3, "arvalid": 1, "rready": 1}
-    inputs = {"arready": 1, "rid": 1, "rdata": data_bits, "rresp": 2, "rlast": 1, "rvalid": 1}
+    inputs = {"arready": 1, "rid": 1, "rdata": bus.data_bits, "rresp": 2, "rlast": 1, "rvalid": 1}
     return _members(prefix, inputs, outputs)
 
 
-def write_ports(prefix: str, *, address_bits: int, data_bits: int) -> dict[str, Member]:
+def write_ports(prefix: str, bus: Bus) -> dict[str, Member]:
     """Members of a master's write channels (AMBA AXI, A2.2 to A2.4), with one bit of ID."""
-    outputs = {"awid": 1, "awaddr": address_bits, "awlen": 8, "awsize": 3, "awburst": 2, "awlock": 1, "awcache": 4}
+    outputs = {"awid": 1, "awaddr": bus.address_bits, "awlen": 8, "awsize": 3, "awburst": 2, "awlock": 1, "awcache": 4}
     outputs |= {"awprot": 3, "awvalid": 1}
-    outputs |= {"wdata": data_bits, "wstrb": data_bits // 8, "wlast": 1, "wvalid": 1, "bready": 1}
+    outputs |= {"wdata": bus.data_bits, "wstrb": bus.word_bytes, "wlast": 1, "wvalid": 1, "bready": 1}
     inputs = {"awready": 1, "wready": 1, "bid": 1, "bresp": 2, "bvalid": 1}
     return _members(prefix, inputs, outputs)
 

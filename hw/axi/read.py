@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.axi.ports import read_ports
 from hw.core.select import pick
 from hw.core.unit import Unit
+from sw_ref.accelerator.bus import Bus
 
 __all__ = ["ReadMaster"]
 
@@ -36,34 +37,25 @@ class ReadMaster(Unit):
     Parameters
     ----------
     channels, tag_bits : int
-    data_bits, address_bits, burst, outstanding : int
-        See `sw_ref.accelerator.bus.Bus`.
+    bus : Bus
     """
 
-    def __init__(
-        self, *, channels: int, tag_bits: int, data_bits: int, address_bits: int, burst: int, outstanding: int
-    ) -> None:
+    def __init__(self, *, channels: int, tag_bits: int, bus: Bus) -> None:
         self.channels = channels
         self.tag_bits = tag_bits
-        self.data_bits = data_bits
-        self.address_bits = address_bits
-        self.outstanding = outstanding
-        # of a byte in a word
-        self.low_bits = (data_bits // 8 - 1).bit_length()
-        self.length_bits = (burst - 1).bit_length()
-        ports = read_ports("m_axi", address_bits=address_bits, data_bits=data_bits)
+        self.bus = bus
         super().__init__(
             {
-                **ports,
+                **read_ports("m_axi", bus),
                 "request": In(channels),
-                "address": In(channels * (address_bits - self.low_bits)),
-                "words": In(channels * self.length_bits),
+                "address": In(channels * bus.word_address_bits),
+                "words": In(channels * bus.length_bits),
                 "tag": In(channels * tag_bits),
                 "granted": Out(channels),
                 "stop": In(1),
                 "idle": Out(1),
                 "valid": Out(channels),
-                "data": Out(data_bits),
+                "data": Out(bus.data_bits),
                 "last": Out(1),
                 "error": Out(1),
                 "data_tag": Out(tag_bits),
@@ -72,18 +64,14 @@ class ReadMaster(Unit):
 
     @property
     def name(self) -> str:
-        return f"read_master_{self.channels}x{self.data_bits}"
+        return f"read_master_{self.channels}x{self.bus.data_bits}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         number = Signal(range(self.channels), name="chosen")
-        m.submodules.owners = owners = SyncFIFO(width=len(number) + self.tag_bits, depth=self.outstanding)
-        asking, address, words = (
-            Signal(name="asking"),
-            Signal(self.address_bits, name="asked"),
-            Signal(8, name="length"),
-        )
-        go = Signal(name="go")
+        m.submodules.owners = owners = SyncFIFO(width=len(number) + self.tag_bits, depth=self.bus.outstanding)
+        asking, go = Signal(name="asking"), Signal(name="go")
+        address, words = Signal(self.bus.address_bits, name="asked"), Signal(8, name="length")
         m.d.comb += [
             go.eq(self.request.any() & ~self.stop & owners.w_rdy & (~asking | self.m_axi_arready)),
             self.granted.eq(Mux(go, Const(1, self.channels) << number, 0)[: self.channels]),
@@ -92,18 +80,18 @@ class ReadMaster(Unit):
             self.m_axi_arvalid.eq(asking),
             self.m_axi_araddr.eq(address),
             self.m_axi_arlen.eq(words),
-            self.m_axi_arsize.eq(self.low_bits),
+            self.m_axi_arsize.eq(self.bus.low_bits),
             self.m_axi_arburst.eq(1),
             # normal memory, not to be cached, which may be buffered
             self.m_axi_arcache.eq(0b0011),
             self.m_axi_rready.eq(1),
         ]
         with m.If(go):
-            where = self._of(self.address, self.address_bits - self.low_bits, number)
+            where = self._of(self.address, self.bus.word_address_bits, number)
             m.d.sync += [
                 asking.eq(1),
-                address.eq(Cat(Const(0, self.low_bits), where)),
-                words.eq(self._of(self.words, self.length_bits, number)),
+                address.eq(Cat(Const(0, self.bus.low_bits), where)),
+                words.eq(self._of(self.words, self.bus.length_bits, number)),
             ]
         with m.Elif(self.m_axi_arready):
             m.d.sync += asking.eq(0)
@@ -134,7 +122,7 @@ class ReadMaster(Unit):
     def _elaborate_answers(self, m: Module, owners: SyncFIFO) -> None:
         """Route what comes to who asked for it, a cycle later."""
         taken = Signal(name="word_taken")
-        under_way = Signal(range(self.outstanding + 2), name="under_way")
+        under_way = Signal(range(self.bus.outstanding + 2), name="under_way")
         tag, owner = owners.r_data[: self.tag_bits], owners.r_data[self.tag_bits :]
         m.d.comb += [
             taken.eq(self.m_axi_rvalid & owners.r_rdy),

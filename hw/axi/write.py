@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.axi.ports import write_ports
 from hw.core.unit import Unit
+from sw_ref.accelerator.bus import Bus
 
 __all__ = ["WriteMaster"]
 
@@ -30,28 +31,25 @@ class WriteMaster(Unit):
 
     Parameters
     ----------
-    data_bits, address_bits, burst : int
-        See `sw_ref.accelerator.bus.Bus`.
+    bus : Bus
     outstanding : int
         Bursts that are not answered, at most.
     """
 
-    def __init__(self, *, data_bits: int, address_bits: int, burst: int, outstanding: int) -> None:
-        self.data_bits = data_bits
+    def __init__(self, *, bus: Bus, outstanding: int) -> None:
+        self.bus = bus
         self.outstanding = outstanding
-        self.low_bits = (data_bits // 8 - 1).bit_length()
-        ports = write_ports("m_axi", address_bits=address_bits, data_bits=data_bits)
         super().__init__(
             {
-                **ports,
+                **write_ports("m_axi", bus),
                 "burst_valid": In(1),
                 "burst_ready": Out(1),
-                "address": In(address_bits - self.low_bits),
-                "words": In((burst - 1).bit_length()),
+                "address": In(bus.word_address_bits),
+                "words": In(bus.length_bits),
                 "word_valid": In(1),
                 "word_ready": Out(1),
-                "data": In(data_bits),
-                "strobe": In(data_bits // 8),
+                "data": In(bus.data_bits),
+                "strobe": In(bus.word_bytes),
                 "last": In(1),
                 "idle": Out(1),
                 "failed": Out(1),
@@ -60,12 +58,12 @@ class WriteMaster(Unit):
 
     @property
     def name(self) -> str:
-        return f"write_master_{self.data_bits}"
+        return f"write_master_{self.bus.data_bits}"
 
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.submodules.bursts = bursts = SyncFIFOBuffered(width=len(self.address) + len(self.words), depth=_BURSTS)
-        m.submodules.words = words = SyncFIFOBuffered(width=self.data_bits + self.data_bits // 8 + 1, depth=_WORDS)
+        m.submodules.words = words = SyncFIFOBuffered(width=self.bus.data_bits + self.bus.word_bytes + 1, depth=_WORDS)
         open_bursts = Signal(range(self.outstanding + 1), name="unanswered")
         put = Signal(name="burst_put")
         m.d.comb += [
@@ -74,9 +72,9 @@ class WriteMaster(Unit):
             bursts.w_en.eq(put),
             bursts.w_data.eq(Cat(self.address, self.words)),
             self.m_axi_awvalid.eq(bursts.r_rdy),
-            self.m_axi_awaddr.eq(Cat(Const(0, self.low_bits), bursts.r_data[: len(self.address)])),
+            self.m_axi_awaddr.eq(Cat(Const(0, self.bus.low_bits), bursts.r_data[: len(self.address)])),
             self.m_axi_awlen.eq(bursts.r_data[len(self.address) :]),
-            self.m_axi_awsize.eq(self.low_bits),
+            self.m_axi_awsize.eq(self.bus.low_bits),
             self.m_axi_awburst.eq(1),
             # normal memory, not to be cached, which may be buffered
             self.m_axi_awcache.eq(0b0011),

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from macforge.progress import at_once, progress_bar, progress_shown, tracked
 from macforge.tables import AREA_COLUMNS, SIM_COLUMNS, print_rows, whole_columns
 
 if TYPE_CHECKING:
+    from macforge.measure.whole import Top
     from macforge.measure.workload import Layout
     from macforge.report.report import Report
 
@@ -96,7 +97,7 @@ def area(
     families = _mapped_to(family)
     jobs = [(design, each) for design in chosen_designs(designs, all_, settings, cells) for each in families]
     runs, rows = range(1, seeds + 1), []
-    units: list[Literal["engine", "accelerator"]] = [
+    units: list[Top] = [
         *(["engine"] if whole else []),
         *(["accelerator"] if accelerator else []),
     ]

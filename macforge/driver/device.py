@@ -6,11 +6,10 @@ from typing import Protocol
 import numpy as np
 
 from sw_ref.accelerator.bus import DESCRIPTOR_BYTES
-from sw_ref.accelerator.registers import REGISTERS, Cause
+from sw_ref.accelerator.registers import COUNTERS, ID, REGISTERS, VERSION, Cause
 
 __all__ = ["Device", "GivenUpError", "Registers"]
 
-_ID, _VERSION = 0x4D414346, 1
 _ENABLE, _RESET, _CLEAR_COUNTERS = 1, 2, 4
 _BUSY, _ERROR = 1, 2
 # Polls until the bus must be quiet after a reset.
@@ -76,10 +75,8 @@ class Device:
         self._ring = ring
         self.size = size
         self.head = 0
-        if (found := (self.read("id"), self.read("version"))) != (_ID, _VERSION):
-            raise RuntimeError(
-                f"Accelerator must say {_ID:#x} and version {_VERSION}, not {found[0]:#x} and {found[1]}"
-            )
+        if (found := (self.read("id"), self.read("version"))) != (ID, VERSION):
+            raise RuntimeError(f"Accelerator must say {ID:#x} and version {VERSION}, not {found[0]:#x} and {found[1]}")
         self.reset(address)
 
     def reset(self, address: int) -> None:
@@ -162,5 +159,4 @@ class Device:
 
     def counters(self) -> dict[str, int]:
         """All counters."""
-        first = REGISTERS["cycles"].offset
-        return {name: self.read(name) for name, register in REGISTERS.items() if register.offset >= first}
+        return {name: self.read(name) for name in COUNTERS}

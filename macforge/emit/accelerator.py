@@ -47,7 +47,7 @@ def generate_accelerator(design: Design, *, prefix: str | None = None) -> Verilo
         "causes": {cause.name.lower(): int(cause) for cause in Cause},
         "descriptor": _record(DESCRIPTOR),
         "head": _record(HEAD),
-        "memory": memory_table(unit.layout),
+        "memory": _memory(unit.layout),
         "derived": derived(design),
         "tools": tool_versions(),
     }
@@ -62,7 +62,7 @@ def _record(record: Record) -> list[dict[str, object]]:
     ]
 
 
-def memory_table(layout: Layout) -> dict[str, object]:
+def _memory(layout: Layout) -> dict[str, object]:
     """How wide what lies in memory is, in bits."""
     strides = {name: layout.stride(name) for name in ("weight", *layout.engine.parameters)}
     return {

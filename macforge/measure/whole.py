@@ -13,9 +13,10 @@ from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design
 from macforge.measure.area import fitted
 
-__all__ = ["WholeReport", "whole"]
+__all__ = ["Top", "WholeReport", "whole"]
 
-Unit = Literal["engine", "accelerator"]
+Top = Literal["engine", "accelerator"]
+"""What is measured as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class WholeReport:
 
     design: str
     family: str
-    unit: Unit
+    unit: Top
     rows: int
     cols: int
     resources: Resources
@@ -63,7 +64,7 @@ class WholeReport:
 
 
 def whole(
-    design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 3), unit: Unit = "engine"
+    design: Design, *, family: str = "ecp5", seeds: Sequence[int] = (1, 2, 3), unit: Top = "engine"
 ) -> WholeReport:
     """Synthesize the design's whole engine or accelerator for one FPGA family, and place and route it.
 

@@ -51,6 +51,21 @@ class Bus:
         """Bytes of a word: what a beat of the bus carries."""
         return self.data_bits // 8
 
+    @property
+    def low_bits(self) -> int:
+        """Bits of the address of a byte in a word."""
+        return (self.word_bytes - 1).bit_length()
+
+    @property
+    def word_address_bits(self) -> int:
+        """Width of the address of a word."""
+        return self.address_bits - self.low_bits
+
+    @property
+    def length_bits(self) -> int:
+        """Width of the words of a burst, less one."""
+        return (self.burst - 1).bit_length()
+
 
 def slot_bits(bits: int) -> int:
     """Bits that a number of so many takes in memory: the next power of two."""

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["ADDRESS_BITS", "REGISTERS", "Cause", "Register"]
+__all__ = ["ADDRESS_BITS", "COUNTERS", "ID", "REGISTERS", "VERSION", "Cause", "Register"]
 
 ADDRESS_BITS = 8
 """Of a byte among the registers."""
+ID, VERSION = 0x4D414346, 1
+"""What the first two registers say."""
 
 
 class Cause(IntEnum):
@@ -53,8 +55,8 @@ def _table(*rows: tuple[str, int, str, str]) -> dict[str, Register]:
 
 
 REGISTERS = _table(
-    ("id", 0x00, "r", "0x4D414346, of ASCII MACF"),
-    ("version", 0x04, "r", "of registers and records: 1"),
+    ("id", 0x00, "r", f"0x{ID:X}, of ASCII MACF"),
+    ("version", 0x04, "r", f"of registers and records: {VERSION}"),
     ("digest", 0x08, "r", "of the engine and its bus, which an image's head must have"),
     ("control", 0x10, "rw", "bit 0: take descriptors; bit 1: reset, as soon as the bus is quiet; bit 2: counters to 0"),
     ("status", 0x14, "w1c", "bit 0: busy; bit 1: stopped by an error, go on with the next descriptor if it is cleared"),
@@ -80,3 +82,6 @@ REGISTERS = _table(
     ("errors", 0x68, "r", "products that were given up"),
 )
 """By name. Counters count modulo 2**32."""
+
+COUNTERS = tuple(name for name, register in REGISTERS.items() if register.offset >= REGISTERS["cycles"].offset)
+"""Registers that are counters, in the order of their offsets."""

@@ -16,9 +16,12 @@ from hw.core.unit import Unit
 from hw.emit import tools
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
+from sw_ref.accelerator.bus import Bus
 
 __all__ = ["PROOFS", "Proof", "prove"]
 
+# As narrow as the rules are written for.
+_BUS = Bus(data_bits=32, address_bits=16, burst=4, outstanding=2)
 _SCRIPT = """
 [options]
 mode prove
@@ -66,7 +69,7 @@ PROOFS = {
         unit=LiteSlave(address_bits=8), rules="lite_slave.sv", inside={"has_read": "has_read"}, depth=12
     ),
     "read_master": Proof(
-        unit=ReadMaster(channels=4, tag_bits=2, data_bits=32, address_bits=16, burst=4, outstanding=2),
+        unit=ReadMaster(channels=4, tag_bits=2, bus=_BUS),
         rules="read_master.sv",
         inside={
             "under_way": "under_way",
@@ -77,7 +80,7 @@ PROOFS = {
         depth=10,
     ),
     "write_master": Proof(
-        unit=WriteMaster(data_bits=32, address_bits=16, burst=4, outstanding=4),
+        unit=WriteMaster(bus=_BUS, outstanding=4),
         rules="write_master.sv",
         inside={
             "burst_level": "bursts.inner_level",

@@ -55,7 +55,6 @@ def test_ring_of_descriptors_goes_round():
         ["wait", 4],
         ["write", "queue_head", 7],
         ["wait", 7],
-        ["read", "words_read", "read"],
     ]
     driven = drive(unit, image, script)
     assert driven.right == [True] * 4
