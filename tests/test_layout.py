@@ -35,7 +35,7 @@ LAYERS = {
     "macforge": {"sw_ref", "hw"},
     "macforge/design": {"macforge", *_HARDWARE},
     "macforge/compile": {"macforge", *_HARDWARE, "macforge/design"},
-    "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile")},
+    "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile", "driver")},
     "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},

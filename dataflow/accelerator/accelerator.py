@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, ClockDomain, ClockSignal, Const, Module, ResetSign
 from amaranth.lib.wiring import Out
 
 from dataflow.accelerator.activations import ACT_TAG_BITS, ActReader, Chunk
+from dataflow.accelerator.cache import WeightCache
 from dataflow.accelerator.channel import PRODUCT_BITS
 from dataflow.accelerator.control import Control
 from dataflow.accelerator.dispatch import Dispatcher
@@ -52,7 +53,7 @@ class Accelerator(Unit):
     def __init__(self, *, engine: Engine, bus: Bus) -> None:
         self.engine = engine
         self.bus = bus
-        self.layout = Layout(engine=engine.spec, bus=bus)
+        self.layout = Layout(engine=engine.spec, bus=bus, weight_cache=engine.tiling.weight_cache)
         super().__init__(
             {
                 **lite_ports("s_axi_ctrl", address_bits=ADDRESS_BITS),
@@ -79,6 +80,7 @@ class Accelerator(Unit):
         spec = self.layout.engine
         limits = {"n": (1 << SIZE_BITS) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
         limits |= {"steps": spec.max_steps, **({"mode": len(spec.modes) - 1} if len(spec.modes) > 1 else {})}
+        limits |= {"weight_beats": (1 << 32) - 1} if self.layout.kept_words else {}
         limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
         dispatcher = Dispatcher(bus=self.bus, streams=self.readers, limits=tuple(sorted(limits.items())))
         place(m, "dispatcher", dispatcher)
@@ -90,7 +92,7 @@ class Accelerator(Unit):
         ]
         read = self._elaborate_reading(m, dispatcher, readers)
         write = self._elaborate_writing(m, writer)
-        self._elaborate_streams(m, engine, readers, writer)
+        self._elaborate_streams(m, engine, self._with_cache(m, readers, dispatcher), writer)
         passed = Signal(name="results_passed_on")
         self._elaborate_jobs(m, dispatcher, readers, writer, engine, passed)
         self._elaborate_control(m, control, dispatcher)
@@ -124,6 +126,7 @@ class Accelerator(Unit):
                 panel_rows=spec.panel_rows,
                 block_cols=spec.cols if name == "row" else 0,
                 depth=self.bus.burst * _AHEAD,
+                kept=layout.kept_words if name == "weight" else 0,
             )
         return {name: place(m, f"{name}_reader", reader, domain=_WORK) for name, reader in readers.items()}
 
@@ -171,14 +174,32 @@ class Accelerator(Unit):
         m.d.comb += [writer.burst_ready.eq(master.burst_ready), writer.word_ready.eq(master.word_ready)]
         return master
 
-    def _elaborate_streams(self, m: Module, engine: Unit, readers: Mapping[str, Unit], writer: Unit) -> None:
+    def _with_cache(self, m: Module, readers: Mapping[str, Unit], dispatcher: Unit) -> dict[str, Unit]:
+        """What gives the engine its operands: the readers, and the cache of weights, if there is one."""
+        sources, layout = dict(readers), self.layout
+        if layout.kept_words:
+            beat, rows = layout.stride("weight"), layout.engine.panel_rows
+            unit = WeightCache(beat=beat, depth=layout.kept_beats, panel_rows=rows)
+            cache, reader = place(m, "weight_cache", unit, domain=_WORK), readers["weight"]
+            m.d.comb += [
+                cache.start.eq(dispatcher.started[-1]),
+                cache.m.eq(dispatcher.m),
+                cache.count.eq(dispatcher.weight_beats),
+                cache.given.payload.eq(reader.beats.payload),
+                cache.given.valid.eq(reader.beats.valid),
+                reader.beats.ready.eq(cache.given.ready),
+            ]
+            sources["weight"] = cache
+        return sources
+
+    def _elaborate_streams(self, m: Module, engine: Unit, sources: Mapping[str, Unit], writer: Unit) -> None:
         """Between memory and the engine."""
-        for name, reader in readers.items():
+        for name, source in sources.items():
             port = getattr(engine, name)
             m.d.comb += [
-                port.payload.eq(reader.beats.payload[: len(port.payload)]),
-                port.valid.eq(reader.beats.valid),
-                reader.beats.ready.eq(port.ready),
+                port.payload.eq(source.beats.payload[: len(port.payload)]),
+                port.valid.eq(source.beats.valid),
+                source.beats.ready.eq(port.ready),
             ]
         m.d.comb += [
             writer.beats.payload.eq(engine.result.payload.values),

@@ -43,14 +43,17 @@ class RegionReader(Unit):
         for one region that is read once for each panel.
     depth : int
         Words that are asked for ahead.
+    kept : int
+        Words that are read for the first panel only, as a cache has them; not with ``block_cols``.
     """
 
-    def __init__(self, *, bus: Bus, beat: int, panel_rows: int, block_cols: int, depth: int) -> None:
+    def __init__(self, *, bus: Bus, beat: int, panel_rows: int, block_cols: int, depth: int, kept: int = 0) -> None:
         self.bus = bus
         self.beat = beat
         self.panel_rows = panel_rows
         self.block_cols = block_cols
         self.depth = depth
+        self.kept = kept
         self.tag_bits = bus.low_bits + PRODUCT_BITS
         by_block = {"n": In(SIZE_BITS), "last_bytes": In(32)} if block_cols else {}
         super().__init__(
@@ -97,7 +100,7 @@ class RegionReader(Unit):
         blocks = BlockWalk(span=max(self.block_cols, 1), bits=SIZE_BITS, name="block")
         base = Signal.like(self.base, name="region_base")
         size, last_size = Signal(32, name="region_bytes"), Signal(32, name="last_region_bytes")
-        begins = Signal(name="begins")
+        begins, first = Signal(name="begins"), Signal(name="first_region")
         columns = Signal(SIZE_BITS, name="columns")
         last_block = blocks.last if self.block_cols else Const(1)
         # bytes, less one
@@ -110,6 +113,7 @@ class RegionReader(Unit):
                 base.eq(self.base),
                 size.eq(self.bytes - 1),
                 product.eq(self.product),
+                first.eq(1),
             ]
             panels.start(m, self.m)
             if self.block_cols:
@@ -128,9 +132,18 @@ class RegionReader(Unit):
                 if self.block_cols:
                     blocks.start(m, columns)
                     m.d.sync += base.eq(base + now[low:] + 1)
-                with m.If(panels.last):
+                ends = panels.last
+                if self.kept:
+                    ends = ends | self._leave_out_kept(m, first, base, size)
+                with m.If(ends):
                     m.d.sync += [begins.eq(0), busy.eq(0)]
         return now[:low]
+
+    def _leave_out_kept(self, m: Module, first: Signal, base: Signal, size: Signal) -> Value:
+        """Behind the first panel's region, leave out what is kept; return whether nothing is left."""
+        with m.If(first):
+            m.d.sync += [first.eq(0), base.eq(base + self.kept), size.eq(size - self.kept * self.bus.word_bytes)]
+        return first & (size[self.bus.low_bits :] < self.kept)
 
     def _elaborate_words(self, m: Module, room: Signal) -> tuple[Value, Value]:
         """Keep words until they are taken; return whether one is, and whether the retiring product has some left.

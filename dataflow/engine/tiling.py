@@ -26,6 +26,8 @@ class Tiling:
     drain_lanes : int
         Columns that the drain edge works on at once, 0 for all: the columns of the array take turns, ``ceil(cols /
         drain_lanes)`` cycles a row, in so many fewer pipelines.
+    weight_cache : int
+        Bytes of weights that an accelerator keeps on chip while panels of rows pass; 0 for none.
     """
 
     group_size: Annotated[int, Range(0, 65535)] = 0
@@ -33,6 +35,7 @@ class Tiling:
     panel_rows: Annotated[int, Range(1, 4096)] = 32
     max_passes: Annotated[int, Range(1, 64)] = 1
     drain_lanes: Annotated[int, Range(0, 4096)] = 0
+    weight_cache: Annotated[int, Range(0, 1 << 24)] = 0
 
     def __post_init__(self) -> None:
         check_fields(self, "Tiling")

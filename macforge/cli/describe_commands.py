@@ -126,7 +126,7 @@ def _show_program(path: Path, rows: int | None, json_: bool) -> None:
     costs = cost(program, rows or program.target.engine.panel_rows)
     table = {**summary(program), "m": costs.rows, "cycles": costs.cycles, "utilization": round(costs.utilization, 4)}
     streams = [
-        {"stream": name, "beats": one.beats, "bits": one.bits, "bytes": one.bytes}
+        {"stream": name, "beats": one.beats, "bits": one.bits, "bytes": one.bytes, "memory": costs.memory.get(name)}
         for name, one in costs.streams.items()
     ]
     if json_:

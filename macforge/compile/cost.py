@@ -1,8 +1,10 @@
-"""What a program costs: cycles, and what passes on each stream of the engine."""
+"""What a program costs: cycles, what passes on each stream of the engine, and what an accelerator moves."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from macforge.compile.program import Program
+from sw_ref.accelerator.traffic import traffic
 from sw_ref.engine.schedule import Schedule, schedule_of
 
 __all__ = ["ProgramCost", "StreamCost", "cost", "schedules"]
@@ -42,6 +44,11 @@ class ProgramCost:
     utilization : float
         The part of all that the array could have done in these cycles.
     streams : dict of str to StreamCost
+    memory : dict of str to int
+        Bytes that an accelerator reads of each operand and for its descriptors, and those that it writes as ``result``,
+        all in whole words of its bus; empty if results do not fit the bus.
+    bound_cycles : int
+        The larger of ``cycles`` and of those that the bus takes to read or to write that.
     """
 
     rows: int
@@ -49,6 +56,8 @@ class ProgramCost:
     macs: int
     utilization: float
     streams: dict[str, StreamCost]
+    memory: dict[str, int]
+    bound_cycles: int
 
 
 def schedules(program: Program, rows: int) -> list[Schedule]:
@@ -76,10 +85,22 @@ def cost(program: Program, rows: int) -> ProgramCost:
     streams = {name: StreamCost(beats=sum(one.beats[name] for one in done), bits=width) for name, width in bits.items()}
     cycles = sum(one.cycles for one in done)
     macs = sum(one.macs for one in done)
+    words, word_bytes = _moved(program, done)
+    read = sum(words.values()) - words["result"]
     return ProgramCost(
         rows=rows,
         cycles=cycles,
         macs=macs,
         utilization=macs / sum(one.cycles * one.peak_macs for one in done),
         streams=streams,
+        memory={name: count * word_bytes for name, count in words.items() if word_bytes},
+        bound_cycles=max(cycles, read, words["result"]),
     )
+
+
+def _moved(program: Program, done: list[Schedule]) -> tuple[Counter[str], int]:
+    """Words that an accelerator moves, and the bytes of one; none of 0 without an accelerator."""
+    layout = program.target.layout
+    if layout is None:
+        return Counter(), 0
+    return sum((Counter(traffic(layout, one)) for one in done), Counter()), layout.bus.word_bytes

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from macforge.design.choices import QuantizerChoices
+from macforge.design.plain import build
+from sw_ref.accelerator.bus import Bus, slot_bits
+from sw_ref.accelerator.layout import Layout
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
@@ -67,11 +70,19 @@ class Target:
     """
 
     name: str
-    table: Mapping[str, object]
+    table: Mapping[str, Any]
     engine: EngineSpec
     act: Format
     weight: Format
     quantizer: QuantizerChoices
+
+    @property
+    def layout(self) -> Layout | None:
+        """What an accelerator of the design reads and writes; None if its results do not fit the bus."""
+        bus = build(Bus, self.table["bus"], "bus.")
+        if not bus.carries(self.engine.cols * slot_bits(self.engine.result_bits)):
+            return None
+        return Layout(engine=self.engine, bus=bus, weight_cache=self.table["tiling"]["weight_cache"])
 
     @property
     def group_size(self) -> int:

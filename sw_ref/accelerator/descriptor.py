@@ -89,5 +89,6 @@ HEAD = _record(
     ("weight_bytes", 24, 4, "bytes of the weights, which follow the head"),
     ("column_bytes", 28, 4, "bytes of the parameters of columns, which follow the weights"),
     ("output_bytes", 32, 4, "bytes of the parameters of outputs, which follow those of columns"),
+    ("weight_beats", 36, 4, "beats of the weights"),
 )
 """The head of a layer's image: weights and parameters lie behind it in the order of beats, each from a whole word."""

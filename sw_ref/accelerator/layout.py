@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from math import lcm
 
 import numpy as np
 
@@ -30,14 +31,20 @@ class Layout:
     ----------
     engine : EngineSpec
     bus : Bus
+    weight_cache : int
+        Bytes of weights that are kept on chip while panels of rows pass.
     """
 
     engine: EngineSpec
     bus: Bus
+    weight_cache: int = 0
 
     def __post_init__(self) -> None:
+        least = self._kept_unit // 8
+        if self.weight_cache and self.weight_cache < 2 * least:
+            raise ValueError(f"Tiling weight_cache must be 0 or at least {2 * least} bytes, not {self.weight_cache}")
         row = self.engine.cols * self.result_slot
-        if row % self.bus.data_bits and self.bus.data_bits % row:
+        if not self.bus.carries(row):
             raise ValueError(
                 f"Bus data_bits must divide, or be a multiple of, the {row} bits of {self.engine.cols} results, "
                 f"not be {self.bus.data_bits}; columns that are a power of two always fit"
@@ -53,6 +60,21 @@ class Layout:
         """Bits from one beat of a stream to the next: weights lie close, of parameters there are few."""
         bits, word = self.engine.stream_bits[stream], self.bus.data_bits
         return stride_bits(bits, word) if stream == "weight" else max(8, chunk_bits(bits, word))
+
+    @property
+    def _kept_unit(self) -> int:
+        """Bits of the fewest beats of weights that are whole words."""
+        return lcm(self.stride("weight"), self.bus.data_bits)
+
+    @property
+    def kept_words(self) -> int:
+        """Words of weights that a cache has room for."""
+        return 8 * self.weight_cache // self._kept_unit * (self._kept_unit // self.bus.data_bits)
+
+    @property
+    def kept_beats(self) -> int:
+        """Beats of weights that these are."""
+        return self.kept_words * self.bus.data_bits // self.stride("weight")
 
     @property
     def act_code(self) -> int:
@@ -115,6 +137,7 @@ class Layout:
             "steps": len(schedule.k_steps),
             "results": schedule.results,
             "row_bytes": self.row_bytes(product, self.engine.panel_rows),
+            "weight_beats": len(streams["weight"]) // panels,
             **{f"{name}_bytes": len(part) for name, part in zip(("weight", "column", "output"), parts, strict=True)},
             **self._command(schedule),
         }
