@@ -29,9 +29,9 @@ class MatmulResult:
         C (M, N): float32, unless both operands were integers and there is no drain edge: then int64, or objects (of
         Python's integers) if a number takes more than 63 bits.
     cycles : int or None
-        Cycles that the hardware took; None from the model.
+        Cycles that the hardware took, memory included; None from the model.
     predicted_cycles : int
-        Cycles that the hardware is predicted to take.
+        Cycles that the engine takes whose operands are always there.
     """
 
     product: np.ndarray
@@ -48,7 +48,8 @@ def run_program(program: Program, act: ArrayLike, *, engine: Engine = "rtl") -> 
     act : array (M, K)
         Of any numeric dtype; integers are the values themselves.
     engine : {"rtl", "ref"}
-        Verilator, or the model in NumPy.
+        The accelerator in Verilator, or the model in NumPy. Where the array has columns that do not fit the bus, it is
+        the engine alone that is simulated.
 
     Raises
     ------
@@ -72,13 +73,21 @@ def run_program(program: Program, act: ArrayLike, *, engine: Engine = "rtl") -> 
     return MatmulResult(product=product, cycles=cycles, predicted_cycles=predicted)
 
 
-def _simulated(target: Target, products: Sequence[Product]) -> tuple[list[np.ndarray], int]:
+def _simulated(target: Target, products: Sequence[Product]) -> tuple[Sequence[np.ndarray], int]:
     """What the hardware put out, in Verilator, and the cycles that it took."""
-    # which load Amaranth and cocotb
+    # which loads Amaranth
     from macforge.design.design import design_of
+
+    design = design_of(target.name, target.table)
+    if design.fits_bus:
+        from macforge.run.accelerated import run_accelerator
+
+        run = run_accelerator(design.accelerator, products)
+        return run.results, run.counters["cycles"]
+    # which loads cocotb
     from tb.engine import simulate_engine
 
-    outcome, done = simulate_engine(design_of(target.name, target.table).engine, products)
+    outcome, done = simulate_engine(design.engine, products)
     if outcome.failure is not None:
         raise MismatchError(outcome.failure)
     return [one.results for one in done], sum(one.cycles for one in done)

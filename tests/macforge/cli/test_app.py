@@ -12,6 +12,7 @@ from hw.core.number import Number
 from hw.integer import dot
 from macforge.design.design import load_design
 from macforge.design.named import design_names
+from tests.cycles import BEGIN_AND_END
 from tests.quick import few
 
 
@@ -173,7 +174,8 @@ class TestMatmul:
             (row,) = json.loads(out)
             assert code == 0
             assert row["shape"] == [5, 3]
-            assert row["cycles"] == (row["predicted_cycles"] if engine == "rtl" else None)
+            assert engine == "rtl" or row["cycles"] is None
+            assert engine == "ref" or 0 <= row["cycles"] - row["predicted_cycles"] <= BEGIN_AND_END
             product = np.load(output)
             assert product.dtype == np.int64
             np.testing.assert_array_equal(product, act.astype(np.int64) @ weight)

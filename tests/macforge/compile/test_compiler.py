@@ -18,6 +18,7 @@ from sw_ref.quantize.block import BLOCKS
 from sw_ref.quantize.progressive import ProgressiveQuantizer
 from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import sqnr_db
+from tests.cycles import takes_as_long
 from tests.quick import named
 from tests.typed import present
 
@@ -141,7 +142,7 @@ def test_hardware_is_the_model(name):
     act, weight, _ = operands()
     done = matmul(design, act, weight[:, :5])
     np.testing.assert_array_equal(done.product, matmul(design, act, weight[:, :5], engine="ref").product)
-    assert done.cycles == done.predicted_cycles
+    assert takes_as_long(done)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from macforge.compile.compiler import compile_layer
 from macforge.compile.cost import cost
 from macforge.design.design import load_design
-from macforge.run.executor import run_program
+from macforge.run.accelerated import run_accelerator
 from macforge.run.job import job_of
 from sw_ref.engine.beats import act_payloads, parameter_payloads, weight_payloads
+from tests.cycles import BEGIN_AND_END
 from tests.quick import named_designs
 
 K, N = 256, 21
@@ -44,12 +45,18 @@ def test_bytes_are_those_of_the_beats(name, rows):
     assert costs.cycles == sum(product.schedule(engine).cycles for product in products)
 
 
-def test_cycles_are_those_of_the_hardware():
+def test_cycles_and_bytes_are_those_of_the_hardware():
     random = np.random.default_rng(0)
     act, weight = random.normal(size=(9, 128)), random.normal(size=(128, 10))
     program = compile_layer(load_design("mixllm_w4_8a8").resized(4), weight, calibration=act)
     assert len(program.parts) == 2
-    assert cost(program, 9).cycles == run_program(program, act).cycles
+    costs, products = cost(program, 9), job_of(program, act).products
+    unit = load_design("mixllm_w4_8a8").resized(4).accelerator
+    counters = run_accelerator(unit, products).counters
+    word, moved = unit.bus.word_bytes, dict(costs.memory)
+    assert moved.pop("result") == counters["words_written"] * word
+    assert sum(moved.values()) == counters["words_read"] * word
+    assert costs.bound_cycles <= counters["cycles"] <= costs.bound_cycles + BEGIN_AND_END
 
 
 def test_widths_are_those_of_the_engine():
