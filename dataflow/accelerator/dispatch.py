@@ -169,14 +169,14 @@ class Dispatcher(Unit):
         place, words = self.image, Const(DESCRIPTOR_BYTES // self.bus.word_bytes)
         for name in self._parts:
             m.d.sync += getattr(self, name).eq(place + words)
-            place, words = getattr(self, name), (getattr(head, f"{name}_bytes") + (self.bus.word_bytes - 1)) >> low
+            place, words = getattr(self, name), (getattr(head, f"{name}_bytes") + (self.bus.word_bytes - 1))[low:]
 
     def _elaborate_retirement(self, m: Module, begun: Signal, flag: Value) -> None:
         """Count the products in flight, and keep the flag of each."""
         flags = Signal(2, name="interrupt_flags")
         m.d.comb += [
             self.done.eq(self.retired),
-            self.interrupt.eq(self.retired & flags.bit_select(self.tail[0], 1)),
+            self.interrupt.eq(self.retired & Mux(self.tail[0], flags[1], flags[0])),
         ]
         with m.If(begun):
             m.d.sync += flags.bit_select(self.product[0], 1).eq(flag)
@@ -195,7 +195,8 @@ class Dispatcher(Unit):
             with m.If(self.write_failed):
                 m.d.comb += why.eq(Cause.WRITE_RESULT)
             for index, name in enumerate(self.streams):
-                with m.If(self.read_failed.word_select(index, 2).bit_select(self.tail[0], 1)):
+                even, odd = self.read_failed.word_select(index, 2)
+                with m.If(Mux(self.tail[0], odd, even)):
                     m.d.comb += why.eq(_CAUSES[name])
         return why
 

@@ -124,12 +124,19 @@ class ResultWriter(Unit):
             m.d.sync += busy.eq(1)
         with m.If(self.done):
             m.d.sync += [busy.eq(0), final.eq(0)]
-        last_word = (cols * self.slot - 1) >> (self.bus.data_bits - 1).bit_length()
+        last_word = self._last_word(cols)
         with m.If(taken):
             run.start(m, row, last_word)
             m.d.sync += final.eq(ends)
         self._elaborate_words(m, taken, words, last_word + 1, row, place, cols)
         return m
+
+    def _last_word(self, cols: Value) -> Value:
+        """Words of so many columns, less one."""
+        if self.row_words == 1:
+            return Const(0)
+        bits = cols * self.slot
+        return (bits - 1)[(self.bus.data_bits - 1).bit_length() : len(bits)]
 
     def _elaborate_words(
         self, m: Module, taken: Value, words: Signal, used: Value, row: Value, place: Value, cols: Value
@@ -152,7 +159,7 @@ class ResultWriter(Unit):
             Cat(value, value[-1].replicate(self.slot - self.result_bits))
             for value in (self.beats.payload.word_select(col, self.result_bits) for col in range(self.cols))
         ]
-        bytes_used = (cols * self.slot + 7) >> 3
+        bytes_used = (cols * self.slot + 7)[3:]
         mask = Cat(bytes_used > byte for byte in range(self.row_bits // 8))
         with m.If(taken):
             m.d.sync += [words.eq(used), at.eq(row[:burst_bits])]
@@ -191,7 +198,7 @@ class ResultWriter(Unit):
         m.d.sync += begins.eq(self.start)
         with m.If(taken):
             for at, base in enumerate(bases):
-                with m.If(level >= at):
+                with m.If(level >= at if at else Const(1)):
                     m.d.sync += base.eq(following)
             m.d.sync += [rows_left.eq(rows_left - 1), begins.eq(ends_rows)]
             with m.If(ends_rows):

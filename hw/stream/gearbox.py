@@ -62,7 +62,7 @@ class Gearbox(Unit):
     @property
     def _grains(self) -> Value:
         """Grains of the word that count, less one."""
-        return self.used >> (self.grain // 8 - 1).bit_length()
+        return self.used[(self.grain // 8 - 1).bit_length() :]
 
     def _elaborate_same(self, m: Module) -> None:
         """A word is a beat."""

@@ -13,6 +13,11 @@ from sw_ref.accelerator.registers import REGISTERS, Cause
 
 __all__ = ["generate_accelerator"]
 
+_WAIVED = """\
+// Nobody needs some bits of buses and of sums, and no two selects of a multiplexer are ever high:
+/* verilator lint_off UNUSEDSIGNAL */
+/* verilator lint_off CASEOVERLAP */
+"""
 _CLOCK = "clk: rising edge. rst: synchronous, active high, for at least one cycle after power-up."
 
 
@@ -53,7 +58,7 @@ def generate_accelerator(design: Design, *, prefix: str | None = None) -> Verilo
     }
     _, _, text = emit_verilog(unit, name=top, prefix=prefix).partition("\n")
     head = head_comment(design, top, "accelerator", _told(unit.layout), ports(unit))
-    return VerilogFiles(name=name, top=top, verilog=head + text, description=description)
+    return VerilogFiles(name=name, top=top, verilog=head + _WAIVED + text, description=description)
 
 
 def _record(record: Record) -> list[dict[str, object]]:
