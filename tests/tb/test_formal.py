@@ -4,14 +4,22 @@ import re
 
 import pytest
 
+from hw.axi.lite import LiteSlave
 from hw.emit.verilog import emit_verilog
+from hw.stream.gearbox import Gearbox
 from tb.formal.prove import PROOFS, prove
+from tb.formal.through import through_paths
+from tests.dataflow.accelerator.driven import accelerator
 
 # Of each unit, something that breaks a rule: an assignment, and what stands there instead.
 BROKEN = {
     "lite_slave": (r"assign s_axi_awready = ~ has_address", "assign s_axi_awready = 1'h1"),
     "read_master": (r"assign m_axi_rready = 1'h1", "assign m_axi_rready = 1'h0"),
     "write_master": (r"assign m_axi_bready = 1'h1", "assign m_axi_bready = 1'h0"),
+    "gearbox_8": (r"assign beats__payload = held\[7:0\]", "assign beats__payload = held[15:8]"),
+    "gearbox_16": (r"assign words__ready = beats__ready", "assign words__ready = 1'h1"),
+    "gearbox_24": (r"assign beats__payload = held\[23:0\]", "assign beats__payload = held[31:8]"),
+    "gearbox_32": (r"assign empty = words_held == 1'h0", "assign empty = 1'h1"),
 }
 
 
@@ -26,3 +34,20 @@ def test_broken_unit_breaks_a_rule(name):
     broken, count = re.subn(*BROKEN[name], verilog)
     assert count == 1
     assert re.fullmatch(r"rules\.sv:\d+", prove(PROOFS[name], verilog=broken))
+
+
+def test_no_logic_leads_through_an_accelerator():
+    """From any input of its buses to any output of them."""
+    unit = accelerator("mixpe_w4a8")
+    assert through_paths(emit_verilog(unit), unit.name) == set()
+
+
+def test_logic_that_leads_through_is_found():
+    unit = Gearbox(word=16, beat=16)
+    assert through_paths(emit_verilog(unit), unit.name) == {
+        ("words__payload", "beats__payload"),
+        ("words__valid", "beats__valid"),
+        ("beats__ready", "words__ready"),
+    }
+    lite = LiteSlave(address_bits=8)
+    assert ("s_axi_rready", "s_axi_rvalid") not in through_paths(emit_verilog(lite), lite.name)
