@@ -222,7 +222,7 @@ class ActReader(Unit):
         """Words of so many steps, less one."""
         if self.step_words > 1:
             return steps * self.step_words - 1
-        return (steps - 1) >> (self.word_steps - 1).bit_length()
+        return (steps - 1)[(self.word_steps - 1).bit_length() : len(steps)]
 
     def _elaborate_words(self, m: Module, write: "_Place") -> Value:
         """Where the next word of a tile goes; return whether a tile has come whole."""
@@ -269,7 +269,7 @@ class ActReader(Unit):
         m.d.comb += [
             issue.eq(feed.some & (room != 0)),
             feed.done.eq(issue & (read.turn == feed.tile.beats) & (step == feed.tile.steps)),
-            read.at.eq(step >> word_bits),
+            read.at.eq(step[word_bits:]),
         ]
         m.d.sync += room.eq(room - issue + feed.taken)
         with m.If(issue):
@@ -303,7 +303,7 @@ class ActReader(Unit):
         moves, gives, ends = Signal(name="words_move"), Signal(name="beat_given"), Signal(name="ends_tile")
         last_bank, word_bits = read.bank == self.banks - 1, (self.word_steps - 1).bit_length()
         m.d.comb += [
-            ends.eq(read.at == feed.tile.steps >> word_bits),
+            ends.eq(read.at == feed.tile.steps[word_bits:]),
             reading.eq(feed.some & ~gathered),
             feed.done.eq(moves & ends),
             moves.eq(gathered & ~delayed(m, reading, RAM_LATENCY, name="comes", init=0) & ~held),
@@ -344,7 +344,7 @@ class ActReader(Unit):
             memory.write.eq(self.valid & here),
             memory.read_address.eq(read.address),
         ]
-        return delayed(m, memory.read_data, RAM_LATENCY - 1, name=f"word_{name}")
+        return memory.read_data
 
     def _codes(self, words: Value, which: Value) -> Value:
         """Codes of one of the steps that a word has."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
 
 from dataflow.drain.finish import FinishColumn
@@ -14,7 +13,7 @@ from dataflow.drain.total import AccumulateColumn
 from dataflow.drain.turns import Turns
 from hw.core.delay import delayed
 from hw.core.number import Number
-from hw.core.ram import RAM_LATENCY
+from hw.core.ram import CHOICE_LATENCY, Ram
 from hw.core.select import Choose
 from hw.core.unit import Unit, place
 from sw_ref.drain.edge import Drain
@@ -151,12 +150,12 @@ class DrainEdge(Unit):
     @property
     def turnaround(self) -> int:
         """Cycles from one sum of an element to the next, at least: the total is written, and read again."""
-        return self.accumulate.latency + 1 + RAM_LATENCY if self.accumulates else 1
+        return self.accumulate.latency + 1 + CHOICE_LATENCY if self.accumulates else 1
 
     @property
     def _term_time(self) -> int:
         """Cycles from a sum to its term, which waits for its total if that takes longer to come."""
-        return max(self.term.latency, RAM_LATENCY) if self.accumulates else self.term.latency
+        return max(self.term.latency, CHOICE_LATENCY) if self.accumulates else self.term.latency
 
     @property
     def _finish_time(self) -> int:
@@ -306,21 +305,20 @@ class DrainEdge(Unit):
             return totals, invalid
         place_ = Cat(given["turn"], given["row"]) if self.turns > 1 else given["row"]
         width = len(Cat(totals))
-        m.submodules.totals = memory = Memory(shape=width + len(invalid), depth=1 << len(place_), init=[])
-        write, read = memory.write_port(), memory.read_port()
+        memory = place(m, "totals", Ram(width=width + len(invalid), depth=max(2, 1 << len(place_))))
         time = self._term_time
         # in front of the register, which stands in front of a sum
-        first = delayed(m, given["first"], time - (RAM_LATENCY - 1), name="first_term")
+        first = delayed(m, given["first"], time - 1, name="first_term")
         neutral = Cat(Const(unit.neutral, len(unit.base)) for unit in units)
-        bases = delayed(m, Mux(first, neutral, read.data), RAM_LATENCY - 1, name="bases")
+        bases = delayed(m, Mux(first, neutral, memory.read_data), 1, name="bases")
         known = delayed(m, bases[width:], self.accumulate.latency, name="base_invalid")
         total_invalid = Signal(len(invalid), name="total_invalid")
         m.d.comb += [
             total_invalid.eq(invalid | known),
-            read.addr.eq(delayed(m, place_, time - RAM_LATENCY, name="base_place")),
-            write.addr.eq(delayed(m, place_, self._finish_time, name="total_place")),
-            write.en.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
-            write.data.eq(Cat(totals, total_invalid)),
+            memory.read_address.eq(delayed(m, place_, time - CHOICE_LATENCY, name="base_place")),
+            memory.write_address.eq(delayed(m, place_, self._finish_time, name="total_place")),
+            memory.write.eq(delayed(m, given["valid"], self._finish_time, name="total_valid", init=0)),
+            memory.write_data.eq(Cat(totals, total_invalid)),
         ]
         m.d.comb += [unit.base.eq(bases.word_select(lane, len(unit.base))) for lane, unit in enumerate(units)]
         return totals, total_invalid

@@ -2,7 +2,6 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 
 from dataflow.array.nonfinite import nonfinite
 from dataflow.array.row_sums import WeightStationaryRowSum
@@ -13,13 +12,13 @@ from dataflow.engine.panel import PANEL_LATENCY
 from dataflow.engine.parts import Parts
 from dataflow.engine.walk import BlockWalk, Countdown, PassWalk, low_ones
 from hw.core.delay import delayed
-from hw.core.ram import RAM_LATENCY
+from hw.core.ram import CHOICE_LATENCY, RAM_LATENCY, Ram
 from hw.core.unit import Unit, place
 from sw_ref.arith.float_sum import FloatSum
 
 __all__ = ["SUM_TURNAROUND", "WeightStationaryEngine"]
 
-SUM_TURNAROUND = RAM_LATENCY + 1
+SUM_TURNAROUND = CHOICE_LATENCY + 1
 """Cycles from reading a sum of the panel to when it can be read again, without those of adding the next block."""
 
 
@@ -211,31 +210,31 @@ class WeightStationaryEngine(Engine):
         base_row_sum, row_sum = self._elaborate_row_sum(m, array)
         base_invalid, invalid = self._elaborate_invalid(m, array, loader)
         bases = Cat(array.base, base_row_sum, base_invalid)
-        m.submodules.sums = memory = Memory(shape=len(bases), depth=self.panel_rows, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        memory = place(m, "sums", Ram(width=len(bases), depth=max(2, self.panel_rows)))
         # the array takes the base some cycles before it gives the result; the memory takes some more to find it
-        ahead = PANEL_LATENCY + array.latency - array.sum_latency - RAM_LATENCY
-        token = token.shape()(delayed(m, token.as_value(), ahead, name="token", init=0))
-        done = RAM_LATENCY + array.sum_latency
-        row = Signal.like(read.addr, name="sum_row")
-        m.d.comb += read.addr.eq(Mux(token.first_row, 0, row + 1))
-        with m.If(token.valid):
-            m.d.sync += row.eq(read.addr)
+        ahead = PANEL_LATENCY + array.latency - array.sum_latency - CHOICE_LATENCY
+        early = token.shape()(delayed(m, token.as_value(), ahead - 1, name="early_token", init=0))
+        token = token.shape()(delayed(m, early.as_value(), 1, name="token", init=0))
+        done = CHOICE_LATENCY + array.sum_latency
+        row = Signal.like(memory.read_address, name="sum_row", reset_less=True)
+        m.d.comb += memory.read_address.eq(row)
+        with m.If(early.valid):
+            m.d.sync += row.eq(Mux(early.first_row, 0, row + 1))
 
-        starts_group = delayed(m, token.starts_group, RAM_LATENCY - 1, name="base_starts_group")
-        m.d.comb += bases.eq(delayed(m, Mux(starts_group, 0, read.data), RAM_LATENCY - 1, name="bases"))
+        starts_group = delayed(m, token.starts_group, RAM_LATENCY, name="base_starts_group")
+        m.d.comb += bases.eq(delayed(m, Mux(starts_group, 0, memory.read_data), 1, name="bases"))
 
         m.d.comb += [
-            write.addr.eq(delayed(m, read.addr, done, name="write_row")),
-            write.data.eq(Cat(array.result, row_sum, invalid)),
-            write.en.eq(delayed(m, token.valid & ~token.ends_group, done, name="write_sum", init=0)),
+            memory.write_address.eq(delayed(m, memory.read_address, done, name="write_row")),
+            memory.write_data.eq(Cat(array.result, row_sum, invalid)),
+            memory.write.eq(delayed(m, token.valid & ~token.ends_group, done, name="write_sum", init=0)),
         ]
         told = {"ends_group": token.end, **{flag: token[flag] for flag in leaving.flags}}
         told["final"] &= token.end
         late = {name: delayed(m, told[name], done, name=f"leave_{name}") for name in told if name in leaving.signals}
         valid = delayed(m, token.valid & token.ends_group, done, name="leave_sum", init=0)
         beside = {"row_sum": row_sum, "invalid": invalid}
-        leaving.tell(m, sums=array.result, **beside, row=write.addr, valid=valid, **late)
+        leaving.tell(m, sums=array.result, **beside, row=memory.write_address, valid=valid, **late)
 
     def _elaborate_invalid(self, m: Module, array: Unit, loader: "_Loader") -> tuple[Value, Value]:
         """Which sums have a factor that is not finite, which goes with the sums as well."""

@@ -15,6 +15,7 @@ from fpga import families
 from fpga.count import Resources, tally
 from fpga.families import Family
 from fpga.map.absorb import absorb
+from fpga.map.output_register import move_output_registers
 from fpga.map.three import files_for
 from hw.core.digest import digest
 from hw.emit import yosys
@@ -98,7 +99,8 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
     The modules are kept by default: each is mapped once and counted for every instance, so an array takes the
     time of one cell. Nothing is then optimized across a module's ports: registers behind an output that is
     left open, as at the edge of an array, count there too. Carry cells of LUT4 families then take in what look-up
-    tables before them compute (`fpga.map.absorb`), but not in a flat design, which is as Yosys maps it.
+    tables before them compute (`fpga.map.absorb`), and block RAMs the registers behind them
+    (`fpga.map.output_register`), but not in a flat design, which is as Yosys maps it.
 
     Parameters
     ----------
@@ -164,7 +166,8 @@ def map_netlist(
     files
         Texts that the flow reads, by their names.
     absorbing
-        Whether carry cells then take in the look-up tables before them, see `fpga.map.absorb`.
+        Whether carry cells then take in the look-up tables before them, and block RAMs the registers behind them, see
+        `fpga.map.absorb` and `fpga.map.output_register`.
 
     Returns
     -------
@@ -194,7 +197,8 @@ def map_netlist(
     folder = cached_dir("netlist", digest(script, texts, yosys.banner()), build)
     netlist = json.loads((folder / _NETLIST).read_bytes())
     if absorbing:
-        netlist["modules"] = {name: absorb(module) for name, module in netlist["modules"].items()}
+        modules = netlist["modules"].items()
+        netlist["modules"] = {name: move_output_registers(absorb(module)) for name, module in modules}
     return netlist
 
 

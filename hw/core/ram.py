@@ -10,10 +10,13 @@ from hw.core.delay import delayed
 from hw.core.select import pick
 from hw.core.unit import Unit, place
 
-__all__ = ["DEEP_RAM_LATENCY", "RAM_LATENCY", "DeepRam", "Ram"]
+__all__ = ["CHOICE_LATENCY", "DEEP_RAM_LATENCY", "RAM_LATENCY", "DeepRam", "Ram"]
 
 RAM_LATENCY = 2
-"""Cycles from an address to its word where a register stands behind the memory, as a block RAM is slow to answer."""
+"""Cycles from an address to the word of a `Ram`: a block RAM is slow to answer, and has a register behind it."""
+
+CHOICE_LATENCY = RAM_LATENCY + 1
+"""Cycles from an address to a register behind the choice between the word and another value."""
 
 DEEP_RAM_LATENCY = RAM_LATENCY + 2
 """Of `DeepRam`: one more on the way to its parts, which lie far from each other, and one for the choice among them."""
@@ -32,6 +35,8 @@ module \{name}
   wire width 1 input 5 \write
   wire width {address} input 6 \read_address
   wire width {width} output 7 \read_data
+  wire width {width} \read__data
+  wire width {width} \word_1
   cell $memwr_v2 $1
     parameter \MEMID "\\words"
     parameter \ABITS {address}
@@ -58,12 +63,20 @@ module \{name}
     parameter \CLK_ENABLE 1
     parameter \CLK_POLARITY 1
     connect \ADDR \read_address
-    connect \DATA \read_data
+    connect \DATA \read__data
     connect \ARST 1'0
     connect \SRST 1'0
     connect \EN 1'1
     connect \CLK \clk
   end
+  cell $dff $3
+    parameter \WIDTH {width}
+    parameter \CLK_POLARITY 1
+    connect \CLK \clk
+    connect \D \read__data
+    connect \Q \word_1
+  end
+  connect \read_data \word_1
 end
 """
 
@@ -94,7 +107,7 @@ class Ram(_Memory):
     write_address : In, write_data : In(width), write : In(1)
         The word is there from the next cycle on.
     read_address : In, read_data : Out(width)
-        The word, in the next cycle; unknown if it is written in this one.
+        The word, `RAM_LATENCY` cycles later; unknown if it is written in the cycle of its address.
 
     Parameters
     ----------
@@ -115,7 +128,7 @@ class Ram(_Memory):
             write.data.eq(self.write_data),
             write.en.eq(self.write),
             read.addr.eq(self.read_address),
-            self.read_data.eq(read.data),
+            self.read_data.eq(delayed(m, read.data, 1, name="word")),
         ]
         return m
 
@@ -131,10 +144,10 @@ class Ram(_Memory):
 
 
 class DeepRam(_Memory):
-    """``depth`` words of ``width`` bits in parts that a block RAM is as deep as, each with a register behind it.
+    """``depth`` words of ``width`` bits in parts that a block RAM is as deep as.
 
     Ports are those of `Ram`, but that ``read_data`` comes `DEEP_RAM_LATENCY` cycles after its address. Deep parts are
-    also narrow: a block RAM that has no more bits in a word needs no choice between the memory and its register.
+    also narrow: a block RAM that has no more bits in a word needs no choice between several of them.
 
     Parameters
     ----------
@@ -156,7 +169,7 @@ class DeepRam(_Memory):
             depth = max(min(1 << low, self.depth - first), 2)
             written = now["write"] & (now["write_address"][low:] == index)
             word = self._place_part(m, index, depth, {**now, "write": written})
-            words.append(delayed(m, word, RAM_LATENCY - 1, name=f"word_{index}"))
+            words.append(word)
         which = delayed(m, now["read_address"][low:], RAM_LATENCY, name="which")
         words += [words[-1]] * ((1 << len(which)) - len(words))
         m.d.comb += self.read_data.eq(delayed(m, pick(which, words), 1, name="word"))
