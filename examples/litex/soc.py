@@ -219,7 +219,8 @@ def main() -> None:
     simulated = arguments.target == "sim"
     soc = SimulatedSoC(**settings) if simulated else BoardSoC(**settings)
     add_accelerator(soc, arguments.accelerator)
-    write_linker_arguments(soc, arguments.output)
+    if arguments.firmware is None:
+        write_linker_arguments(soc, arguments.output)
     builder = Builder(soc, output_dir=str(arguments.output), compile_software=False)
     if simulated:
         config = SimConfig()
