@@ -9,7 +9,7 @@ import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,40 @@ from hw.emit import tools, yosys
 from hw.emit.cache import cached_json
 from hw.emit.tools import ToolError
 
-__all__ = ["Timing", "logic_levels", "measure_timing", "place_and_route"]
+__all__ = ["SlowestPath", "Timing", "logic_levels", "measure_timing", "place_and_route"]
+
+# What Yosys and nextpnr put behind the name of a net or register.
+_SUFFIX = re.compile(r"(_(LUT4|TRELLIS_FF|CCU2C|PFUMX|L6MUX21|DFF\w*|FD1P3\w*)_.*|\$.*)$")
 
 # Seconds. What is routed takes minutes; what cannot be is tried for ever.
 _LIMIT = 7200
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlowestPath:
+    """What limits a clock.
+
+    Attributes
+    ----------
+    start, end
+        Where it begins and ends, as near as names of the netlist tell.
+    logic_ns, wire_ns
+        What it takes in cells, clock to output and setup among them, and between them.
+    """
+
+    start: str
+    end: str
+    logic_ns: float
+    wire_ns: float
+
+    @classmethod
+    def of(cls, path: Sequence[Mapping[str, Any]]) -> SlowestPath:
+        """The path of a report of nextpnr."""
+        wires = sum(step["delay"] for step in path if step["type"] == "routing")
+        ends = path[0]["from"]["cell"], path[-1]["to"]["cell"]
+        start, end = (_SUFFIX.sub("", each) for each in ends)
+        total = sum(step["delay"] for step in path)
+        return cls(start=start, end=end, logic_ns=round(total - wires, 2), wire_ns=round(wires, 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +77,8 @@ class Timing:
     fmax_mhz
         Highest clock frequency in MHz for each seed of the placer, over the paths from register to register; empty
         without place and route.
+    slowest
+        The path that limits it, for each seed.
     """
 
     top: str
@@ -54,6 +86,7 @@ class Timing:
     tool: str
     path: tuple[str, ...]
     fmax_mhz: Mapping[int, float] = field(default_factory=dict)
+    slowest: Mapping[int, SlowestPath] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -86,6 +119,7 @@ class Timing:
             "fmax_mhz": self.median_mhz,
             "fmax_spread_mhz": self.spread_mhz,
             "fmax_mhz_by_seed": {str(seed): fmax for seed, fmax in self.fmax_mhz.items()},
+            "slowest_by_seed": {str(seed): asdict(path) for seed, path in self.slowest.items()},
             "levels": self.levels,
             "level_cells": self.path_cells,
         }
@@ -201,7 +235,8 @@ def place_and_route(
         family=family,
         tool=f"nextpnr {_version(target.pnr.tool)}",
         path=longest_path(netlist, target, top=top),
-        fmax_mhz={seed: _fmax(clocks, top, clock) for seed, clocks in reports.items()},
+        fmax_mhz={seed: _fmax(report["fmax"], top, clock) for seed, report in reports.items()},
+        slowest={seed: SlowestPath(**report["slowest"][clock]) for seed, report in reports.items()},
     )
 
 
@@ -210,21 +245,30 @@ def _netlist(verilog: str, family: Family, top: str, dsp: bool, flatten: bool) -
     return map_netlist(verilog, top=top, flow=flow, files=files_for(family, verilog), absorbing=not flatten)
 
 
-def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, float]:
-    """Highest frequency of each clock, in MHz."""
+def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: int) -> dict[str, Any]:
+    """Highest frequency of each clock, in MHz, and the path that limits it."""
     options = [*pnr.options, *["--out-of-context"] * pnr.has_out_of_context, "--timing-allow-fail"]
     options += ["--top", top, "--freq", str(target_mhz), "--seed", str(seed)]
 
-    def compute() -> dict[str, dict[str, float]]:
+    def compute() -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             # The tool may see nothing but the folder it runs in.
             Path(folder, "netlist.json").write_text(netlist)
             files = ["--json", "netlist.json", "--report", "report.json"]
             tools.run([tools.find(pnr.tool), *files, *options], cwd=folder, limit=_LIMIT)
-            return json.loads(Path(folder, "report.json").read_bytes())["fmax"]
+            return _limits(json.loads(Path(folder, "report.json").read_bytes()))
 
-    found = cached_json("fmax", digest(netlist, options, _identity(pnr.tool)), compute)
-    return {name: clock["achieved"] for name, clock in found.items()}
+    return cached_json("timing", digest(netlist, options, _identity(pnr.tool)), compute)
+
+
+def _limits(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each clock in a report of nextpnr."""
+    paths = {}
+    for each in report["critical_paths"]:
+        # from one edge of it to the next
+        if each["from"] == each["to"]:
+            paths[each["from"].removeprefix("posedge ")] = asdict(SlowestPath.of(each["path"]))
+    return {"fmax": {name: clock["achieved"] for name, clock in report["fmax"].items()}, "slowest": paths}
 
 
 def _for_tool(netlist: Mapping[str, Any], pnr: PlaceAndRoute, top: str) -> dict[str, Any]:

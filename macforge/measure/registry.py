@@ -161,7 +161,7 @@ class Measurement:
 
 def _area(design: Design, *, family: str) -> dict[str, Any]:
     table = area(design, family=family, seeds=()).to_table()
-    left_out = ("design", "family", "fmax_mhz", "fmax_spread_mhz", "fmax_mhz_by_seed")
+    left_out = ("design", "family", "fmax_mhz", "fmax_spread_mhz", "fmax_mhz_by_seed", "slowest_by_seed")
     return {**{key: value for key, value in table.items() if key not in left_out}, "int8_size": _int8_size(family)}
 
 

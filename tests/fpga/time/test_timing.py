@@ -47,6 +47,9 @@ def test_each_seed_has_its_frequency():
     assert list(result.fmax_mhz) == [1, 2, 3]
     assert all(fmax > 0 for fmax in result.fmax_mhz.values())
     assert result.median_mhz == sorted(result.fmax_mhz.values())[1]
+    for seed, path in result.slowest.items():
+        assert path.logic_ns > 0 and path.wire_ns > 0
+        assert path.logic_ns + path.wire_ns == pytest.approx(1000 / result.fmax_mhz[seed], abs=0.05)
 
 
 @pytest.mark.parametrize("family", some([name for name in FAMILIES if FAMILIES[name].has_pnr], "ecp5".__eq__))

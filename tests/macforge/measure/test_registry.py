@@ -51,6 +51,7 @@ def test_area():
         "fmax_mhz",
         "fmax_spread_mhz",
         "fmax_mhz_by_seed",
+        "slowest_by_seed",
     } | {"int8_size"}
     assert figures["int8_size"] == baseline(8, 8, 32, family="xc7").size
     assert (figures["lut"], figures["lut_ratio"]) == (report.resources.lut, report.ratio)
