@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fpga import families
@@ -13,17 +13,19 @@ from fpga.count import Resources, is_library
 from fpga.families import Family
 from fpga.map.absorb import absorb
 from fpga.map.equal import prove_equal
+from fpga.map.output_register import move_output_registers
 from fpga.map.structural import structural
-from fpga.map.synth import map_netlist, quick_flow
+from fpga.map.synth import has_memories, map_netlist, quick_flow
 from fpga.map.three import files_for
 from hw.emit.verilog import modules_of
 
-__all__ = ["Delivered", "deliver"]
+__all__ = ["Delivered", "deliver", "deliver_memories"]
 
 # A module in cells is hard to read, and so there is one only where it saves more than one LUT of so many.
 _WORTH = 20
-# Yosys has only their ports; `tests/fpga/map/test_packed.py` simulates them as UG579 describes them.
+# Yosys has only their ports; `tests/fpga/map` simulates them as their makers describe them.
 _WITHOUT_MODEL = ("DSP48E2",)
+_SIMULATED = "cells of the family, not proven but simulated: Yosys has no model."
 _MACRO = re.compile(r"^`define (\w+)\(([^)]*)\) \\\n((?:.*\\\n)*.*)\n", re.MULTILINE)
 _INSTANCE = re.compile(r"^  (\w+) (?:#\(.*?\) )?\w+ ?\(", re.MULTILINE)
 
@@ -45,9 +47,9 @@ class Delivered:
         Names of modules that those with a DSP block take the place of too.
     """
 
-    proven: Mapping[str, str]
-    blocks: Mapping[str, str]
-    kept: Mapping[str, str]
+    proven: Mapping[str, str] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
     @property
@@ -91,7 +93,7 @@ def deliver(verilog: str, *, top: str, family: str, dsp: bool = False) -> Delive
     proven, blocks = {}, {}
     for name, text in mapped.items():
         if any(cell in text for cell in _WITHOUT_MODEL):
-            blocks[name] = _comment(target, "cells of the family, not proven but simulated: Yosys has no model.") + text
+            blocks[name] = _comment(target, _SIMULATED) + text
             continue
         below = "".join(portable[part] for part in _below(portable, name))
         prove_equal(portable[name] + below, text + below, top=name, family=target)
@@ -103,6 +105,33 @@ def deliver(verilog: str, *, top: str, family: str, dsp: bool = False) -> Delive
     }
     unused = tuple(part for name in own for part in _below(portable, name) if part not in netlist)
     return Delivered(proven=proven, blocks=blocks, kept=kept, unused=unused)
+
+
+def deliver_memories(verilog: str, *, family: str) -> Delivered:
+    """Memories of ``verilog`` as block RAMs with a register of their own, see `fpga.map.output_register`.
+
+    Stock synthesis would leave the register outside. There is no proof, as for DSP blocks.
+
+    Parameters
+    ----------
+    verilog, family
+        As for `deliver`.
+
+    Raises
+    ------
+    ToolError
+        If Yosys refuses a memory.
+    """
+    target, blocks = families.find(family), {}
+    for name, text in modules_of(verilog).items():
+        if _INSTANCE.search(text) or not has_memories(text):
+            continue
+        flow = quick_flow(target, text)
+        module = map_netlist(text, top=name, flow=flow, absorbing=False)["modules"][name]
+        after = move_output_registers(module)
+        if len(after["cells"]) < len(module["cells"]):
+            blocks[name] = _comment(target, _SIMULATED) + structural(after, text)
+    return Delivered(blocks=blocks)
 
 
 def _comment(family: Family, what: str) -> str:

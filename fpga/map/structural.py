@@ -24,7 +24,10 @@ _CELLS = {
     "WIDEFN9": ("mux", "A0 B0 C0 D0 A1 B1 C1 D1 SEL Z"),
     "PFUMX": ("mux", "BLUT ALUT C0 Z"),
     "L6MUX21": ("wide_mux", "D0 D1 SD Z"),
+    "DP16KD": ("memory", ""),
 }
+# Contents of a memory that begins with zeros need not be said.
+_ZEROS = re.compile(r"INITVAL_\w+ 0+$")
 _Cell = Mapping[str, Any]
 
 _CONSTANTS = {"VLO": "0", "VHI": "1"}
@@ -99,7 +102,8 @@ class _Text:
                 stem = self._names.fresh(stem)
                 called = f"{stem}_{numbers[stem]}"
                 numbers[stem] += 1
-            parameters = ", ".join(f".{key}({_literal(value)})" for key, value in cell["parameters"].items())
+            given = {key: value for key, value in cell["parameters"].items() if not _ZEROS.match(f"{key} {value}")}
+            parameters = ", ".join(f".{key}({_literal(value)})" for key, value in given.items())
             pins = [
                 f".{pin}({self._names.word(bits)})"
                 for pin, bits in sorted(cell["connections"].items(), key=lambda each: order.find(each[0]))

@@ -22,11 +22,11 @@ from hw.emit import yosys
 from hw.emit.cache import cached_dir
 from hw.emit.tools import ToolError
 
-__all__ = ["ModuleResources", "Synthesis", "map_netlist", "quick_flow", "synthesize"]
+__all__ = ["ModuleResources", "Synthesis", "has_memories", "map_netlist", "quick_flow", "synthesize"]
 
 _NETLIST = "netlist.json"
 
-# What may become a memory: an array of words, or a table. Escaped names, in which there can be anything, are taken out.
+# Escaped names, in which there can be anything, are taken out.
 _ESCAPED = re.compile(r"\\\S+", re.ASCII)
 _MEMORY = re.compile(r"\breg\b[^;]*\w\s*\[[^]]*\]\s*;|\bcase", re.ASCII)
 # What a family's own Verilog makes a DSP block of, see `hw.integer.multiply_accumulate`.
@@ -138,9 +138,13 @@ def synthesize(verilog: str, *, top: str, family: str, dsp: bool = False, flatte
 
 def quick_flow(family: Family, verilog: str, *, dsp: bool = False, flatten: bool = False) -> str:
     """What maps ``verilog`` to the netlist of `Family.synth`, without reading what it has no use for."""
-    has_memories = _MEMORY.search(_ESCAPED.sub("name", verilog)) is not None
     has_dsp = dsp or _DSP.search(verilog) is not None
-    return family.quick(family.synth(dsp=dsp, flatten=flatten), memories=has_memories, dsp=has_dsp)
+    return family.quick(family.synth(dsp=dsp, flatten=flatten), memories=has_memories(verilog), dsp=has_dsp)
+
+
+def has_memories(verilog: str) -> bool:
+    """Whether something in ``verilog`` may become a memory: an array of words, or a table."""
+    return _MEMORY.search(_ESCAPED.sub("name", verilog)) is not None
 
 
 def map_netlist(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fpga import families
-from fpga.map.deliver import Delivered, deliver
+from fpga.map.deliver import Delivered, deliver, deliver_memories
 from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design
 
@@ -12,7 +12,7 @@ __all__ = ["FamilyModules", "family_modules"]
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyModules:
-    """Modules of a design's array and drain edge for a family.
+    """Modules of a design's array, drain edge and memories for a family.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class FamilyModules:
     command : str
         Yosys's own command for the family, which makes of the Verilog what `macforge area` counts.
     parts : tuple of Delivered
-        Of the array, and of the drain edge if there is one.
+        Of the array, of the drain edge if there is one, and of the memories.
     """
 
     family: str
@@ -36,8 +36,8 @@ class FamilyModules:
     def head(self) -> str:
         """A comment for the top of the file."""
         lines = [
-            f"For {families.find(self.family).title}: some modules of the array and of the drain edge are in cells of",
-            "the family, or are kept apart, so that synthesis makes of them what `macforge area` counts. Yosys:",
+            f"For {families.find(self.family).title}: some modules of the array and drain edge, and memories, are in",
+            "cells of the family, or are kept apart, so that synthesis makes what `macforge area` counts. Yosys:",
             f"  {self.command}",
             "",
             "Outputs of cells that nothing reads are left open:",
@@ -76,5 +76,6 @@ def family_modules(design: Design, family: str) -> FamilyModules:
         deliver(emit_verilog(unit, name=unit.module_name), top=unit.module_name, family=family, dsp=dsp)
         for unit in units
     ]
+    parts.append(deliver_memories(emit_verilog(design.engine), family=family))
     command = families.find(family).synth(dsp=dsp, flatten=True)
     return FamilyModules(family=family, command=command, parts=tuple(parts))
