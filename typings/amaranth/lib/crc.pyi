@@ -1,0 +1,22 @@
+"""What macforge uses of `amaranth.lib.crc`."""
+
+from collections.abc import Iterable
+
+from amaranth.hdl import Elaboratable, Signal
+
+class Parameters:
+    def compute(self, data: Iterable[int]) -> int: ...
+    def create(self) -> Processor: ...
+
+class Algorithm:
+    def __call__(self, data_width: int = 8) -> Parameters: ...
+
+class Processor(Elaboratable):
+    start: Signal
+    data: Signal
+    valid: Signal
+    crc: Signal
+    match_detected: Signal
+
+class catalog:
+    CRC32_ETHERNET: Algorithm
