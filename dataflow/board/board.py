@@ -40,9 +40,7 @@ class BoardTop(Unit):
         What the host is told of the clock.
     """
 
-    def __init__(
-        self, *, engine: Engine, bus: Bus, memory_bytes: int, divisor: int, most: int, clock_hz: int
-    ) -> None:
+    def __init__(self, *, engine: Engine, bus: Bus, memory_bytes: int, divisor: int, most: int, clock_hz: int) -> None:
         self.engine = engine
         self.bus = bus
         self.memory_bytes = memory_bytes

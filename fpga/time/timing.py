@@ -24,7 +24,7 @@ from hw.emit import tools, yosys
 from hw.emit.cache import cached_json
 from hw.emit.tools import ToolError
 
-__all__ = ["Timing", "logic_levels", "measure_timing", "place_and_route"]
+__all__ = ["Timing", "logic_levels", "measure_timing", "place_and_route", "tool_identity"]
 
 # Seconds. What is routed takes minutes; what cannot be is tried for ever.
 _LIMIT = 7200
@@ -223,7 +223,7 @@ def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: i
             tools.run([tools.find(pnr.tool), *files, *options], cwd=folder, limit=_LIMIT)
             return json.loads(Path(folder, "report.json").read_bytes())["fmax"]
 
-    found = cached_json("fmax", digest(netlist, options, _identity(pnr.tool)), compute)
+    found = cached_json("fmax", digest(netlist, options, tool_identity(pnr.tool)), compute)
     return {name: clock["achieved"] for name, clock in found.items()}
 
 
@@ -260,7 +260,7 @@ def _version(tool: str) -> str:
     return found[1]
 
 
-def _identity(tool: str) -> list[str]:
+def tool_identity(tool: str) -> list[str]:
     """What the tool says of itself; and the version of its package, in which are the data of its devices."""
     packages = [each.version for each in metadata.distributions(name=tool)][:1]
     return [tool, _banner(tool), *packages]

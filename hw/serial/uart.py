@@ -94,9 +94,8 @@ class UartTransmitter(Unit):
         bits = Signal(9, name="bits", init=0x1FF)
         m.d.comb += self.bytes.ready.eq(at == 0)
         m.d.sync += self.tx.eq(Mux(at == 0, 1, bits[0]))
-        with m.If(at == 0):
-            with m.If(self.bytes.valid):
-                m.d.sync += [bits.eq(Cat(Const(0, 1), self.bytes.payload)), at.eq(10), left.eq(self.divisor - 1)]
+        with m.If(at == 0), m.If(self.bytes.valid):
+            m.d.sync += [bits.eq(Cat(Const(0, 1), self.bytes.payload)), at.eq(10), left.eq(self.divisor - 1)]
         with m.Elif(left == 0):
             m.d.sync += [left.eq(self.divisor - 1), at.eq(at - 1), bits.eq(Cat(bits[1:], Const(1, 1)))]
         with m.Else():
