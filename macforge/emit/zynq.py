@@ -68,11 +68,10 @@ def generate_zynq(design: Design, board: Board) -> ZynqFiles:
 
 def _marked(verilog: str, top: str) -> str:
     """The Verilog with attributes at some ports of its top module."""
-    head, start, rest = verilog.partition(f"\nmodule {top}")
+    head, start, rest = verilog.partition(f"\nmodule {top}(")
     body, end, after = rest.partition("\nendmodule")
     for port, attributes in _ATTRIBUTES.items():
-        body, count = re.subn(
-            rf"^( *)((?:input|output) (?:wire |reg )?{port};)", rf"\1(* {attributes} *)\n\1\2", body, flags=re.M
-        )
+        declared = re.compile(rf"^( *)((?:input|output) {port};)", re.MULTILINE)
+        body, count = declared.subn(rf"\1(* {attributes} *)\n\1\2", body)
         assert count == 1, "an accelerator has these ports"
     return head + start + body + end + after

@@ -15,8 +15,8 @@ Those that write have ``count`` words of data behind them. Every answer begins w
     byte 0         byte 1     bytes 2, 3
     status         sequence   count of words
 
-and has ``count`` words behind it. The sequence number is that of the request, so that a late answer is known as such; it
-means nothing where the CRC was wrong. Each frame is answered once; what comes before the answer has been sent is lost.
+and has ``count`` words behind it. The sequence number is that of the request, so that a late answer is known as such;
+it means nothing where the CRC was wrong. Each frame is answered once; what comes before its answer is sent is lost.
 """
 
 import struct

@@ -1,5 +1,7 @@
 """Bytes over a line: what is sent comes, at clocks that differ, and with noise in between."""
 
+from itertools import pairwise
+
 import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
@@ -39,7 +41,7 @@ def test_bytes_come_as_they_were_sent(divisor):
     simulator.add_testbench(receive)
     simulator.run()
     assert bytes(got) == SENT
-    assert {later - earlier for earlier, later in zip(cycles, cycles[1:], strict=False)} == {10 * divisor + 1}
+    assert {later - earlier for earlier, later in pairwise(cycles)} == {10 * divisor + 1}
 
 
 def received(divisor, levels):

@@ -154,6 +154,7 @@ module DP16KD (
 
     always @(posedge CLKA) begin
         if (|written_a) words[address_a[13:5]] <= new_a;
+        if (RSTA && RESETMODE != "SYNC") $fatal(1, "DP16KD has no model of an asynchronous reset");
         if (RSTA) out_a <= 0;
         else if (CEA && (!WEA || WRITEMODE_A == "READBEFOREWRITE")) out_a <= (word_a & mask_a) >> low_a;
         else if (CEA && WRITEMODE_A == "WRITETHROUGH") out_a <= (new_a & mask_a) >> low_a;
@@ -161,6 +162,7 @@ module DP16KD (
 
     always @(posedge CLKB) begin
         if (|written_b) words[address_b[13:5]] <= new_b;
+        if (RSTB && RESETMODE != "SYNC") $fatal(1, "DP16KD has no model of an asynchronous reset");
         if (RSTB) out_b <= 0;
         else if (CEB && (!WEB || WRITEMODE_B == "READBEFOREWRITE")) out_b <= (word_b & mask_b) >> low_b;
         else if (CEB && WRITEMODE_B == "WRITETHROUGH") out_b <= (new_b & mask_b) >> low_b;
@@ -173,7 +175,7 @@ module DP16KD (
     endtask
 
     initial begin
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || RESETMODE != "SYNC" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
+        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
             || CSDECODE_A != "0b000" || CSDECODE_B != "0b000") begin
             $fatal(1, "DP16KD is used in a mode that its model does not have");
         end
