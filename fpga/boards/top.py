@@ -37,6 +37,11 @@ def board_files(board: Board, verilog: str, name: str) -> dict[str, str]:
     """
     module, _, kind = board.platform.partition(":")
     platform = getattr(importlib.import_module(module), kind)(**board.platform_options)
+    given = platform.default_clk_frequency / 1_000_000
+    if board.family != "ecp5" and given != board.clock_mhz:
+        raise ValueError(
+            f"Clock of a board of {board.family} must be its oscillator, {given:g} MHz, not {board.clock_mhz:g} MHz"
+        )
     plan = platform.prepare(_Top(board, name), TOP, emit_src=False)
     kept = {file: text for file, text in plan.files.items() if file.rpartition(".")[2] in ("il", "lpf", "pcf", "cst")}
     return {**kept, "design.v": verilog}
@@ -107,11 +112,6 @@ class _Top(Elaboratable):
         m.submodules.oscillator = pin = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
         if given == wanted:
             return pin.i, Const(1)
-        if self._board.family != "ecp5":
-            raise ValueError(
-                f"Clock of a board of {self._board.family} must be its oscillator, {float(given):g} MHz, "
-                f"not {float(wanted):g} MHz"
-            )
         clock, locked = Signal(name="clock"), Signal(name="locked")
         m.submodules.pll = Instance(
             "EHXPLLL",
