@@ -78,9 +78,10 @@ class Board:
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> Board:
         """The board that a data file describes, whose keys are the attributes."""
-        return cls(
-            name=name, **{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        )
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+        }
+        return cls(name=name, **values)
 
     @property
     def is_zynq(self) -> bool:

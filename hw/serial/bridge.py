@@ -17,14 +17,39 @@ __all__ = ["SerialBridge"]
 
 @dataclass(frozen=True)
 class _Work:
-    """What of a request is kept while it is done, and where the work stands."""
+    """The request whose frame comes, and what is kept of it while it is done.
 
+    Attributes
+    ----------
+    head, first
+        Its head and address.
+    busy
+        It is done, or answered.
+    status, operation, sequence, count
+        What is to be said of it, and its fields.
+    address, at
+        The word that is read, written or sent.
+    fetched
+        A word has been read.
+    """
+
+    head: Signal
+    first: Signal
+    busy: Signal
     status: Signal
     operation: Signal
     sequence: Signal
     count: Signal
     address: Signal
     at: Signal
+    fetched: Signal
+
+    @classmethod
+    def of(cls, most: int) -> "_Work":
+        bits = {"head": 32, "first": 32, "busy": 1, "operation": 8, "sequence": 8, "count": 16, "address": 32}
+        signals = {name: Signal(width, name=f"request_{name}") for name, width in bits.items()}
+        at, fetched = Signal(range(most + 1), name="word_now"), Signal(name="word_fetched")
+        return cls(**signals, status=Signal(Status, name="status"), at=at, fetched=fetched)
 
 
 class SerialBridge(Unit):
@@ -85,50 +110,46 @@ class SerialBridge(Unit):
         receiver = place(m, "receiver", FrameReceiver(most=HEAD_WORDS + self.most + 2))
         sender = place(m, "sender", FrameSender())
         buffer = place(m, "buffer", Ram(width=32, depth=max(self.most, 2)))
-        work = _Work(
-            status=Signal(Status, name="status"),
-            operation=Signal(8, name="operation"),
-            sequence=Signal(8, name="sequence"),
-            count=Signal(16, name="count"),
-            address=Signal(32, name="address_now"),
-            at=Signal(range(self.most + 1), name="word_now"),
-        )
-        busy = Signal(name="busy")
-        head, address = Signal(32, name="head"), Signal(32, name="first_address")
+        work = _Work.of(self.most)
         m.d.comb += [
             receiver.byte.eq(self.byte),
             receiver.valid.eq(self.valid),
             # what comes while a request is done would be lost in part
-            receiver.spoil.eq(self.broken | (self.valid & busy)),
+            receiver.spoil.eq(self.broken | (self.valid & work.busy)),
             self.bytes.payload.eq(sender.bytes.payload),
             self.bytes.valid.eq(sender.bytes.valid),
             sender.bytes.ready.eq(self.bytes.ready),
-            self.active.eq(busy),
+            self.active.eq(work.busy),
             self.register.eq(work.operation[2]),
             self.write.eq(work.operation[0]),
             self.address.eq(work.address),
             self.data.eq(buffer.read_data),
         ]
-        with m.If(receiver.word_valid & ~busy):
-            with m.If(receiver.place == 0):
-                m.d.sync += head.eq(receiver.word)
-            with m.If(receiver.place == 1):
-                m.d.sync += address.eq(receiver.word)
-        kept = receiver.word_valid & ~busy & (receiver.place >= HEAD_WORDS) & (receiver.place < HEAD_WORDS + self.most)
-        fetched = Signal(name="word_fetched")
-        low = len(buffer.write_address)
-        m.d.comb += [
-            buffer.write.eq(kept | fetched),
-            buffer.write_address.eq(Mux(fetched, work.at, receiver.place - HEAD_WORDS)[:low]),
-            buffer.write_data.eq(Mux(fetched, self.result, receiver.word)),
-            buffer.read_address.eq(work.at[:low]),
-        ]
-        self._elaborate_work(m, receiver, sender, work, busy, head, address, fetched, buffer)
+        self._elaborate_buffer(m, receiver, buffer, work)
+        with m.FSM(name="step"):
+            self._elaborate_wait(m, receiver, work)
+            self._elaborate_access(m, work)
+            self._elaborate_answer(m, sender, buffer, work)
         return m
 
-    def _status(self, receiver: Unit, head: Value, address: Value) -> Value:
+    def _elaborate_buffer(self, m: Module, receiver: Unit, buffer: Unit, work: _Work) -> None:
+        """Keep the words of a frame, and later those that are read."""
+        comes = receiver.word_valid & ~work.busy
+        for at, word in enumerate((work.head, work.first)):
+            with m.If(comes & (receiver.place == at)):
+                m.d.sync += word.eq(receiver.word)
+        kept = comes & (receiver.place >= HEAD_WORDS) & (receiver.place < HEAD_WORDS + self.most)
+        low = len(buffer.write_address)
+        m.d.comb += [
+            buffer.write.eq(kept | work.fetched),
+            buffer.write_address.eq(Mux(work.fetched, work.at, receiver.place - HEAD_WORDS)[:low]),
+            buffer.write_data.eq(Mux(work.fetched, self.result, receiver.word)),
+            buffer.read_address.eq(work.at[:low]),
+        ]
+
+    def _status(self, receiver: Unit, work: _Work) -> Value:
         """What is to be said of a request that is not to be done, or that all is well."""
-        operation, count = head[:8], head[16:]
+        operation, count = work.head[:8], work.head[16:]
         some = (count != 0) & (count <= self.most)
         writes = (operation == Operation.WRITE) | (operation == Operation.WRITE_REGISTER)
         is_info = operation == Operation.INFO
@@ -137,7 +158,7 @@ class SerialBridge(Unit):
         right = (receiver.words == words) & Mux(is_info, count == 0, some)
         found: Value = Const(Status.OK, Status)
         for wrong, status in (
-            (address[:2] != 0, Status.ADDRESS),
+            (work.first[:2] != 0, Status.ADDRESS),
             (~right, Status.LENGTH),
             (~known, Status.OPERATION),
             (~receiver.good, Status.CRC),
@@ -145,72 +166,64 @@ class SerialBridge(Unit):
             found = Mux(wrong, status, found)
         return found
 
-    def _elaborate_work(
-        self,
-        m: Module,
-        receiver: Unit,
-        sender: Unit,
-        work: _Work,
-        busy: Signal,
-        head: Signal,
-        address: Signal,
-        fetched: Signal,
-        buffer: Unit,
-    ) -> None:
-        """One request after the other: done, then answered."""
-        status = Signal(Status, name="status_of_frame")
+    def _elaborate_wait(self, m: Module, receiver: Unit, work: _Work) -> None:
+        """Wait for the end of a frame."""
+        status = self._status(receiver, work)
+        with m.State("WAIT"):
+            m.d.sync += [work.at.eq(0), work.address.eq(work.first), work.status.eq(status)]
+            m.d.sync += Cat(work.operation, work.sequence, work.count).eq(work.head)
+            with m.If(receiver.ended):
+                m.d.sync += work.busy.eq(1)
+                m.next = "FETCH"
+                with m.If((status != Status.OK) | (work.head[:8] == Operation.INFO)):
+                    m.next = "ANSWER"
+
+    def _elaborate_access(self, m: Module, work: _Work) -> None:
+        """Read or write one word after the other."""
+        with m.State("FETCH"):
+            # the word that is to be written comes out of the buffer
+            m.next = "ACCESS"
+        with m.State("ACCESS"):
+            m.d.comb += [self.request.eq(1), work.fetched.eq(self.done & ~self.write)]
+            with m.If(self.done):
+                m.d.sync += [work.at.eq(work.at + 1), work.address.eq(work.address + 4)]
+                m.next = "FETCH"
+                with m.If(self.failed):
+                    m.d.sync += work.status.eq(Status.BUS)
+                with m.If(self.failed | (work.at + 1 == work.count)):
+                    m.next = "ANSWER"
+
+    def _elaborate_answer(self, m: Module, sender: Unit, buffer: Unit, work: _Work) -> None:
+        """Send the answer's head and its words."""
         is_info = work.operation == Operation.INFO
         info = [Const(value, 32) for value in (PROTOCOL, self.memory_bytes, self.most, self.clock_hz)]
-        ends = work.at + 1 == work.count
-        answers = Mux(work.status == Status.OK, Mux(is_info, len(info), Mux(self.write & ~is_info, 0, work.count)), 0)
-        left = Signal(16, name="words_of_answer")
-        m.d.comb += status.eq(self._status(receiver, head, address))
-        with m.FSM(name="step"):
-            with m.State("WAIT"):
-                m.d.sync += [work.at.eq(0), work.address.eq(address), work.status.eq(status)]
-                m.d.sync += [work.operation.eq(head[:8]), work.sequence.eq(head[8:16]), work.count.eq(head[16:])]
-                with m.If(receiver.ended):
-                    m.d.sync += busy.eq(1)
-                    done = (status != Status.OK) | (head[:8] == Operation.INFO)
-                    m.next = "FETCH"
-                    with m.If(done):
-                        m.next = "ANSWER"
-            with m.State("FETCH"):
-                # the word that is to be written comes out of the buffer
-                m.next = "ACCESS"
-            with m.State("ACCESS"):
-                m.d.comb += [self.request.eq(1), fetched.eq(self.done & ~self.write)]
-                with m.If(self.done):
-                    m.d.sync += [work.at.eq(work.at + 1), work.address.eq(work.address + 4)]
-                    m.next = "FETCH"
-                    with m.If(self.failed):
-                        m.d.sync += work.status.eq(Status.BUS)
-                    with m.If(self.failed | ends):
-                        m.next = "ANSWER"
-            with m.State("ANSWER"):
-                m.d.comb += [
-                    sender.words.valid.eq(1),
-                    sender.words.payload.eq(Cat(work.status, Const(0, 8 - len(work.status)), work.sequence, answers)),
-                    sender.last.eq(answers == 0),
-                ]
-                m.d.sync += [work.at.eq(0), left.eq(answers)]
-                with m.If(sender.words.ready):
-                    m.next = "WORD"
-                    with m.If(answers == 0):
-                        m.next = "END"
-            with m.State("WORD"):
-                m.next = "SEND"
-            with m.State("SEND"):
-                m.d.comb += [
-                    sender.words.valid.eq(1),
-                    sender.words.payload.eq(Mux(is_info, pick(work.at[:2], info), buffer.read_data)),
-                    sender.last.eq(left == 1),
-                ]
-                with m.If(sender.words.ready):
-                    m.d.sync += [work.at.eq(work.at + 1), left.eq(left - 1)]
-                    m.next = "WORD"
-                    with m.If(left == 1):
-                        m.next = "END"
-            with m.State("END"):
-                m.d.sync += busy.eq(0)
-                m.next = "WAIT"
+        words = Mux(is_info, len(info), Mux(self.write, 0, work.count))
+        words = Mux(work.status == Status.OK, words, 0)
+        left = Signal(16, name="words_left")
+        with m.State("ANSWER"):
+            m.d.comb += [
+                sender.words.valid.eq(1),
+                sender.words.payload.eq(Cat(work.status, Const(0, 8 - len(work.status)), work.sequence, words)),
+                sender.last.eq(words == 0),
+            ]
+            m.d.sync += [work.at.eq(0), left.eq(words)]
+            with m.If(sender.words.ready):
+                m.next = "WORD"
+                with m.If(words == 0):
+                    m.next = "END"
+        with m.State("WORD"):
+            m.next = "SEND"
+        with m.State("SEND"):
+            m.d.comb += [
+                sender.words.valid.eq(1),
+                sender.words.payload.eq(Mux(is_info, pick(work.at[:2], info), buffer.read_data)),
+                sender.last.eq(left == 1),
+            ]
+            with m.If(sender.words.ready):
+                m.d.sync += [work.at.eq(work.at + 1), left.eq(left - 1)]
+                m.next = "WORD"
+                with m.If(left == 1):
+                    m.next = "END"
+        with m.State("END"):
+            m.d.sync += work.busy.eq(0)
+            m.next = "WAIT"

@@ -1,5 +1,6 @@
 """Drives a board over its serial line, see `sw_ref.accelerator.serial`."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -67,6 +68,8 @@ class SerialBoard:
         If the extra ``boards`` is not installed.
     BoardError
         If nothing answers.
+    RuntimeError
+        If what answers speaks another protocol.
     """
 
     def __init__(self, port: str, *, baud: int = 1_000_000, patience: float = 2.0, tries: int = 3) -> None:
@@ -78,10 +81,13 @@ class SerialBoard:
         self._tries = tries
         self._sequence = 0
         self._came = bytearray()
-        self._resynchronize()
-        words = np.frombuffer(self.exchange(Operation.INFO), "<u4")
-        if len(words) != len(INFO) or words[0] != PROTOCOL:
-            raise BoardError(f"its protocol must be {PROTOCOL:#x}, not {words[0] if len(words) else None}", Status.OK)
+        with contextlib.ExitStack() as unless_all_is_well:
+            unless_all_is_well.callback(self._line.close)
+            self._resynchronize()
+            words = np.frombuffer(self.exchange(Operation.INFO), "<u4")
+            if len(words) != len(INFO) or words[0] != PROTOCOL:
+                raise RuntimeError(f"Board must speak the protocol {PROTOCOL:#x}, not answer with {words.tolist()}")
+            unless_all_is_well.pop_all()
         self.info = dict(zip(INFO, map(int, words), strict=True))
         self.memory = SerialMemory(self, 0, self.info["memory_bytes"])
         self.registers = SerialRegisters(self)

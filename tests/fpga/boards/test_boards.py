@@ -100,5 +100,3 @@ def test_a_clock_that_is_not_reached_is_an_error_with_the_one_that_is(monkeypatc
     with pytest.raises(TimingError, match=message):
         make_bitstream(find_board("ice40_hx8k"), ECHO.format(bits=999), "echo")
     assert not list((tmp_path / "bitstream").rglob("top.bin"))
-
-

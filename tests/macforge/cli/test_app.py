@@ -30,7 +30,10 @@ class TestList:
         assert [row["name"] for row in rows] == design_names()
         assert all({"name", "family", "act", "weight", "dataflow", "source"} <= set(row) for row in rows)
 
-    @pytest.mark.parametrize("what, holds", [("formats", "uint<1..53>"), ("families", "mac"), ("designs", "w2a8_ws"), ("boards", "ulx3s_85f")])
+    @pytest.mark.parametrize(
+        "what, holds",
+        [("formats", "uint<1..53>"), ("families", "mac"), ("designs", "w2a8_ws"), ("boards", "ulx3s_85f")],
+    )
     def test_table(self, macforge, what, holds):
         code, out, _ = macforge("list", what)
         assert code == 0

@@ -1,11 +1,8 @@
 """What macforge uses of `amaranth.lib.crc`."""
 
-from collections.abc import Iterable
-
 from amaranth.hdl import Elaboratable, Signal
 
 class Parameters:
-    def compute(self, data: Iterable[int]) -> int: ...
     def create(self) -> Processor: ...
 
 class Algorithm:
@@ -17,6 +14,3 @@ class Processor(Elaboratable):
     valid: Signal
     crc: Signal
     match_detected: Signal
-
-class catalog:
-    CRC32_ETHERNET: Algorithm
