@@ -53,7 +53,7 @@ class SerialBoard:
     patience : float
         Seconds that an answer may take.
     tries : int
-        How often a request is made.
+        How often a request is made that is not answered.
 
     Attributes
     ----------
@@ -110,18 +110,20 @@ class SerialBoard:
         BoardError
             If it is not done, or not answered so many times.
         """
-        status = None
-        for _try in range(self._tries):
+        lost, end = 0, time.monotonic() + self._patience * self._tries
+        while True:
             self._sequence = (self._sequence + 1) % 256
             self._line.write(framed(request(operation, self._sequence, address=address, count=count, data=data)))
             body = self._answer(self._sequence)
             status = None if body is None else Status(body[0])
             if body is not None and status == Status.OK:
                 return body[4:]
-            if status not in (None, Status.CRC) or (status is None and operation == Operation.WRITE_REGISTER):
-                break
+            lost += status is None
+            once = lost and operation == Operation.WRITE_REGISTER
+            # of what was on the line before, there may be many answers with a wrong CRC
+            if status not in (None, Status.CRC) or once or lost == self._tries or time.monotonic() > end:
+                raise BoardError(f"{operation.name.lower()} of {count} words at {address:#x}", status)
             self._resynchronize()
-        raise BoardError(f"{operation.name.lower()} of {count} words at {address:#x}", status)
 
     def _answer(self, sequence: int) -> bytes | None:
         """Body of the answer to a request; None if there is none, or it is damaged."""

@@ -77,7 +77,7 @@ def test_block_ram_does_what_the_memory_does(broken, tmp_path):
     (tmp_path / "rtl.v").write_text(rtl)
     (tmp_path / "mapped.v").write_text(mapped)
     (tmp_path / "bench.v").write_text(BENCH.format(bits=bits - 1, top="rtl"))
-    code, verdict = icarus("bench", tmp_path, "rtl.v", "mapped.v")
+    _code, verdict = icarus("bench", tmp_path, "rtl.v", "mapped.v")
     assert verdict.startswith("FAILED" if broken else "PASSED"), verdict
 
 
