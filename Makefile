@@ -38,7 +38,7 @@ sim: .venv/.stamp ## simulate a small array of every named design against the mo
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
 
-board: .venv/.stamp ## build a bitstream for the ULX3S in build/board (BOARD=tang_nano_9k, DESIGN=w8a8_os)
+board: .venv/.stamp ## build a bitstream for the ULX3S in build/board (BOARD=tang_primer_20k, DESIGN=w8a8_os)
 	$(run) macforge build $(or $(DESIGN),w8a8_os) --board $(or $(BOARD),ulx3s_85f) -o build/board
 
 area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count its resources

@@ -55,7 +55,7 @@ def test_pins_are_those_of_the_board(name):
     text = files[f"top.{kind}"]
     expected = {
         "ulx3s_85f": {"rx": "M1", "tx": "L4", "led_0": "B2", "led_1": "C2", "clk25": "G2"},
-        "tang_nano_9k": {"rx": "18", "tx": "17", "led_0": "10", "led_1": "11", "clk27": "52"},
+        "tang_primer_20k": {"rx": "T13", "tx": "M11", "led_0": "C13", "led_1": "A13", "clk27": "H11"},
         "ice40_hx8k": {"rx": "B10", "tx": "B12", "led_0": "C3", "led_1": "B3", "clk12": "J3"},
     }[name]
     places = [line for line in text.splitlines() if line.startswith(("LOCATE", "set_io", "IO_LOC"))]
