@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -22,6 +21,8 @@ _RESET_BITS = 10
 # FPGA-DS-02012, 3.19: of the oscillator in the PLL, in MHz.
 _VCO = 400, 800
 _VCO_BEST = 600
+# Of the phase detector's inputs, in MHz, as Project Trellis has it.
+_SLOWEST = Fraction("3.125")
 
 
 def board_files(board: Board, verilog: str, name: str) -> dict[str, str]:
@@ -47,7 +48,7 @@ def board_files(board: Board, verilog: str, name: str) -> dict[str, str]:
     return {**kept, "design.v": verilog}
 
 
-def ecp5_pll(given: Fraction, wanted: Fraction) -> Mapping[str, Any]:
+def ecp5_pll(given: Fraction, wanted: Fraction) -> dict[str, Any]:
     """Parameters of EHXPLLL for a clock in MHz out of another one, fed back from its output.
 
     Raises
@@ -58,7 +59,7 @@ def ecp5_pll(given: Fraction, wanted: Fraction) -> Mapping[str, Any]:
     ratio = wanted / given
     outputs = sorted(range(1, 129), key=lambda divisor: abs(wanted * divisor - _VCO_BEST))
     output = next((each for each in outputs if _VCO[0] <= wanted * each <= _VCO[1]), None)
-    if output is None or ratio.denominator > 128 or ratio.numerator > 80:
+    if output is None or given / ratio.denominator < _SLOWEST or ratio.numerator > 80:
         raise ValueError(f"Clock must be one that a PLL makes of {float(given):g} MHz, not {float(wanted):g} MHz")
     return {
         "p_CLKI_DIV": ratio.denominator,
@@ -72,6 +73,8 @@ def ecp5_pll(given: Fraction, wanted: Fraction) -> Mapping[str, Any]:
         "a_FREQUENCY_PIN_CLKOP": str(float(wanted)),
         "a_ICP_CURRENT": "12",
         "a_LPF_RESISTOR": "8",
+        "a_MFG_ENABLE_FILTEROPAMP": "1",
+        "a_MFG_GMCREF_SEL": "2",
     }
 
 
@@ -120,6 +123,9 @@ class _Top(Elaboratable):
             i_CLKFB=clock,
             i_RST=Const(0),
             i_STDBY=Const(0),
+            # the phase stays as it is
+            **{f"i_{name}": Const(0) for name in ("PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")},
+            **{f"i_{name}": Const(1) for name in ("PHASEDIR", "PHASESTEP", "PHASELOADREG")},
             o_CLKOP=clock,
             o_LOCK=locked,
         )

@@ -1,5 +1,6 @@
 """Boards: their data is complete, their pins are those of amaranth-boards, and timing that is missed is an error."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ from fpga.boards import BOARDS, find_board
 from fpga.boards.bitstream import TimingError, make_bitstream
 from fpga.boards.top import board_files, ecp5_pll
 from fpga.families import FAMILIES
+from hw.emit import tools
 
 OPEN = [name for name, board in BOARDS.items() if not board.is_zynq]
 # An echo, and a counter whose chain of carries is as long as asked for.
@@ -67,12 +69,26 @@ def test_pins_are_those_of_the_board(name):
     assert board_files(board, "", "echo") == files
 
 
+@pytest.mark.parametrize("wanted", [50, 40, 75])
+def test_a_pll_is_set_as_its_own_tool_sets_it(wanted, tmp_path):
+    """ecppll of Project Trellis: its dividers, and what its designers found the filter to need."""
+    tools.run([tools.find("yowasp-ecppll"), "-i", "25", "-o", str(wanted), "-f", "pll.v"], cwd=tmp_path)
+    text = (tmp_path / "pll.v").read_text()
+    found = dict(re.findall(r"\.(\w+)\(\"?([\w']+)\"?\)", text)) | dict(re.findall(r'(\w+)="([\d.]+)"', text))
+    settings = ecp5_pll(Fraction(25), Fraction(wanted))
+    # which it rounds now up and now down, and nothing here depends on
+    del settings["p_CLKOP_CPHASE"]
+    for name, value in settings.items():
+        assert float(found[name[2:]]) == float(value) if str(value)[0].isdigit() else found[name[2:]] == value, name
+
+
 def test_a_pll_makes_the_clock():
     found = ecp5_pll(Fraction(25), Fraction(125, 2))
     assert Fraction(25 * found["p_CLKFB_DIV"], found["p_CLKI_DIV"]) == Fraction(125, 2)
     assert 400 <= 62.5 * found["p_CLKOP_DIV"] <= 800
-    with pytest.raises(ValueError, match=r"^Clock must be one that a PLL makes of 25 MHz, not 900 MHz$"):
-        ecp5_pll(Fraction(25), Fraction(900))
+    for wanted in (900, 48):
+        with pytest.raises(ValueError, match=rf"^Clock must be one that a PLL makes of 25 MHz, not {wanted} MHz$"):
+            ecp5_pll(Fraction(25), Fraction(wanted))
 
 
 def test_other_clocks_need_a_pll():
