@@ -116,6 +116,9 @@ class _Top(Elaboratable):
         if given == wanted:
             return pin.i, Const(1)
         clock, locked = Signal(name="clock"), Signal(name="locked")
+        # which stays as it is
+        phase: dict[str, Any] = {f"i_{name}": Const(1) for name in ("PHASEDIR", "PHASESTEP", "PHASELOADREG")}
+        phase |= {f"i_{name}": Const(0) for name in ("PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")}
         m.submodules.pll = Instance(
             "EHXPLLL",
             **ecp5_pll(given, wanted),
@@ -123,9 +126,7 @@ class _Top(Elaboratable):
             i_CLKFB=clock,
             i_RST=Const(0),
             i_STDBY=Const(0),
-            # the phase stays as it is
-            **{f"i_{name}": Const(0) for name in ("PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")},
-            **{f"i_{name}": Const(1) for name in ("PHASEDIR", "PHASESTEP", "PHASELOADREG")},
+            **phase,
             o_CLKOP=clock,
             o_LOCK=locked,
         )
