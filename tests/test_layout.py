@@ -67,6 +67,7 @@ THIRD_PARTY = {
     "peakrdl_html": {"macforge"},
     "rich": {"macforge"},
     "safetensors": {"macforge"},
+    "serial": {"macforge"},
     "systemrdl": {"macforge"},
     "threadpoolctl": {"macforge"},
     "tokenizers": {"macforge"},

@@ -301,7 +301,13 @@ class Accelerator(Unit):
             "errors": dispatcher.failed_now,
         }
         m.d.comb += [
-            dispatcher.retired.eq(passed & write.idle & Cat(reader.past for reader in readers.values()).all()),
+            # the last answer may say that a result could not be written, and what is given up is never done
+            dispatcher.retired.eq(
+                passed
+                & write.idle
+                & ~(write.failed | dispatcher.stop)
+                & Cat(reader.past for reader in readers.values()).all()
+            ),
             dispatcher.read_failed.eq(Cat(reader.failed for reader in readers.values())),
             dispatcher.write_failed.eq(write.failed),
             dispatcher.bus_idle.eq(read.idle & write.idle & writer.quiet),

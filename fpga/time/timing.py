@@ -24,7 +24,7 @@ from hw.emit import tools, yosys
 from hw.emit.cache import cached_json
 from hw.emit.tools import ToolError
 
-__all__ = ["SlowestPath", "Timing", "logic_levels", "measure_timing", "place_and_route"]
+__all__ = ["SlowestPath", "Timing", "logic_levels", "measure_timing", "place_and_route", "tool_identity"]
 
 # What Yosys and nextpnr put behind the name of a net or register.
 _SUFFIX = re.compile(r"(_(LUT4|TRELLIS_FF|CCU2C|PFUMX|L6MUX21|DFF\w*|FD1P3\w*)_.*|\$.*)$")
@@ -258,7 +258,7 @@ def _clocks(netlist: str, pnr: PlaceAndRoute, top: str, seed: int, target_mhz: i
             tools.run([tools.find(pnr.tool), *files, *options], cwd=folder, limit=_LIMIT)
             return _limits(json.loads(Path(folder, "report.json").read_bytes()))
 
-    return cached_json("timing", digest(netlist, options, _identity(pnr.tool)), compute)
+    return cached_json("timing", digest(netlist, options, tool_identity(pnr.tool)), compute)
 
 
 def _limits(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,7 +304,7 @@ def _version(tool: str) -> str:
     return found[1]
 
 
-def _identity(tool: str) -> list[str]:
+def tool_identity(tool: str) -> list[str]:
     """What the tool says of itself; and the version of its package, in which are the data of its devices."""
     packages = [each.version for each in metadata.distributions(name=tool)][:1]
     return [tool, _banner(tool), *packages]

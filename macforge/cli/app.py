@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from macforge.cli import describe_commands, layer_commands, measure_commands
+from macforge.cli import board_commands, describe_commands, layer_commands, measure_commands
 from macforge.exits import exit_code
 
 __all__ = ["app", "main"]
@@ -49,6 +49,7 @@ app.command(name="list")(describe_commands.list_)
 app.command()(describe_commands.show)
 app.command()(describe_commands.verilog)
 app.command()(describe_commands.driver)
+app.command()(board_commands.build)
 app.command()(measure_commands.sim)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)

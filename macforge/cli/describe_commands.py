@@ -16,13 +16,13 @@ __all__ = ["driver", "list_", "show", "verilog"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="formats, families or designs.")] = "designs",
+    what: Annotated[str, typer.Argument(help="formats, families, designs or boards.")] = "designs",
     json_: Json = False,
 ) -> None:
-    """List number formats, processing element families, or named designs."""
-    listings = {"formats": _formats, "families": _families, "designs": _designs}
+    """List number formats, processing element families, named designs, or boards."""
+    listings = {"formats": _formats, "families": _families, "designs": _designs, "boards": _boards}
     if what not in listings:
-        raise ValueError(f"List what must be formats, families or designs, not {what!r}")
+        raise ValueError(f"List what must be formats, families, designs or boards, not {what!r}")
     columns = {key: key for key in ("name", "family", "act", "weight", "lanes", "dataflow", "source")}
     print_rows(listings[what](), json_, columns if what == "designs" else None)
 
@@ -145,6 +145,13 @@ def _designs() -> list[dict[str, object]]:
         {"name": name, **{key: table.get(key, DEFAULTS.get(key, "")) for key in fields}}
         for name, table in named_tables().items()
     ]
+
+
+def _boards() -> list[dict[str, object]]:
+    from fpga.boards import BOARDS
+
+    fields = ("title", "family", "part", "clock_mhz", "cells", "memory_bytes", "baud")
+    return [{"name": name, **{key: getattr(board, key) for key in fields}} for name, board in BOARDS.items()]
 
 
 def _families() -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import numpy as np
 from sw_ref.accelerator.bus import DESCRIPTOR_BYTES
 from sw_ref.accelerator.registers import COUNTERS, ID, REGISTERS, VERSION, Cause
 
-__all__ = ["Device", "GivenUpError", "Registers"]
+__all__ = ["Device", "GivenUpError", "Registers", "Ring"]
 
 _ENABLE, _RESET, _CLEAR_COUNTERS = 1, 2, 4
 _BUSY, _ERROR = 1, 2
@@ -26,6 +26,16 @@ class Registers(Protocol):
 
     def write(self, offset: int, value: int) -> None:
         """Write it."""
+        ...
+
+
+class Ring(Protocol):
+    """Memory of the ring: an array of bytes, or what is sliced as one."""
+
+    def __len__(self) -> int: ...
+
+    def __setitem__(self, part: slice, values: np.ndarray, /) -> None:
+        """Write bytes."""
         ...
 
 
@@ -51,7 +61,7 @@ class Device:
     Parameters
     ----------
     registers : Registers
-    ring : uint8 array
+    ring : Ring
         Memory of the ring, as the accelerator sees it: a power of two of descriptors.
     address : int
         Its address, as the accelerator sees it; a multiple of 64.
@@ -64,7 +74,7 @@ class Device:
         If there is no accelerator, or one of another version.
     """
 
-    def __init__(self, registers: Registers, ring: np.ndarray, address: int) -> None:
+    def __init__(self, registers: Registers, ring: Ring, address: int) -> None:
         size, rest = divmod(len(ring), DESCRIPTOR_BYTES)
         if rest or not 1 <= size <= 1 << 15 or size & (size - 1) or address % DESCRIPTOR_BYTES:
             raise ValueError(

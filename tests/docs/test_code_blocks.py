@@ -12,10 +12,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Each with how many blocks are run, at least.
-PAGES = {"README.md": 5, "docs/tutorial.md": 5, "docs/howto/accelerator.md": 2}
+PAGES = {"README.md": 5, "docs/tutorial.md": 5, "docs/howto/accelerator.md": 2, "docs/howto/board.md": 2}
 # First lines of the blocks that are not run, and why.
 NOT_RUN = {
     "README.md": {"python3 -m venv .venv && . .venv/bin/activate": "installs macforge"},
+    "docs/howto/board.md": {"pip install 'macforge[boards]'": "takes minutes"},
     "docs/tutorial.md": {"macforge area mixpe_w4a8 mine.toml --family xc7,ecp5": "synthesis takes minutes"},
 }
 _BLOCK = re.compile(

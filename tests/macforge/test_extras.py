@@ -19,7 +19,7 @@ def test_modules_are_those_of_the_project():
     packages = {
         name: {present(re.match(r"[\w-]+", each))[0] for each in each_list} for name, each_list in extras.items()
     }
-    modules = {"systemrdl": "systemrdl-compiler", "vl_convert": "vl-convert-python"}
+    modules = {"serial": "pyserial", "systemrdl": "systemrdl-compiler", "vl_convert": "vl-convert-python"}
     for extra, names in EXTRAS.items():
         assert {modules.get(name, name.replace("_", "-")) for name in names} == packages[extra]
 
@@ -44,7 +44,7 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
 
 @pytest.mark.parametrize(
     ("module", "extras"),
-    [("altair.utils", "report"), ("distributed", "sweep"), ("narwhals", "driver,model,report,sweep")],
+    [("altair.utils", "report"), ("distributed", "sweep"), ("narwhals", "boards,driver,model,report,sweep")],
 )
 def test_an_import_that_fails_names_the_extra(module, extras):
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)

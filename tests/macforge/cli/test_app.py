@@ -31,7 +31,10 @@ class TestList:
         assert [row["name"] for row in rows] == design_names()
         assert all({"name", "family", "act", "weight", "dataflow", "source"} <= set(row) for row in rows)
 
-    @pytest.mark.parametrize("what, holds", [("formats", "uint<1..53>"), ("families", "mac"), ("designs", "w2a8_ws")])
+    @pytest.mark.parametrize(
+        "what, holds",
+        [("formats", "uint<1..53>"), ("families", "mac"), ("designs", "w2a8_ws"), ("boards", "ulx3s_85f")],
+    )
     def test_table(self, macforge, what, holds):
         code, out, _ = macforge("list", what)
         assert code == 0
@@ -40,7 +43,7 @@ class TestList:
     def test_anything_else(self, macforge):
         code, _, error = macforge("list", "wires")
         assert code == 2
-        assert one_line(error) == "List what must be formats, families or designs, not 'wires'"
+        assert one_line(error) == "List what must be formats, families, designs or boards, not 'wires'"
 
 
 class TestShow:

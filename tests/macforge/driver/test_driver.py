@@ -185,8 +185,10 @@ def test_python_driver_runs_products():
         assert simulator.interrupt
 
 
-def test_python_driver_tells_what_was_wrong():
-    unit, given = accelerator(), products("mixpe_w4a8", SIZES[:1])
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_python_driver_tells_what_was_wrong(size):
+    """Also where only the last answer of the bus says so, with which the product would be done."""
+    unit, given = accelerator(), products("mixpe_w4a8", [size])
     image = MemoryImage(unit.layout, base=BASE, size=1)
     image.add(given[0], result=0x40_0000)
     record = bytes(image.content[:64])

@@ -1,0 +1,1 @@
+"""An accelerator with a memory of its own and a serial line: all of a board but its clock."""

@@ -1,0 +1,1 @@
+"""Serial lines: bits, frames, and a bridge from frames to a bus."""
