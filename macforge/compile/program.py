@@ -89,7 +89,7 @@ class Program:
     acts : ActPlan or None
     parts : tuple of Part
     weight : Quantized or None
-        The weights, where a design has no drain edge; then there are no parts.
+        The weights, where a design has no drain edge; then there are no parts, and ``acts`` only of stored weights.
     """
 
     target: Target

@@ -10,18 +10,15 @@ from hw.core.digest import digest
 from hw.emit.cache import write_whole
 from macforge.compile.layout import Digit, Segment
 from macforge.compile.program import ActPlan, Part, Program
-from macforge.design.choices import QuantizerChoices
-from macforge.design.plain import build
-from macforge.design.target import Target
+from macforge.design.target import plain_target, target_of
 from macforge.files import kind_of
 from macforge.provenance import made_by
-from sw_ref.engine.plain import spec_of, to_plain
 from sw_ref.formats.catalog import parse_format
 from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 3
+VERSION = 4
 """Of the files: what is in them, and what it means."""
 
 _KEY = "macforge_program"
@@ -89,13 +86,7 @@ def _header(program: Program) -> dict[str, object]:
     header = {
         "version": VERSION,
         "made_by": dict(made_by()),
-        "target": {
-            "name": program.target.name,
-            "table": program.target.table,
-            "engine": to_plain(program.target.engine),
-            "act": program.target.act.name,
-            "weight": program.target.weight.name,
-        },
+        "target": plain_target(program.target),
         **{name: getattr(program, name) for name in ("k", "n", "exponent", "integral")},
         "parts": [{"exponent": part.exponent, "parameters": list(part.parameters)} for part in program.parts],
     }
@@ -126,25 +117,16 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _target(plain: dict) -> Target:
-    return Target(
-        name=plain["name"],
-        table=plain["table"],
-        engine=spec_of(plain["engine"]),
-        act=parse_format(plain["act"]),
-        weight=parse_format(plain["weight"]),
-        quantizer=build(QuantizerChoices, plain["table"]["quantizer"], "quantizer."),
-    )
-
-
 def _program(header: dict, arrays: dict[str, np.ndarray]) -> Program:
-    target = _target(header["target"])
+    target = target_of(header["target"])
     plain = {name: header[name] for name in ("k", "n", "exponent", "integral")}
     if "weight" in header:
         weight = {name: arrays[f"weight.{name}"] for name in ("codes", "scale", "zero_point")}
         group_size = header["weight"]["group_size"]
         form = parse_format(header["weight"]["format"])
-        return Program(target=target, **plain, weight=Quantized(**weight, format=form, k_axis=0, group_size=group_size))
+        acts = _act_plan(header, arrays) if "acts" in header else None
+        quantized = Quantized(**weight, format=form, k_axis=0, group_size=group_size)
+        return Program(target=target, **plain, acts=acts, weight=quantized)
     parts = [_part(index, part, arrays) for index, part in enumerate(header["parts"])]
     return Program(target=target, **plain, acts=_act_plan(header, arrays), parts=tuple(parts))
 
