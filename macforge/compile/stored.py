@@ -228,9 +228,9 @@ def _without_zeros(target: Target, factors: Factors, reading: Reading) -> Factor
     """Zero points that a drain edge does not take, as offsets, if it takes these."""
     if not factors.zero_point.any():
         return factors
+    if isinstance(target.sums, FloatSum) or reading.taken.fixed_form.lsb:
+        raise ValueError(f"takes no zero points of weights, which are {target.weight.name}")
     if target.edge is None:
-        if isinstance(target.sums, FloatSum):
-            raise ValueError("takes no zero points of weights, as its sums are floats")
         return factors
     step = target.drain.find(ZeroPoints)
     form = step and step.weight_zero

@@ -69,6 +69,14 @@ READERS = (
         function="read_gguf",
         extra="files",
     ),
+    Reader(
+        name="safetensors",
+        suffixes=(".safetensors",),
+        # the size of a header in JSON
+        starts=lambda start: start[8:9] == b"{",
+        module="macforge.model.safetensors",
+        function="read_safetensors",
+    ),
 )
 """The kinds of files that are read; a new one is one entry."""
 

@@ -202,10 +202,12 @@ def reread(operand: Quantized, taken: Format) -> Quantized:
     Raises
     ------
     ValueError
-        If its codes cannot be read so.
+        If its codes cannot be read so, or have a zero point and are no integers then.
     """
     for reading in readings(operand.format, taken):
         zero = ((operand.zero_point - reading.shift) / reading.factor).astype(np.int64)
         scale = operand.scale * np.float32(reading.factor)
+        if zero.any() and (taken.fixed is None or taken.fixed.lsb):
+            raise ValueError(f"Activations must have no zero point where they are {taken.name}, not {zero.flat[0]}")
         return replace(operand, codes=reading.codes(operand.codes), scale=scale, zero_point=zero, format=taken)
     raise ValueError(f"Activations must be of {taken.name}, not {operand.format.name}")
