@@ -77,6 +77,15 @@ READERS = (
         module="macforge.model.safetensors",
         function="read_safetensors",
     ),
+    Reader(
+        name="ONNX",
+        suffixes=(".onnx",),
+        # the version of the format, which is the first field
+        starts=lambda start: start.startswith(b"\x08"),
+        module="macforge.model.onnx",
+        function="read_onnx",
+        extra="files",
+    ),
 )
 """The kinds of files that are read; a new one is one entry."""
 
