@@ -49,7 +49,7 @@ LAYERS = {
     },
 }
 # the two front doors
-LAYERS["macforge/__init__.py"] = {"macforge", *_rooms("design", "compile", "run", "emit", "measure")}
+LAYERS["macforge/__init__.py"] = {"macforge", *_rooms("design", "compile", "run", "emit", "measure", "model")}
 LAYERS["macforge/__main__.py"] = _rooms("cli")
 PACKAGES = {room.split("/")[0] for room in LAYERS}
 # Which packages may import what of others; nothing else is imported, but for the standard library.

@@ -71,8 +71,8 @@ def compile_layer_(
 
     from macforge.compile.storage import save_program
     from macforge.design.design import load_design
+    from macforge.model.compiled import compile_stored_layer
     from macforge.model.files import find_layer, open_model
-    from macforge.model.lowered import lowered
 
     found = find_layer(open_model(file), layer)
     chosen = load_design(design, settings or ())
@@ -80,7 +80,7 @@ def compile_layer_(
     acts = None if calibration is None else read_npy(calibration, "calibration")
     if without_bias:
         found = replace(found, bias=None)
-    program, reason = lowered(chosen, found, calibration=acts, requantize=requantize)
+    program, reason = compile_stored_layer(chosen, found, calibration=acts, requantize=requantize)
     save_program(program, output)
     weights = "as stored" if reason is None else f"re-quantized, as {chosen.name} {reason}"
     print_rows(

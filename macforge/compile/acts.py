@@ -61,7 +61,7 @@ def act_plan(
     if target.drain.floating or not (target.drain.find(Bias) or target.drain.find(Requantize)):
         return plan()
     if static is not None:
-        return plan(static=replace(static, codes=static.codes[:0]))
+        return plan(static=static)
     act = _calibration(act, "a bias or results in integers")
     static = quantize_operand(act, target.act_quantizer, k_axis=1)
     # of which only the scale and the zero point are wanted

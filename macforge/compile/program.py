@@ -30,6 +30,8 @@ class ActPlan:
         Calibration's activations, in whose scale and zero point all are coded; without it, each has its own.
     exponent : int
         Power of two that was taken out of the calibration's activations.
+    given : Quantized, optional
+        What a file says instead of a calibration: the format, scale and zero point in which all are coded first.
     """
 
     group: int
@@ -38,6 +40,7 @@ class ActPlan:
     order: np.ndarray | None = None
     static: Quantized | None = None
     exponent: int = 0
+    given: Quantized | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -22,6 +22,7 @@ VERSION = 4
 """Of the files: what is in them, and what it means."""
 
 _KEY = "macforge_program"
+_KNOWN = ("static", "given")
 
 
 def save_program(program: Program, path: str | Path) -> None:
@@ -94,11 +95,16 @@ def _header(program: Program) -> dict[str, object]:
         acts = program.acts
         segments = [dataclasses.asdict(segment) for segment in acts.segments]
         header["acts"] = {"group": acts.group, "segments": segments, "exponent": acts.exponent}
-        header["static"] = acts.static and acts.static.format.name
+        header |= {name: one and one.format.name for name, one in _known_acts(acts).items()}
     if program.weight is not None:
         header["weight"] = {"format": program.weight.format.name, "group_size": program.weight.group_size}
     # tuples are lists once they are read
     return json.loads(json.dumps(header))
+
+
+def _known_acts(acts: ActPlan) -> dict[str, Quantized | None]:
+    """Scales and zero points of activations that are known."""
+    return {name: getattr(acts, name) for name in _KNOWN}
 
 
 def _arrays(program: Program) -> dict[str, np.ndarray]:
@@ -109,8 +115,8 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
         arrays |= {f"parts.{index}.{name}": array for name, array in fields.items()}
     if program.acts:
         acts = {"wide": program.acts.wide, "order": program.acts.order}
-        if program.acts.static is not None:
-            acts |= {"scale": program.acts.static.scale, "zero_point": program.acts.static.zero_point}
+        for name, one in _known_acts(program.acts).items():
+            acts |= {f"{name}.scale": one and one.scale, f"{name}.zero_point": one and one.zero_point}
         arrays |= {f"acts.{name}": array for name, array in acts.items() if array is not None}
     if program.weight is not None:
         arrays |= {f"weight.{name}": getattr(program.weight, name) for name in ("codes", "scale", "zero_point")}
@@ -142,17 +148,18 @@ def _act_plan(header: dict, arrays: dict[str, np.ndarray]) -> ActPlan:
     segments = tuple(
         Segment(**{**one, "digit": Digit(**one["digit"]), "weight": Digit(**one["weight"])}) for one in acts["segments"]
     )
-    static = None
-    if header["static"]:
-        scale, zero_point = arrays["acts.scale"], arrays["acts.zero_point"]
-        none = np.zeros((0, header["k"]), np.uint32)
-        form = parse_format(header["static"])
-        static = Quantized(codes=none, scale=scale, zero_point=zero_point, format=form, k_axis=1)
+    known = {}
+    for name in _KNOWN:
+        if header[name]:
+            scale, zero_point = arrays[f"acts.{name}.scale"], arrays[f"acts.{name}.zero_point"]
+            none = np.zeros((0, header["k"]), np.uint32)
+            form = parse_format(header[name])
+            known[name] = Quantized(codes=none, scale=scale, zero_point=zero_point, format=form, k_axis=1)
     return ActPlan(
         group=acts["group"],
         segments=segments,
         wide=arrays["acts.wide"],
         order=arrays.get("acts.order"),
-        static=static,
         exponent=acts["exponent"],
+        **known,
     )

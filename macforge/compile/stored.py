@@ -29,10 +29,12 @@ from sw_ref.groups import group_slices
 from sw_ref.quantize.stored import Factors, Reading, Stored, readings, reread
 from sw_ref.quantize.uniform import Quantized
 
-__all__ = ["Lowering", "compile_stored", "lowering"]
+__all__ = ["Lowering", "compile_stored", "lowering", "taken_act"]
 
 # Widest weights that come in digits.
 _MOST_BITS = 8
+# Columns whose scales are looked at first.
+_FEW = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -77,8 +79,9 @@ def lowering(
     ValueError
         If it does not take them: the message says why, and goes on from the design's name.
     """
-    if k > target.engine.max_k:
-        raise ValueError(f"takes K up to {target.engine.max_k}, not {k}")
+    most = target.engine.max_k * target.engine.modes[0].lanes // target.engine.lanes
+    if k > most:
+        raise ValueError(f"takes K up to {most}, not {k}")
     if ordered and target.quantizer.act.method == "mixed":
         raise ValueError("puts channels of activations in an order of its own")
     if group_size and all((x == x[0]).all() for x in (factors.scale, factors.zero_point, factors.offset)):
@@ -90,6 +93,9 @@ def lowering(
             read = reading.factors(factors).in_groups(k, group_size, group)
             read = _without_zeros(target, read, reading)
             found = Lowering(reading=reading, digits=digits, group=group, factors=read)
+            # most that fail do so with a few columns
+            if read.scale.shape[1] > _FEW:
+                _check(target, replace(found, factors=read.columns(slice(0, _FEW))), k)
             _check(target, found, k)
         except ValueError as error:
             reasons.append(str(error))
@@ -130,19 +136,18 @@ def compile_stored(
         codes = found.reading.codes(weight.codes)
     except ValueError as error:
         raise ValueError(f"Design {target.name} {error}") from None
-    if static is not None:
-        static = reread(static, target.act_quantizer.format)
+    given, static = static, None if static is None else taken_act(target, static)
     integral = isinstance(weight.format, Int | Bipolar) and _is_plain(factors)
     program = partial(Program, target=target, k=k, n=n, exponent=0, integral=integral)
     if not target.edge:
         if bias is not None:
             raise ValueError(f"Bias must be left out for {target.name}, which has no drain edge that adds one")
-        acts = ActPlan(group=found.group, segments=(), wide=np.zeros(0, bool), order=weight.order)
+        acts = ActPlan(group=found.group, segments=(), wide=np.zeros(0, bool), order=weight.order, given=given)
         return program(weight=_undrained(target, found, codes), acts=acts)
     if bias is not None and not target.edge.adds_bias:
         raise ValueError(f"Bias must be left out for {target.name}, whose drain edge adds none")
     reals = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
-    acts = act_plan(target, act, k, group=found.group, static=static)
+    acts = replace(act_plan(target, act, k, group=found.group, static=static), given=given)
     reals = np.ldexp(reals, -acts.exponent)
     order = acts.order if weight.order is None else weight.order
     if order is not None:
@@ -156,6 +161,32 @@ def compile_stored(
         reference = act.values.astype(np.float64) @ replace(weight, order=None).reals() + reals
     part = part_of(target, acts, passes, np.arange(n), reals, reference, result)
     return program(acts=acts, parts=(part,))
+
+
+def taken_act(target: Target, static: Quantized) -> Quantized:
+    """Activations of a file's format, scale and zero point in the format of a design.
+
+    Raises
+    ------
+    ValueError
+        If it does not take them: the message says why, and goes on from the design's name.
+    """
+    if target.quantizer.act.method != "uniform":
+        raise ValueError(f"takes activations in two precisions or blocks, not all of {static.format.name}")
+    taken = target.act_quantizer.format
+    try:
+        found = reread(static, taken)
+    except ValueError:
+        zero = f" with the zero point {static.zero_point[0, 0]}" if static.zero_point.any() else ""
+        raise ValueError(f"takes activations of {taken.name}, not {static.format.name}{zero}") from None
+    if target.edge and found.zero_point.any():
+        step = target.drain.find(ZeroPoints)
+        held = step and step.act_zero and step.act_zero.interval
+        if not held or not held.lo <= found.zero_point[0, 0] <= held.hi or target.drain.find(Offset):
+            raise ValueError(f"takes no zero points of activations such as {found.zero_point[0, 0]}")
+    if not target.edge and found.zero_point.any() and isinstance(target.sums, FloatSum):
+        raise ValueError("takes no zero points of activations, as its sums are floats")
+    return found
 
 
 def _is_plain(factors: Factors) -> bool:
@@ -259,6 +290,8 @@ def _check(target: Target, found: Lowering, k: int) -> None:
     drain, step = target.drain, target.drain.find(Scale)
     if factors.offset.any() and not drain.find(Offset):
         raise ValueError("has no drain edge that adds the offset of a group")
+    if drain.find(Requantize) and (factors.scale * factors.channel < 0).any():
+        raise ValueError("takes no negative scales, as its results are requantized")
     differ = (factors.scale != factors.scale[0]).any()
     if step is None and differ:
         raise ValueError("has no scale for each group")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from macforge.compile.stored import lowering
+from macforge.compile.stored import lowering, taken_act
 from macforge.design.named import design_names, named_table
 from macforge.design.target import Target, plain_target, target_of
 from macforge.model.layer import StoredLayer
@@ -34,6 +34,8 @@ def fit(target: Target, layer: StoredLayer, factors: Factors | None = None) -> s
         )
         if found.reading.lacking is not None:
             found.reading.codes(layer.read_codes())
+        if layer.act is not None and layer.act.is_static:
+            taken_act(target, layer.act.static)
     except ValueError as error:
         return str(error)
     if layer.bias is not None and not (target.edge and target.edge.adds_bias):

@@ -100,10 +100,10 @@ class GGUFModel:
         values = field.parts[field.data[0]]
         if field.types[1] != _STRING:
             return np.array(values)
-        view, texts, at = memoryview(values), [], 0
-        while at < len(view):
-            (size,) = struct.unpack_from("<Q", view, at)
-            texts.append(bytes(view[at + 8 : at + 8 + size]).decode("utf-8", "replace"))
+        data, texts, at = values.tobytes(), [], 0
+        while at < len(data):
+            (size,) = struct.unpack_from("<Q", data, at)
+            texts.append(data[at + 8 : at + 8 + size].decode("utf-8", "replace"))
             at += 8 + size
         return texts
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from macforge.model.convolution import Convolution
 from sw_ref.formats.base import Format, Int
-from sw_ref.quantize.stored import Factors, Stored
+from sw_ref.quantize.stored import Factors, Stored, quantize_with
 from sw_ref.quantize.uniform import Quantized, Quantizer
 
 __all__ = ["StoredAct", "StoredLayer", "StoredResult"]
@@ -34,6 +34,11 @@ class StoredAct:
         """Whether the scale is in the file."""
         return self.scale is not None
 
+    @property
+    def static(self) -> Quantized:
+        """No activations, with the scale and the zero point of all that come."""
+        return self.of_codes(np.zeros((0, 0), np.uint32))
+
     def of_codes(self, codes: np.ndarray, *, zero_point: int | None = None) -> Quantized:
         """Activations (M, K) whose codes are there already, as bit patterns."""
         zero = self.zero_point if zero_point is None else zero_point
@@ -46,17 +51,10 @@ class StoredAct:
         )
 
     def quantize(self, act: np.ndarray) -> Quantized:
-        """Real activations (M, K) as the file has them quantized.
-
-        ONNX QuantizeLinear: ``saturate(round_half_even(x / scale) + zero_point)`` in float32; for a float format,
-        ``x / scale`` in that format.
-        """
+        """Real activations (M, K) as the file has them quantized: by ONNX QuantizeLinear or DynamicQuantizeLinear."""
         if self.scale is None:
             return Quantizer(self.format, "asymmetric", "tensor").quantize(act, k_axis=1, what="act")
-        scaled = np.asarray(act, np.float32) / np.float32(self.scale)
-        if isinstance(self.format, Int):
-            scaled = np.rint(scaled).astype(np.float64) + self.zero_point
-        return self.of_codes(self.format.encode(scaled))
+        return quantize_with(act, self.static)
 
 
 @dataclass(frozen=True, kw_only=True)

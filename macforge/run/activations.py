@@ -8,9 +8,10 @@ from macforge.compile.layout import Segment, digit_codes
 from macforge.compile.operands import Operand
 from macforge.compile.program import Program
 from macforge.compile.weights import block_quantizer, coded, quantize_operand
+from sw_ref.quantize.stored import quantize_with, reread
 from sw_ref.quantize.uniform import Quantized
 
-__all__ = ["Activations", "ordered", "prepared"]
+__all__ = ["Activations", "as_given", "ordered", "prepared"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,10 +39,18 @@ def ordered(program: Program, act: Operand | Quantized) -> Operand | Quantized:
     return replace(act, codes=act.codes[:, order])
 
 
+def as_given(program: Program, act: Operand | Quantized) -> Operand | Quantized:
+    """Real activations in the scale and zero point that a file has for them, if the program is of one."""
+    given = program.acts.given if program.acts else None
+    if given is None or isinstance(act, Quantized) or act.integral:
+        return act
+    return reread(quantize_with(np.ldexp(act.values, act.exponent), given), program.target.act_quantizer.format)
+
+
 def prepared(program: Program, act: Operand | Quantized) -> Activations:
     """The activations (M, K) of a product."""
     plan = program.plan
-    act = ordered(program, act)
+    act = as_given(program, ordered(program, act))
     if program.target.quantizer.act.method == "block":
         return _blocks(program, act)
     groups = _groups(program, act)

@@ -14,7 +14,7 @@ from macforge.compile.program import Part, Program
 from macforge.compile.scaling import Scaling, product_exponent
 from macforge.compile.weights import quantize_operand
 from macforge.design.target import Target
-from macforge.run.activations import Activations, ordered, prepared
+from macforge.run.activations import Activations, as_given, ordered, prepared
 from sw_ref.arith.float_codes import round_to, value_of
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.dequantize import centred_sums, dequantize_gemm
@@ -83,7 +83,8 @@ def _taken(program: Program, act: Quantized) -> Quantized:
 def _undrained(program: Program, act: Operand | Quantized, weight_q: Quantized) -> Job:
     """Sums are dequantized afterwards."""
     target = program.target
-    act, group, exponent = ordered(program, act), program.acts.group if program.acts else 0, program.exponent
+    act = as_given(program, ordered(program, act))
+    group, exponent = program.acts.group if program.acts else 0, program.exponent
     if isinstance(act, Quantized):
         act_q, integral = act, bool((act.scale == 1).all())
     else:

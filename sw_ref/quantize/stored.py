@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sw_ref.formats.base import Format, Int
 from sw_ref.formats.minifloat import Float
@@ -11,7 +12,7 @@ from sw_ref.formats.signs import Bipolar
 from sw_ref.groups import group_of, group_slices
 from sw_ref.quantize.uniform import Quantized
 
-__all__ = ["Factors", "Reading", "Stored", "readings", "reread"]
+__all__ = ["Factors", "Reading", "Stored", "quantize_with", "readings", "reread"]
 
 # Widest codes of which all are looked at.
 _MOST_BITS = 16
@@ -194,6 +195,17 @@ def readings(given: Format, taken: Format) -> tuple[Reading, ...]:
         shift = float(values.min() - factor * taken.bounds[0])
         found.append(Reading(given=given, taken=taken, factor=factor, shift=shift, table=table))
     return tuple(found)
+
+
+def quantize_with(act: ArrayLike, like: Quantized) -> Quantized:
+    """Real activations (M, K) with the one scale, zero point and format that ``like`` has, as ONNX QuantizeLinear.
+
+    ``saturate(round_half_even(x / scale) + zero_point)`` in float32; of a float format ``x / scale`` in that format.
+    """
+    scaled = np.asarray(act, np.float32) / like.scale[0, 0]
+    if isinstance(like.format, Int):
+        scaled = np.rint(scaled).astype(np.float64) + like.zero_point[0, 0]
+    return replace(like, codes=like.format.encode(scaled))
 
 
 def reread(operand: Quantized, taken: Format) -> Quantized:

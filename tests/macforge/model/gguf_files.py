@@ -59,11 +59,14 @@ def reference(kind: str, data: np.ndarray) -> np.ndarray:
     return gguf.quants.dequantize(data, gguf.GGMLQuantizationType[kind]).T
 
 
-def write_gguf(path: Path, tensors: Mapping[str, tuple[str, np.ndarray]], **metadata: object) -> None:
+def write_gguf(path: Path, tensors: Mapping[str, tuple[str, np.ndarray]], **metadata: str | list) -> None:
     """A file of tensors, each a type and its bytes (..., N, size of a row); ``metadata`` are texts and lists."""
     writer = gguf.GGUFWriter(str(path), "test")
     for key, value in metadata.items():
-        (writer.add_array if isinstance(value, list) else writer.add_string)(key, value)
+        if isinstance(value, str):
+            writer.add_string(key, value)
+        else:
+            writer.add_array(key, value)
     for name, (kind, data) in tensors.items():
         dtype = {"F32": "<f4", "F16": "<f2"}.get(kind)
         if dtype is None:

@@ -9,9 +9,9 @@ import onnxruntime
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from macforge.design.design import load_design
+from macforge.model.compiled import compile_stored_layer
 from macforge.model.files import open_model
 from macforge.model.layer import StoredLayer
-from macforge.model.lowered import lowered
 from macforge.run.executor import run_program
 from sw_ref.quantize.uniform import Quantized
 
@@ -34,7 +34,7 @@ def write_onnx(
     path: Path,
     nodes: Sequence[NodeProto],
     inputs: Mapping[str, np.ndarray],
-    constants: Mapping[str, np.ndarray | TensorProto],
+    constants: Mapping[str, np.ndarray | np.generic | TensorProto],
     results: Sequence[str] = ("y",),
 ) -> None:
     """A file of these nodes."""
@@ -69,7 +69,7 @@ def layers_of(path: Path) -> list[StoredLayer]:
 
 def product(layer: StoredLayer, act: Quantized, design: str, settings: Sequence[str] = ()) -> np.ndarray:
     """A layer in a design, which must take it as it is: integers, or codes where the file requantizes results."""
-    program, reason = lowered(load_design(design, settings), layer)
+    program, reason = compile_stored_layer(load_design(design, settings), layer)
     assert reason is None
     found = run_program(program, act, engine="ref").product
     if layer.result is None:

@@ -9,10 +9,11 @@ from macforge.compile.compiler import compile_layer
 from macforge.compile.storage import load_program, save_program
 from macforge.compile.stored import compile_stored
 from macforge.design.design import load_design
+from macforge.model.compiled import compile_stored_layer
 from macforge.model.files import open_model
 from macforge.model.fit import fit, fits, named_targets
 from macforge.model.gguf_types import TYPES
-from macforge.model.lowered import lowered
+from macforge.model.layer import StoredAct
 from macforge.run.executor import run_program
 from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
@@ -88,7 +89,7 @@ def test_types_with_offsets_fit_designs_of_their_widths(settings, kind, tmp_path
     file_of(kind, tmp_path / "model.gguf")
     (layer,) = open_model(tmp_path / "model.gguf").layers()
     design = load_design("w4a8_q4_1", settings)
-    program, reason = lowered(design, layer)
+    program, reason = compile_stored_layer(design, layer)
     assert reason is None
     # the drain edge rounds the product with the scale and the sum with the offset, as the library does
     factors, weight = layer.factors(), layer.stored()
@@ -98,7 +99,13 @@ def test_types_with_offsets_fit_designs_of_their_widths(settings, kind, tmp_path
     np.testing.assert_array_equal(rows_of(program, 40), expected)
 
 
-UINT4 = Int(4, signed=False)
+UINT4, E2M1 = Int(4, signed=False), parse_format("fp4_e2m1")
+
+
+def acts(form, zero_point=0):
+    return StoredAct(format=parse_format(form), scale=0.5, zero_point=zero_point)
+
+
 CODES = np.arange(64).reshape(32, 2) % 16
 ONES = np.ones((1, 2))
 TWO = np.array([[1.0, 1.0], [2.3, 0.7]])
@@ -113,8 +120,14 @@ REASONS = [
     (made(Int(4), CODES, TWO, group_size=16), "hawqv3_w4a4", "takes one scale for all of K, not groups of 16"),
     (made(Int(4), CODES, TWO, group_size=16), "abq_w2a8", "takes scales of pot5, not such as"),
     (made(Int(4), CODES, ONES, bias=np.ones(2)), "w4a8_ws", "adds no bias"),
-    (made(parse_format("fp4_e2m1"), CODES, TWO, group_size=16), "mxfp4", "takes blocks of 32"),
+    (made(E2M1, CODES, TWO, group_size=16), "mxfp4", "takes blocks of 32"),
     (made(Int(4), np.zeros((4097, 2)), ONES), "w4a8_ws", "takes K up to 4096, not 4097"),
+    (made(Int(4), CODES, -ONES), "hawqv3_w4a4", "takes no negative scales, as its results are requantized"),
+    (made(Int(4), CODES, ONES, act=acts("int16")), "w4a8_ws", "takes activations of int8, not int16"),
+    (made(Int(4), CODES, ONES, act=acts("int8", 5)), "mixpe_w4a8", "takes no zero points of activations such as 5"),
+    (made(Int(4), CODES, ONES, act=acts("uint8", 5)), "w4a8_fp8", "takes activations of fp8_e4m3, not uint8"),
+    (made(Int(4), CODES, ONES, act=acts("int4", 1)), "fp16_fp32", "takes activations of fp16, not int4 with the zero"),
+    (made(E2M1, CODES, ONES, act=acts("int8")), "mxfp4", "takes activations in two precisions or blocks, not all of"),
 ]
 
 
@@ -124,12 +137,12 @@ def test_a_design_says_why_it_does_not_take_a_layer(layer, design, reason, targe
     assert found is not None and found.startswith(reason)
     message = f"^Layer layer must be one that {design} takes as it is stored, but it {re.escape(reason)}"
     with pytest.raises(ValueError, match=message):
-        lowered(load_design(design), layer)
+        compile_stored_layer(load_design(design), layer)
 
 
 def test_a_layer_is_quantized_again_only_if_asked(targets):
     layer = made(Int(5), CODES, np.full((1, 2), 0.1))
-    program, reason = lowered(load_design("w4a8_ws"), layer, requantize=True)
+    program, reason = compile_stored_layer(load_design("w4a8_ws"), layer, requantize=True)
     assert reason == "takes weights of int4, not int5"
     found, expected = rows_of(program, 8), layer.dequantized()[:8]
     assert (found != expected).any()
@@ -145,7 +158,7 @@ def test_zero_points_and_an_order_of_channels(name, zero, group_size, targets, t
     scale = random.choice([0.5, 0.75, -1.5, 0.0], (groups, 3))
     order = random.permutation(50)
     layer = made(UINT4, codes, scale, group_size=group_size, zero_point=zero, order=order)
-    program, reason = lowered(load_design(name), layer)
+    program, reason = compile_stored_layer(load_design(name), layer)
     assert reason is None
     np.testing.assert_array_equal(rows_of(program, 50), layer.dequantized())
     # and as a file
@@ -179,7 +192,7 @@ def test_scales_of_stored_weights_alone_are_known_beforehand():
 def test_the_hardware_gives_the_same(kind, name, tmp_path):
     file_of(kind, tmp_path / "model.gguf")
     (layer,) = open_model(tmp_path / "model.gguf").layers()
-    program, _ = lowered(load_design(name), layer)
+    program, _ = compile_stored_layer(load_design(name), layer)
     act = np.random.default_rng(0).normal(size=(3, 512)).astype(np.float32)
     results = [run_program(program, act, engine=engine) for engine in ("rtl", "ref")]
     np.testing.assert_array_equal(results[0].product, results[1].product)

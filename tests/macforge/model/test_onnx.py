@@ -1,16 +1,21 @@
 """Layers of ONNX files against onnxruntime: integers, requantized results, dequantized weights."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from macforge.compile.storage import load_program, save_program
 from macforge.design.design import load_design
+from macforge.model.compiled import compile_stored_layer
 from macforge.model.layer import StoredAct
-from macforge.model.lowered import lowered
+from macforge.run.executor import run_program
 from sw_ref.formats.base import Int
 from tests.macforge.model.layers import rows_of
 from tests.macforge.model.onnx_files import REQUANTIZED, layers_of, packed, product, ran, write_onnx
+from tests.typed import present
 
 SHAPES = [(5, 40, 7), (1, 33, 4), (3, 1, 2), (4, 6, 1)]
 # unsigned by signed, onnxruntime adds pairs of products in 16 bits on some processors, which saturates beyond 63
@@ -37,7 +42,7 @@ def test_matmul_integer(act, weight, span, m, k, n, tmp_path):
         )
         (layer,) = layers_of(tmp_path / "m.onnx")
         assert (layer.kind, layer.k, layer.n) == ("MatMulInteger", k, n)
-        found = product(layer, layer.act.of_codes(a.view(np.uint8)), "w8a8_os")
+        found = product(layer, present(layer.act).of_codes(a.view(np.uint8)), "w8a8_os")
         assert found.dtype == np.int64
         np.testing.assert_array_equal(found, ran(tmp_path / "m.onnx", {"a": a}))
 
@@ -55,9 +60,9 @@ def test_dynamic_quantize_linear(rows, tmp_path):
     write_onnx(tmp_path / "m.onnx", nodes, {"x": x}, {"b": b}, ("y", "a", "s"))
     (layer,) = layers_of(tmp_path / "m.onnx")
     assert (layer.name, layer.act) == ("product", StoredAct(format=Int(8, signed=False)))
-    act = layer.act.quantize(x)
+    act = present(layer.act).quantize(x)
     # the scale is outside of the product
-    codes = layer.act.of_codes(act.codes, zero_point=int(act.zero_point[0, 0]))
+    codes = present(layer.act).of_codes(act.codes, zero_point=int(act.zero_point[0, 0]))
     np.testing.assert_array_equal(product(layer, codes, "w8a8_os"), ran(tmp_path / "m.onnx", {"x": x}))
 
 
@@ -84,7 +89,7 @@ def test_qlinear_matmul(kind, name, m, k, n, tmp_path):
         write_onnx(tmp_path / "m.onnx", [helper.make_node("QLinearMatMul", names, ["y"])], {"a": a}, constants)
         (layer,) = layers_of(tmp_path / "m.onnx")
         design = [*REQUANTIZED, f"drain.requantize={np.dtype(kind).name}"]
-        found = product(layer, layer.act.of_codes(a.view(np.uint8)), "hawqv3_w8a8", design)
+        found = product(layer, present(layer.act).of_codes(a.view(np.uint8)), "hawqv3_w8a8", design)
         np.testing.assert_array_equal(found, ran(tmp_path / "m.onnx", {"a": a}))
 
 
@@ -104,14 +109,14 @@ def convolved(layers, image, design, settings):
     """The result of a convolution, group by group, and back in images."""
     found = []
     for layer in layers:
-        rows = layer.convolution.rows(image, padding=layer.act.zero_point)
-        act = layer.act.of_codes(rows.astype(layer_kind(layer)).view(np.uint8))
+        rows = layer.convolution.rows(image, padding=present(layer.act).zero_point)
+        act = present(layer.act).of_codes(rows.astype(layer_kind(layer)).view(np.uint8))
         found.append(layer.convolution.images(product(layer, act, design, settings), image.shape[2:]))
     return np.concatenate(found, axis=1)
 
 
 def layer_kind(layer):
-    return np.int8 if layer.act.format.signed else np.uint8
+    return np.int8 if present(layer.act).format.signed else np.uint8
 
 
 @pytest.mark.parametrize(("attributes", "image", "kernel"), CONVOLUTIONS)
@@ -176,9 +181,15 @@ def test_matmul_nbits(bits, k, n, block, zeros, tmp_path):
         design, settings = "w4a8_q4_1", [f"weight=uint{bits}"]
     else:
         design, settings = "w8a8_os", []
-    program, reason = lowered(load_design(design, settings), layer)
+    program, reason = compile_stored_layer(load_design(design, settings), layer)
     assert reason is None
     np.testing.assert_array_equal(rows_of(program, k), expected)
+
+
+def outcome(path):
+    """What onnx itself computes."""
+    (found,) = cast(list, ReferenceEvaluator(str(path)).run(None, {}))
+    return found
 
 
 def dequantized(path, kind, codes, scale, zero, **attributes):
@@ -190,7 +201,7 @@ def dequantized(path, kind, codes, scale, zero, **attributes):
     alone = [helper.make_node("DequantizeLinear", inputs, ["y"], **attributes)]
     write_onnx(path, alone, {}, constants)
     # onnxruntime has no FP4 on a processor
-    expected = ReferenceEvaluator(str(path)).run(None, {})[0] if kind == "FLOAT4E2M1" else ran(path, {})
+    expected = outcome(path) if kind == "FLOAT4E2M1" else ran(path, {})
     nodes = [
         helper.make_node("DequantizeLinear", inputs, ["d"], **attributes),
         helper.make_node("MatMul", ["a", "d"], ["y"]),
@@ -224,6 +235,8 @@ def test_quantized_operands_and_results_around_gemm(tmp_path):
     """Activations, weights, bias and results as a static quantizer leaves them."""
     random = np.random.default_rng(6)
     x = random.normal(size=(4, 24)).astype(np.float32)
+    # beyond both ends of the codes, and between two of them
+    x[0, :4] = -100, 100, 0.045, -0.045
     constants = {
         "xs": np.float32(0.03),
         "xz": np.uint8(120),
@@ -246,8 +259,13 @@ def test_quantized_operands_and_results_around_gemm(tmp_path):
     ]
     write_onnx(tmp_path / "m.onnx", nodes, {"x": x}, constants)
     (layer,) = layers_of(tmp_path / "m.onnx")
-    found = product(layer, layer.act.quantize(x), "hawqv3_w8a8", [*REQUANTIZED, "drain.requantize=uint8"])
-    np.testing.assert_array_equal(found, ran(tmp_path / "m.onnx", {"x": x}))
+    settings, expected = [*REQUANTIZED, "drain.requantize=uint8"], ran(tmp_path / "m.onnx", {"x": x})
+    np.testing.assert_array_equal(product(layer, present(layer.act).quantize(x), "hawqv3_w8a8", settings), expected)
+    # a program has the scales and zero points of the file, also once it is one itself
+    program, _ = compile_stored_layer(load_design("hawqv3_w8a8", settings), layer)
+    save_program(program, tmp_path / "layer.safetensors")
+    found = run_program(load_program(tmp_path / "layer.safetensors"), x, engine="ref").product
+    np.testing.assert_array_equal(np.rint(found / present(layer.result).scale) + 100, expected)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -284,11 +302,11 @@ def test_quantize_linear_around_matmul_and_conv(transposed, tmp_path):
     conv, matrix = layers_of(tmp_path / "m.onnx")
     assert (conv.name, matrix.name, matrix.k, matrix.n) == ("conv", "product", 6, 5)
     settings = [*REQUANTIZED, "drain.requantize=int8"]
-    codes = conv.act.quantize(x.reshape(1, -1)).codes.astype(np.uint8).view(np.int8).reshape(x.shape)
+    codes = present(conv.act).quantize(x.reshape(1, -1)).codes.astype(np.uint8).view(np.int8).reshape(x.shape)
     expected = ran(tmp_path / "m.onnx", {"x": x})
     found = convolved([conv], codes, "hawqv3_w8a8", settings)
     np.testing.assert_array_equal(found, expected)
-    act = matrix.act.of_codes(expected.view(np.uint8).reshape(-1, 6))
+    act = present(matrix.act).of_codes(expected.view(np.uint8).reshape(-1, 6))
     reals = (expected.astype(int) - 11).reshape(-1, 6) @ matrix.dequantized() * np.float64(np.float32(0.07))
     wanted = np.clip(np.rint(reals / np.float64(np.float32(0.07))) + 11, -128, 127)
     np.testing.assert_array_equal(product(matrix, act, "hawqv3_w8a8", settings), wanted)

@@ -1,6 +1,7 @@
 """QONNX's Quant against the operators of ONNX that it is defined by, and ONNX files that are not what they seem."""
 
 import re
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from macforge.model.fit import fit
 from macforge.model.layer import StoredAct
 from sw_ref.formats.base import Int
 from tests.macforge.model.onnx_files import layers_of, product, ran, write_onnx
+from tests.typed import present
 
 ROUNDED = {"ROUND": "Round", "CEIL": "Ceil", "FLOOR": "Floor"}
 
@@ -77,7 +79,8 @@ def test_quantized_activations_of_qonnx(tmp_path):
     (layer,) = layers_of(tmp_path / "m.onnx")
     assert layer.act == StoredAct(format=Int(4, signed=False), scale=0.125)
     np.testing.assert_array_equal(layer.bias, np.arange(4))
-    np.testing.assert_array_equal(layer.act.quantize(np.array([[-1, 0.0625, 0.1875, 9]])).codes, [[0, 0, 2, 15]])
+    act = present(layer.act).quantize(np.array([[-1, 0.0625, 0.1875, 9]]))
+    np.testing.assert_array_equal(act.codes, [[0, 0, 2, 15]])
     # codes of a convolution are its kernel's, row by row
     expected = np.clip(np.rint(constants["w"].astype(np.float64) / 0.5), -7, 7) * 0.5
     np.testing.assert_array_equal(layer.dequantized(), expected.reshape(4, -1).T)
@@ -86,7 +89,7 @@ def test_quantized_activations_of_qonnx(tmp_path):
 def test_operators_without_constants_are_named(tmp_path):
     random = np.random.default_rng(0)
     names = ["a", "b", "s", "", "g"]
-    sizes = {"K": 32, "N": 2, "bits": 4, "block_size": 32}
+    sizes: dict[str, Any] = {"K": 32, "N": 2, "bits": 4, "block_size": 32}
     nodes = [
         helper.make_node("MatMul", ["x", "x"], ["scores"], name="scores"),
         helper.make_node("Gemm", ["x", "w"], ["gemm"], name="gemm", alpha=0.5),
@@ -126,7 +129,7 @@ def test_tensors_in_files_of_their_own_are_read_when_asked_for(tmp_path):
     (layer,) = layers_of(tmp_path / "m.onnx")
     np.testing.assert_array_equal(layer.dequantized(), weight)
     act = np.arange(32, dtype=np.uint8).reshape(2, 16)
-    np.testing.assert_array_equal(product(layer, layer.act.of_codes(act), "w8a8_os"), act.astype(int) @ weight)
+    np.testing.assert_array_equal(product(layer, present(layer.act).of_codes(act), "w8a8_os"), act.astype(int) @ weight)
     (tmp_path / "weights.bin").write_bytes(b"12345")
     with pytest.raises(ValueError, match=r"^Tensor b must have the elements that its shape says: .+$"):
         layer.dequantized()

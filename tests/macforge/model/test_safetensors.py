@@ -10,10 +10,11 @@ from safetensors.numpy import save_file
 
 from macforge.compile.stored import compile_stored
 from macforge.design.design import load_design
+from macforge.model.compiled import compile_stored_layer
 from macforge.model.files import find_layer, open_model
 from macforge.model.fit import fits, named_targets
-from macforge.model.lowered import lowered
 from tests.macforge.model.layers import rows_of
+from tests.typed import present
 
 
 def written(folder, config=None, **tensors):
@@ -31,7 +32,7 @@ def layer_of(path, name="a"):
     return find_layer(model, name)
 
 
-def words(codes, order=range(8)):
+def words(codes, order=tuple(range(8))):
     """Codes (..., 8 * words) of four bits: field i of a word holds the code with number order[i] of its eight."""
     eight = codes.reshape(*codes.shape[:-1], -1, 8).astype(np.uint64)
     packed = sum(eight[..., place] << np.uint64(4 * field) for field, place in enumerate(order))
@@ -64,7 +65,7 @@ def test_gptq(k, n, size, zero, method, tmp_path):
     layer = layer_of(written(tmp_path, {"quant_method": "gptq", "bits": 4, "group_size": size}, **tensors))
     assert (layer.kind, layer.k, layer.n) == ("GPTQ", k, n)
     np.testing.assert_array_equal(layer.dequantized().astype(np.float32), real)
-    program, reason = lowered(load_design("w4a8_os"), layer)
+    program, reason = compile_stored_layer(load_design("w4a8_os"), layer)
     assert reason is None
     np.testing.assert_array_equal(rows_of(program, k), real)
 
@@ -129,13 +130,13 @@ def test_compressed_tensors_fp8(scales, tmp_path):
     weight = random.permutation(np.resize(np.arange(256, dtype=np.uint8), (12, 40)).ravel()).reshape(12, 40)
     weight[weight & 0x7F == 0x7F] = 0x7E
     scale = random.choice([0.5, 0.013, -2.0, 0.0], scales).astype(ml_dtypes.bfloat16)
-    path = written(tmp_path, a__weight=weight.view(FP8), a__weight_scale=scale, a__input_scale=np.float32([0.25]))
-    layer = layer_of(path)
+    act = np.full(1, 0.25, np.float32)
+    layer = layer_of(written(tmp_path, a__weight=weight.view(FP8), a__weight_scale=scale, a__input_scale=act))
     real = weight.view(FP8).astype(np.float32) * scale.astype(np.float32).reshape(-1, 1)
     np.testing.assert_array_equal(layer.dequantized().astype(np.float32), real.T)
-    assert (layer.kind, layer.act.format.name, layer.act.scale) == ("FP8", "fp8_e4m3", 0.25)
+    assert (layer.kind, present(layer.act).format.name, present(layer.act).scale) == ("FP8", "fp8_e4m3", 0.25)
     for name in ("fp8_e4m3_exact", "fp8_e4m3_fp32"):
-        program, reason = lowered(load_design(name), layer)
+        program, reason = compile_stored_layer(load_design(name), layer)
         assert reason is None
         np.testing.assert_array_equal(rows_of(program, 40), real.T)
 
@@ -165,7 +166,7 @@ def test_nvfp4(method, overall, tmp_path):
     values = codes.view(ml_dtypes.float4_e2m1fn).astype(np.float64)
     blocks = values * np.repeat(scales.astype(np.float64), 16, axis=1)
     np.testing.assert_array_equal(layer.dequantized(), blocks.T * np.float64(overall))
-    program, reason = lowered(load_design("nvfp4"), layer)
+    program, reason = compile_stored_layer(load_design("nvfp4"), layer)
     assert (layer.kind, reason) == ("NVFP4", None)
     # blocks are exact, and multiplied by the tensor's scale at the end
     np.testing.assert_array_equal(rows_of(program, 64), (blocks.T.astype(np.float32) * overall))
@@ -185,7 +186,7 @@ def test_bitnet(linear_class, tmp_path):
     expected = ternary.T * np.float64(factor)
     np.testing.assert_array_equal(layer.dequantized(), expected)
     for name in ("ternary_add_a8", "ternary_lut_a8", "w2a8_os"):
-        program, reason = lowered(load_design(name), layer)
+        program, reason = compile_stored_layer(load_design(name), layer)
         assert reason is None
         np.testing.assert_array_equal(rows_of(program, 20), expected)
 

@@ -12,10 +12,10 @@ from macforge.model.layer import StoredLayer
 if TYPE_CHECKING:
     from macforge.design.design import Design
 
-__all__ = ["lowered"]
+__all__ = ["compile_stored_layer"]
 
 
-def lowered(
+def compile_stored_layer(
     design: "Design", layer: StoredLayer, *, calibration: ArrayLike | None = None, requantize: bool = False
 ) -> tuple[Program, str | None]:
     """A layer compiled for a design, as it is stored; and if it was quantized again, why.
@@ -40,7 +40,7 @@ def lowered(
     if reason is None:
         static = result = None
         if layer.act is not None and layer.act.is_static:
-            static = layer.act.of_codes(layer.act.format.encode([[0.0] * layer.k]))
+            static = layer.act.static
         if layer.result is not None:
             result = layer.result.scale, layer.result.zero_point
         weight = layer.stored()
