@@ -1,6 +1,7 @@
 """Commands on model files: which layers they hold, which designs take these, and programs of them."""
 
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,10 +31,15 @@ def show_model(file: ModelFile, designs: DesignNames = None, settings: Settings 
     """
     from macforge.model.files import open_model
     from macforge.model.fit import fits
+    from macforge.model.layer import joined
 
     opened = open_model(file)
     targets = _targets(designs, settings)
-    rows = [_row(layer, fits(targets, layer)) for layer in opened.layers()]
+    rows = []
+    # parts of one tensor or node are asked for at once
+    for _, parts in groupby(opened.layers(), key=lambda layer: layer.of or layer.name):
+        layer = joined(list(parts))
+        rows.append(_row(layer, fits(targets, layer)))
     passed_over = [{"name": name, "reason": reason} for name, reason in opened.passed_over()]
     if json_:
         print_rows({"layers": rows, "passed_over": passed_over}, json_)

@@ -35,9 +35,13 @@ class _Reader(gguf.GGUFReader):
         kind, count = self._get(orig_offs, np.uint32), self._get(orig_offs + 4, np.uint64)
         item, start = gguf.GGUFValueType(int(kind[0])), orig_offs + 12
         if item == _STRING:
-            end = start
+            end, order = start, "little" if self.byte_order == "I" else "big"
+            # slices of what is mapped are slow
+            data = self.data.view(np.ndarray)
             for _ in range(int(count[0])):
-                end += 8 + int(self._get(end, np.uint64)[0])
+                if end + 8 > len(data):
+                    raise ValueError("it ends too early")
+                end += 8 + int.from_bytes(data[end : end + 8].tobytes(), order)
             values = self._get(start, np.uint8, end - start)
         elif (scalar := self.gguf_scalar_to_np.get(item)) is not None:
             values = self._get(start, scalar, count[0])
@@ -118,22 +122,13 @@ class GGUFModel:
             kind = tensor.tensor_type.name
             if len(shape) not in (2, 3) or 0 in shape or kind not in TYPES:
                 continue
-            bias = self._tensors.get(tensor.name.removesuffix("weight") + "bias")
-            count = math.prod(shape[:-2])
-            data = tensor.data.view(np.uint8).reshape(count, shape[-2], -1)
+            data = tensor.data.view(np.uint8).reshape(math.prod(shape[:-2]), shape[-2], -1)
+            if len(shape) == 2:
+                bias = self._tensors.get(tensor.name.removesuffix("weight") + "bias")
+                yield _layer(tensor.name, kind, shape[-1], data[0], bias=_bias(bias, shape[-2]))
+                continue
             for index, rows in enumerate(data):
-                block = TYPES[kind]
-                yield StoredLayer(
-                    name=tensor.name if len(shape) == 2 else f"{tensor.name}[{index}]",
-                    kind=kind,
-                    k=shape[-1],
-                    n=shape[-2],
-                    format=block.format,
-                    group_size=block.group_size,
-                    read_codes=partial(_codes, block, rows),
-                    read_factors=partial(_factors, block, rows, shape[-1]),
-                    bias=_bias(bias, shape[-2]) if len(shape) == 2 else None,
-                )
+                yield _layer(f"{tensor.name}[{index}]", kind, shape[-1], rows, of=tensor.name)
 
     def passed_over(self) -> list[tuple[str, str]]:
         """Names of matrices that are not among the layers, and why."""
@@ -147,6 +142,30 @@ class GGUFModel:
 def read_gguf(path: Path) -> GGUFModel:
     """The model of a GGUF file."""
     return GGUFModel(path)
+
+
+def _layer(
+    name: str, kind: str, k: int, rows: np.ndarray, *, bias: np.ndarray | None = None, of: str = ""
+) -> StoredLayer:
+    """The layer of the bytes of N rows."""
+    block = TYPES[kind]
+
+    def select(chosen: slice | np.ndarray) -> StoredLayer:
+        return _layer(name, kind, k, rows[chosen], bias=None if bias is None else bias[chosen], of=of)
+
+    return StoredLayer(
+        name=name,
+        kind=kind,
+        k=k,
+        n=len(rows),
+        format=block.format,
+        group_size=block.group_size,
+        read_codes=partial(_codes, block, rows),
+        read_factors=partial(_factors, block, rows, k),
+        bias=bias,
+        of=of,
+        select=select,
+    )
 
 
 def _codes(block: BlockType, rows: np.ndarray) -> np.ndarray:

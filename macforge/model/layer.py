@@ -1,7 +1,7 @@
 """A linear layer as a model file holds it: the same plain data, whatever file it comes from."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from sw_ref.formats.base import Format, Int
 from sw_ref.quantize.stored import Factors, Stored, quantize_with
 from sw_ref.quantize.uniform import Quantized, Quantizer
 
-__all__ = ["StoredAct", "StoredLayer", "StoredResult"]
+__all__ = ["StoredAct", "StoredLayer", "StoredResult", "joined"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,10 @@ class StoredLayer:
         What results are requantized to, if the file says so.
     convolution : Convolution, optional
         How K comes of an image, if it does.
+    of : str
+        Name of what this layer is one of several parts of, such as a stack of matrices; empty if it is none.
+    select : callable, optional
+        Gives the layer of some columns, read without the others.
     """
 
     name: str
@@ -111,6 +115,20 @@ class StoredLayer:
     act: StoredAct | None = None
     result: StoredResult | None = None
     convolution: Convolution | None = None
+    of: str = ""
+    select: "Callable[[slice | np.ndarray], StoredLayer] | None" = None
+
+    def columns(self, chosen: slice | np.ndarray) -> "StoredLayer":
+        """The layer of some columns, such as the rows of an embedding for some tokens."""
+        if self.select is not None:
+            return self.select(chosen)
+        return replace(
+            self,
+            n=len(np.arange(self.n)[chosen]),
+            read_codes=lambda: self.read_codes()[:, chosen],
+            read_factors=lambda: self.read_factors().columns(chosen),
+            bias=None if self.bias is None else self.bias[chosen],
+        )
 
     def stored(self) -> Stored:
         """The weight.
@@ -139,3 +157,19 @@ class StoredLayer:
     def dequantized(self) -> np.ndarray:
         """The real weight (K, N) in float64."""
         return self.stored().reals()
+
+
+def joined(layers: Sequence[StoredLayer]) -> StoredLayer:
+    """The columns of all parts of a whole as one layer, by which designs can be asked at once."""
+    first = layers[0]
+    if len(layers) == 1:
+        return first
+    return replace(
+        first,
+        name=f"{first.of}[0..{len(layers) - 1}]",
+        n=sum(layer.n for layer in layers),
+        read_codes=lambda: np.concatenate([layer.read_codes() for layer in layers], axis=1),
+        read_factors=lambda: Factors.joined([layer.read_factors() for layer in layers]),
+        bias=None if first.bias is None else np.concatenate([layer.bias for layer in layers if layer.bias is not None]),
+        select=None,
+    )

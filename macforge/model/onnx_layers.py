@@ -16,6 +16,7 @@ from sw_ref.quantize.stored import Factors
 
 __all__ = ["OPERATORS"]
 
+_MOST_GROUPS = 1 << 16
 _NO_CONSTANT = "its weight is no constant, or not quantized by constants"
 
 
@@ -166,7 +167,7 @@ def _convolutions(
         raise ValueError(_NO_CONSTANT)
     attributes = graph.attributes(node)
     kernel, groups = tuple(weight.shape[2:]), int(attributes.get("group", 1))
-    if not kernel or groups < 1 or weight.shape[0] % groups or 0 in weight.shape:
+    if not kernel or not 1 <= groups <= _MOST_GROUPS or weight.shape[0] % groups or 0 in weight.shape:
         raise ValueError(f"its weight is of shape {weight.shape} in {groups} groups")
     ones = (1,) * len(kernel)
     strides, dilations = (tuple(attributes.get(name, ones)) for name in ("strides", "dilations"))
@@ -185,6 +186,7 @@ def _convolutions(
             read_codes=lambda chosen=chosen: np.ascontiguousarray(weight.codes(None)[:, chosen]),
             read_factors=lambda chosen=chosen: weight.factors(None).columns(chosen),
             bias=None if bias is None else bias[chosen],
+            of="" if groups == 1 else graph.name_of(node),
             convolution=Convolution(
                 kernel=kernel, strides=strides, dilations=dilations, pads=pads, groups=groups, group=group
             ),

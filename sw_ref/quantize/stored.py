@@ -1,7 +1,8 @@
 """Weights that somebody else has quantized, as a file holds them; and the same weights in codes of another format."""
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,6 +56,12 @@ class Factors:
             offset=np.broadcast_to(np.asarray(0 if offset is None else offset, np.float64), shape),
             channel=np.broadcast_to(np.asarray(1 if channel is None else channel, np.float64), shape[1:]),
         )
+
+    @classmethod
+    def joined(cls, several: "Sequence[Factors]") -> "Factors":
+        """Those of columns side by side."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(each, name) for each in several], axis=-1) for name in names})
 
     def columns(self, chosen: slice | np.ndarray) -> "Factors":
         """Those of some columns."""
