@@ -53,8 +53,8 @@ class ONNXModel:
             self._layers += OPERATORS[node.op_type](self._graph, node)
         except ValueError as error:
             self._passed_over.append((self._graph.name_of(node), f"{node.op_type}: {error}"))
-        except (IndexError, KeyError):
-            reason = f"{node.op_type}: it lacks an input or attribute"
+        except (IndexError, KeyError, TypeError, AttributeError):
+            reason = f"{node.op_type}: an input or attribute is missing or of another kind"
             self._passed_over.append((self._graph.name_of(node), reason))
 
     def layers(self) -> Iterator[StoredLayer]:

@@ -24,7 +24,7 @@ def _matrix_layer(graph: Graph, node: NodeProto, weight: Coded | None, k_axis: i
     """The layer of a matrix; ValueError if there is none."""
     if weight is None:
         raise ValueError(_NO_CONSTANT)
-    if len(weight.shape) != 2:
+    if len(weight.shape) != 2 or 0 in weight.shape:
         raise ValueError(f"its weight is of shape {weight.shape}")
     k, n = matrix_shape(weight.shape, k_axis)
     return StoredLayer(
@@ -172,6 +172,9 @@ def _convolutions(
     ones = (1,) * len(kernel)
     strides, dilations = (tuple(attributes.get(name, ones)) for name in ("strides", "dilations"))
     pads = _pads(attributes, kernel, strides, dilations)
+    sizes = len(strides), len(dilations), len(pads) / 2
+    if sizes != (len(kernel),) * 3 or min(strides + dilations) < 1 or min(pads) < 0:
+        raise ValueError("its strides, dilations or pads do not fit its kernel")
     k, outputs = matrix_shape(weight.shape, None)
     n = outputs // groups
     for group in range(groups):

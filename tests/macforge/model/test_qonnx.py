@@ -96,12 +96,16 @@ def test_operators_without_constants_are_named(tmp_path):
         helper.make_node("MatMulNBits", names, ["q"], name="order", domain="com.microsoft", **sizes),
         helper.make_node("MatMul", ["x", "w"], ["y"], name="floats"),
         helper.make_node("QLinearMatMul", ["x"], ["z"], name="short"),
+        helper.make_node("Conv", ["x", "c"], ["v"], name="strides", strides=[1]),
+        helper.make_node("Conv", ["x", "c"], ["u"], name="padding", auto_pad="SAME_UPPER", strides=[2, 2]),
+        helper.make_node("Conv", ["x", "c"], ["t"], name="groups", group=3),
     ]
     constants = {
         "w": random.normal(size=(4, 4)).astype(np.float32),
         "b": np.zeros((2, 1, 16), np.uint8),
         "s": np.ones((2, 1), np.float32),
         "g": np.zeros(32, np.int32),
+        "c": np.ones((4, 1, 3, 3), np.float32),
     }
     write_onnx(tmp_path / "m.onnx", nodes, {"x": np.zeros((4, 4), np.float32)}, constants)
     model = open_model(tmp_path / "m.onnx")
@@ -110,7 +114,10 @@ def test_operators_without_constants_are_named(tmp_path):
         "scores": "MatMul: its weight is no constant, or not quantized by constants",
         "gemm": "Gemm: it has transA, alpha or beta",
         "order": "MatMulNBits: its channels have an order, g_idx",
-        "short": "QLinearMatMul: it lacks an input or attribute",
+        "strides": "Conv: its strides, dilations or pads do not fit its kernel",
+        "padding": "Conv: its padding, SAME_UPPER with strides, depends on the image",
+        "groups": "Conv: its weight is of shape (4, 1, 3, 3) in 3 groups",
+        "short": "QLinearMatMul: an input or attribute is missing or of another kind",
     }
 
 
