@@ -93,6 +93,8 @@ class Program:
     parts : tuple of Part
     weight : Quantized or None
         The weights, where a design has no drain edge; then there are no parts, and ``acts`` only of stored weights.
+    offset : float64 array (G, N), optional
+        What is added to each weight of a group, where a design has no drain edge.
     """
 
     target: Target
@@ -103,6 +105,7 @@ class Program:
     acts: ActPlan | None = None
     parts: tuple[Part, ...] = ()
     weight: Quantized | None = None
+    offset: np.ndarray | None = None
 
     @property
     def plan(self) -> ActPlan:

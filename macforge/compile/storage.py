@@ -120,6 +120,8 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
         arrays |= {f"acts.{name}": array for name, array in acts.items() if array is not None}
     if program.weight is not None:
         arrays |= {f"weight.{name}": getattr(program.weight, name) for name in ("codes", "scale", "zero_point")}
+    if program.offset is not None:
+        arrays["weight.offset"] = program.offset
     return arrays
 
 
@@ -132,7 +134,8 @@ def _program(header: dict, arrays: dict[str, np.ndarray]) -> Program:
         form = parse_format(header["weight"]["format"])
         acts = _act_plan(header, arrays) if "acts" in header else None
         quantized = Quantized(**weight, format=form, k_axis=0, group_size=group_size)
-        return Program(target=target, **plain, acts=acts, weight=quantized)
+        offset = arrays.get("weight.offset")
+        return Program(target=target, **plain, acts=acts, weight=quantized, offset=offset)
     parts = [_part(index, part, arrays) for index, part in enumerate(header["parts"])]
     return Program(target=target, **plain, acts=_act_plan(header, arrays), parts=tuple(parts))
 

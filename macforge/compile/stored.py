@@ -143,7 +143,8 @@ def compile_stored(
         if bias is not None:
             raise ValueError(f"Bias must be left out for {target.name}, which has no drain edge that adds one")
         acts = ActPlan(group=found.group, segments=(), wide=np.zeros(0, bool), order=weight.order, given=given)
-        return program(weight=_undrained(target, found, codes), acts=acts)
+        offset = found.factors.offset * found.factors.channel
+        return program(weight=_undrained(target, found, codes), acts=acts, offset=offset if offset.any() else None)
     if bias is not None and not target.edge.adds_bias:
         raise ValueError(f"Bias must be left out for {target.name}, whose drain edge adds none")
     reals = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
@@ -283,13 +284,11 @@ def _check(target: Target, found: Lowering, k: int) -> None:
     """Raise ValueError, with the reason, unless scales and offsets come through as they are."""
     factors = found.factors
     if target.edge is None:
-        if factors.offset.any():
-            raise ValueError("has no drain edge that adds the offset of a group")
         _check_held("scales", factors.scale * factors.channel, _float32(factors.scale * factors.channel), "fp32")
         return
     drain, step = target.drain, target.drain.find(Scale)
     if factors.offset.any() and not drain.find(Offset):
-        raise ValueError("has no drain edge that adds the offset of a group")
+        raise ValueError("adds no offset to the weights of a group")
     if drain.find(Requantize) and (factors.scale * factors.channel < 0).any():
         raise ValueError("takes no negative scales, as its results are requantized")
     differ = (factors.scale != factors.scale[0]).any()

@@ -27,6 +27,7 @@ from sw_ref.drain.steps.offset import Offset
 from sw_ref.engine.product import Product
 from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import nonfinite_results, zeroed
+from sw_ref.groups import group_slices
 from sw_ref.quantize.stored import reread
 from sw_ref.quantize.uniform import Quantized
 
@@ -113,9 +114,19 @@ def _undrained(program: Program, act: Operand | Quantized, weight_q: Quantized) 
             reals = _scaled_floats(target.sums.shape, results[0], act_q, weight_q)
         else:
             reals = dequantize_gemm(results[0] << target.engine.rule.lsb, act_q, weight_q)
+        if program.offset is not None:
+            reals = reals + _added(act_q, program.offset, group)
         return rounded_product(reals, exponent, _invalid(target, product))
 
     return Job(products=(product,), real=real)
+
+
+def _added(act: Quantized, offset: np.ndarray, group: int) -> np.ndarray:
+    """What offsets (G, N) of weights add to a product: of each group, times the sum of its activations."""
+    reals = act.reals()
+    groups = group_slices(reals.shape[1], group if len(offset) > 1 else 0)
+    sums = np.stack([reals[:, k].sum(axis=1) for k in groups])
+    return reduce(operator.add, (total[:, None] * each for total, each in zip(sums, offset, strict=True)))
 
 
 def _within_sums(target: Target, act: Operand, weight: Quantized) -> Operand:
