@@ -1,6 +1,6 @@
 """DequantizeLinear and QuantizeLinear around products, against onnxruntime: every type, and every place of scales."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ OPERATORS = {
     "Conv": ((6, 4, 3, 2), lambda weight: weight.reshape(6, -1).T),
 }
 # Shapes of scales, and the attributes that go with them; in the last blocks the third is shorter.
-PLACES = {
+PLACES: dict[str, dict[str, tuple[tuple[int, ...], dict[str, Any]]]] = {
     "MatMul": {
         "tensor": ((), {}),
         "column": ((6,), {"axis": 1}),
@@ -62,9 +62,10 @@ def test_dequantize_linear_in_front_of_a_product(operator, place, kind, tmp_path
     write_onnx(path, [helper.make_node("DequantizeLinear", inputs, ["y"], **attributes)], {}, constants)
     # onnxruntime has no FP4 on a processor
     expected = outcome(path) if kind == "FLOAT4E2M1" else ran(path, {})
+    more: dict[str, Any] = {"transB": 1} if operator == "Gemm" else {}
     nodes = [
         helper.make_node("DequantizeLinear", inputs, ["d"], **attributes),
-        helper.make_node(operator, ["a", "d"], ["y"], **({"transB": 1} if operator == "Gemm" else {})),
+        helper.make_node(operator, ["a", "d"], ["y"], **more),
     ]
     write_onnx(path, nodes, {"a": np.zeros((1, 44), np.float32)}, constants)
     (layer,) = layers_of(path)
