@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_layer_", "model", "show_model"]
 
-model = typer.Typer(help="Layers of GGUF, ONNX and safetensors files, as they are stored.", no_args_is_help=True)
+model = typer.Typer(help="Layers of GGUF, ONNX and safetensors files, as they are stored.")
 ModelFile = Annotated[Path, typer.Argument(metavar="FILE", help="Model: .gguf, .onnx or .safetensors.")]
+
+
+@model.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @model.command(name="show")

@@ -6,11 +6,15 @@ from functools import partial
 from macforge.compile.stored import lowering, taken_act
 from macforge.design.named import design_names, named_table
 from macforge.design.target import Target, plain_target, target_of
-from macforge.model.layer import StoredLayer
+from macforge.model.layer import StoredLayer, StoredResult
 from macforge.provenance import cached_description
+from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.quantize.stored import Factors
 
 __all__ = ["fit", "fits", "named_targets"]
+
+# Of a significand.
+_FLOAT32_BITS = 24
 
 
 def fit(target: Target, layer: StoredLayer, factors: Factors | None = None) -> str | None:
@@ -40,6 +44,20 @@ def fit(target: Target, layer: StoredLayer, factors: Factors | None = None) -> s
         return str(error)
     if layer.bias is not None and not (target.edge and target.edge.adds_bias):
         return "adds no bias"
+    to = target.edge.find(Requantize) if target.edge else None
+    return None if to is None or layer.result is None else _results_differ(to, layer.result)
+
+
+def _results_differ(to: Requantize, result: StoredResult) -> str | None:
+    """Why requantized results are not those of the file, whose ratio is a float32."""
+    if to.form != result.format:
+        return f"requantizes results to {to.form.name}, not {result.format.name}"
+    if result.zero_point and not to.out_zero:
+        return f"gives results no zero point such as {result.zero_point}"
+    if to.rounding != "half_even":
+        return f"rounds results by {to.rounding}, not half_even"
+    if to.multiplier_bits < _FLOAT32_BITS:
+        return f"requantizes with {to.multiplier_bits} bits, not {_FLOAT32_BITS} or more"
     return None
 
 

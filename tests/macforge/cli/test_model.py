@@ -74,6 +74,11 @@ def test_what_is_not_taken_is_quantized_again_only_if_asked(macforge, model, tmp
     assert (rows_of(load_program(program), 64) != reference("Q5_0", model[1]["down"])).any()
 
 
+def test_help_is_shown_without_a_command(macforge):
+    code, out, err = macforge("model")
+    assert (code, err) == (0, "") and "show" in out and "compile" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -13,7 +13,7 @@ from macforge.model.compiled import compile_stored_layer
 from macforge.model.files import open_model
 from macforge.model.fit import fit, fits, named_targets
 from macforge.model.gguf_types import TYPES
-from macforge.model.layer import StoredAct
+from macforge.model.layer import StoredAct, StoredResult
 from macforge.run.executor import run_program
 from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
@@ -103,6 +103,10 @@ def test_types_with_offsets_fit_designs_of_their_widths(settings, kind, tmp_path
     np.testing.assert_array_equal(rows_of(program, 40), expected)
 
 
+def results(form, zero_point=0):
+    return StoredResult(format=form, scale=0.5, zero_point=zero_point)
+
+
 UINT4, E2M1 = Int(4, signed=False), parse_format("fp4_e2m1")
 
 
@@ -131,6 +135,13 @@ REASONS = [
     (made(Int(4), CODES, ONES, act=acts("int8", 5)), "mixpe_w4a8", "takes no zero points of activations such as 5"),
     (made(Int(4), CODES, ONES, act=acts("uint8", 5)), "w4a8_fp8", "takes activations of fp8_e4m3, not uint8"),
     (made(Int(4), CODES, ONES, act=acts("int4", 1)), "fp16_fp32", "takes activations of fp16, not int4 with the zero"),
+    (
+        made(Int(4), CODES, ONES, result=results(Int(4, signed=False))),
+        "hawqv3_w4a4",
+        "requantizes results to int4, not uint4",
+    ),
+    (made(Int(4), CODES, ONES, result=results(Int(4), 3)), "hawqv3_w4a4", "gives results no zero point such as 3"),
+    (made(Int(4), CODES, ONES, result=results(Int(8))), "rbe_w4a4", "rounds results by floor, not half_even"),
     (made(E2M1, CODES, ONES, act=acts("int8")), "mxfp4", "takes activations in two precisions or blocks, not all of"),
 ]
 
