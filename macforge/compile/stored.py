@@ -82,10 +82,10 @@ def lowering(
     most = target.engine.max_k * target.engine.modes[0].lanes // target.engine.lanes
     if k > most:
         raise ValueError(f"takes K up to {most}, not {k}")
-    if ordered and target.quantizer.act.method == "mixed":
-        raise ValueError("puts channels of activations in an order of its own")
     if group_size and all((x == x[0]).all() for x in (factors.scale, factors.zero_point, factors.offset)):
         factors, group_size = factors.of_first_group(), 0
+    if target.quantizer.act.method == "mixed" and (ordered or len(factors.scale) > 1):
+        raise ValueError("puts channels of activations in an order of its own, and so takes one scale for all of K")
     reasons: list[str] = []
     for reading, digits in _ways(target, form):
         try:
@@ -150,16 +150,16 @@ def compile_stored(
     reals = np.zeros(n) if bias is None else read_vector(bias, what="bias", size=n)
     acts = replace(act_plan(target, act, k, group=found.group, static=static), given=given)
     reals = np.ldexp(reals, -acts.exponent)
-    order = acts.order if weight.order is None else weight.order
-    if order is not None:
-        acts, act = replace(acts, order=order), act and act.permuted(slice(None), order)
-        codes = codes if weight.order is not None else codes[order]
-    passes = _passes(target, found, codes)
     reference = None
     if result is None and target.edge.find(Requantize):
         if act is None:
             raise ValueError("Calibration must be given for results in integers: activations (M, K) such as come later")
-        reference = act.values.astype(np.float64) @ replace(weight, order=None).reals() + reals
+        reference = act.values.astype(np.float64) @ weight.reals() + reals
+    if weight.order is not None:
+        acts = replace(acts, order=weight.order)
+    elif acts.order is not None:
+        codes = codes[acts.order]
+    passes = _passes(target, found, codes)
     part = part_of(target, acts, passes, np.arange(n), reals, reference, result)
     return program(acts=acts, parts=(part,))
 

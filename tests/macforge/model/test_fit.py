@@ -196,6 +196,32 @@ def test_the_smallest_layers(shape, targets):
             np.testing.assert_array_equal(found, layer.dequantized(), err_msg=name)
 
 
+def test_a_design_with_an_order_of_its_own_takes_one_scale(targets):
+    random = np.random.default_rng(0)
+    codes, act = random.integers(-8, 8, (256, 3)) & 15, random.normal(size=(5, 256)).astype(np.float32)
+    # channels that get 8 bits
+    act[:, ::50] *= 40
+    several = made(Int(4), codes, random.uniform(1, 2, (8, 3)), group_size=32)
+    reason = "puts channels of activations in an order of its own, and so takes one scale for all of K"
+    assert fit(targets["comet_w4a4_8"], several) == reason
+    layer = made(Int(4), codes, np.full((1, 3), 0.25))
+    program, _ = compile_stored_layer(load_design("comet_w4a4_8"), layer, calibration=act)
+    found, expected = run_program(program, act, engine="ref").product, act @ layer.dequantized()
+    assert np.linalg.norm(found - expected) < 0.1 * np.linalg.norm(expected)
+
+
+def test_results_are_calibrated_where_the_file_does_not_know(targets):
+    random = np.random.default_rng(1)
+    order = random.permutation(40)
+    layer = made(Int(8), random.integers(0, 256, (40, 3)), np.full((1, 3), 0.01), order=order)
+    act = random.normal(size=(6, 40)).astype(np.float32)
+    program, _ = compile_stored_layer(load_design("hawqv3_w8a8"), layer, calibration=act)
+    found, expected = run_program(program, act, engine="ref").product, act @ layer.dequantized()
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    with pytest.raises(ValueError, match=r"^Calibration must be given for a bias or results in integers: "):
+        compile_stored_layer(load_design("hawqv3_w8a8"), layer)
+
+
 def test_scales_of_stored_weights_alone_are_known_beforehand():
     message = "^Scales of activations and results must be left out for weights that are not stored$"
     with pytest.raises(ValueError, match=message):
