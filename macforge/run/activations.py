@@ -50,7 +50,7 @@ def as_given(program: Program, act: Operand | Quantized) -> Operand | Quantized:
 def prepared(program: Program, act: Operand | Quantized) -> Activations:
     """The activations (M, K) of a product."""
     plan = program.plan
-    act = as_given(program, ordered(program, act))
+    act = ordered(program, act)
     if program.target.quantizer.act.method == "block":
         return _blocks(program, act)
     groups = _groups(program, act)

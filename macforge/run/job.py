@@ -162,7 +162,7 @@ def _invalid(target: Target, product: Product) -> np.ndarray:
 
 
 def _drained(program: Program, act: Operand | Quantized) -> Job:
-    target, drain = program.target, program.target.drain
+    target, drain, act = program.target, program.target.drain, as_given(program, act)
     limits, taken_out = drain.find(Limits), 0 if isinstance(act, Quantized) else act.exponent
     if taken_out and limits and limits.clamp:
         raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{taken_out}")

@@ -222,6 +222,22 @@ def test_results_are_calibrated_where_the_file_does_not_know(targets):
         compile_stored_layer(load_design("hawqv3_w8a8"), layer)
 
 
+@pytest.mark.parametrize("name", ["w4a8_os", "mixpe_w4a8", "hawqv3_w4a4"])
+@pytest.mark.parametrize("power", [0, -100])
+def test_a_scale_of_activations_that_is_known_counts_for_all(name, power, targets):
+    act = np.ldexp(np.array([[1.0, -0.4, 0.6, 100, -100, 0.25]], np.float32), power)
+    form = targets[name].act_quantizer.format
+    known = StoredAct(format=form, scale=float(np.ldexp(0.5, power)))
+    layer = made(Int(4), np.eye(6) * 3, np.ones((1, 6)), act=known, result=None)
+    calibration = act if name.startswith("hawq") else None
+    program, reason = compile_stored_layer(load_design(name), layer, calibration=calibration)
+    found = run_program(program, act, engine="ref").product
+    least, most = form.bounds
+    expected = 3 * np.ldexp(np.clip([2, -1, 1, 200, -200, 0], least, most) / 2, power)
+    assert reason is None
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=0 if calibration is None else np.ldexp(30, power))
+
+
 def test_scales_of_stored_weights_alone_are_known_beforehand():
     message = "^Scales of activations and results must be left out for weights that are not stored$"
     with pytest.raises(ValueError, match=message):
