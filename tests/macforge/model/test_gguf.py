@@ -9,8 +9,10 @@ import pytest
 from macforge.model.files import open_model
 from macforge.model.gguf import GGUFModel
 from macforge.model.gguf_types import TYPES
+from macforge.model.layer import joined
 from sw_ref.groups import group_of
 from tests.macforge.model.gguf_files import blocks, reference, write_gguf
+from tests.typed import present
 
 KINDS = list(TYPES)
 FLOATS = ("F32", "F16", "BF16")
@@ -64,6 +66,13 @@ def test_stacked_matrices_biases_and_the_header(tmp_path):
         found = layers[f"experts.weight[{index}]"].dequantized()
         np.testing.assert_allclose(found, reference("Q8_0", experts[index]), rtol=2.0**-23)
     np.testing.assert_array_equal(layers["out.weight"].bias, bias)
+    # some columns, which are rows of the file, are read without the others
+    some = layers["out.weight"].columns(np.array([3, 0]))
+    np.testing.assert_array_equal(some.dequantized(), layers["out.weight"].dequantized()[:, [3, 0]])
+    assert (some.n, list(present(some.bias))) == (2, [3, 0])
+    whole = joined([layers[f"experts.weight[{index}]"] for index in range(3)])
+    assert (whole.name, whole.n) == ("experts.weight[0..2]", 12)
+    np.testing.assert_array_equal(whole.dequantized()[:, 4:8], layers["experts.weight[1]"].dequantized())
     assert model.keys == ["general.architecture", "tokens", "scores"]
     assert (model.value("tokens"), list(model.value("scores"))) == (["a", "", "bé"], [0.5, -1.0])
     assert model.value("general.architecture") == "test"

@@ -115,6 +115,7 @@ def test_awq(k, n, size, zero, tmp_path):
     layer, group = layer_of(path), np.arange(k) // size
     real = scales[group].astype(np.float32) * (codes - zeros[group]).astype(np.float32)
     assert layer.kind == "AWQ"
+    np.testing.assert_array_equal(layer.columns(slice(2, 5)).dequantized(), layer.dequantized()[:, 2:5])
     np.testing.assert_array_equal(layer.dequantized().astype(np.float32), real)
     np.testing.assert_array_equal(layer.bias, bias)
     found = fits(named_targets(), layer)
