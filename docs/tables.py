@@ -122,7 +122,11 @@ def command_options() -> str:
 
 
 def _commands() -> Iterator[tuple[str, typing.Any]]:
-    yield from typer.main.get_group(app).commands.items()
+    for name, command in typer.main.get_group(app).commands.items():
+        if below := getattr(command, "commands", None):
+            yield from ((f"{name} {each}", found) for each, found in below.items())
+        else:
+            yield name, command
 
 
 def drain_steps() -> str:

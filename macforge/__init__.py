@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from macforge.emit.verilog import VerilogFiles, generate_verilog
     from macforge.measure.area import AreaReport, area
     from macforge.measure.simulation import SimulationReport, simulate
+    from macforge.model.compiled import compile_stored_layer
+    from macforge.model.files import open_model
+    from macforge.model.fit import fit
+    from macforge.model.layer import StoredLayer
     from macforge.run.executor import MatmulResult, run_program
     from macforge.run.product import matmul
 
@@ -27,17 +31,21 @@ __all__ = [
     "Package",
     "Program",
     "SimulationReport",
+    "StoredLayer",
     "Testbench",
     "VerilogFiles",
     "area",
     "compile_layer",
+    "compile_stored_layer",
     "design_names",
+    "fit",
     "generate_package",
     "generate_testbench",
     "generate_verilog",
     "load_design",
     "load_program",
     "matmul",
+    "open_model",
     "run_program",
     "save_program",
     "simulate",
@@ -51,17 +59,21 @@ _PLACES = {
     "Package": "macforge.emit.package",
     "Program": "macforge.compile.program",
     "SimulationReport": "macforge.measure.simulation",
+    "StoredLayer": "macforge.model.layer",
     "Testbench": "macforge.emit.testbench",
     "VerilogFiles": "macforge.emit.verilog",
     "area": "macforge.measure.area",
     "compile_layer": "macforge.compile.compiler",
+    "compile_stored_layer": "macforge.model.compiled",
     "design_names": "macforge.design.named",
+    "fit": "macforge.model.fit",
     "generate_package": "macforge.emit.package",
     "generate_testbench": "macforge.emit.testbench",
     "generate_verilog": "macforge.emit.verilog",
     "load_design": "macforge.design.design",
     "load_program": "macforge.compile.storage",
     "matmul": "macforge.run.product",
+    "open_model": "macforge.model.files",
     "run_program": "macforge.run.executor",
     "save_program": "macforge.compile.storage",
     "simulate": "macforge.measure.simulation",

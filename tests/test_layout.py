@@ -36,6 +36,7 @@ LAYERS = {
     "macforge/design": {"macforge", *_HARDWARE},
     "macforge/compile": {"macforge", *_HARDWARE, "macforge/design"},
     "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile", "driver")},
+    "macforge/model": {"macforge", *_HARDWARE, *_rooms("design", "compile")},
     "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},
@@ -44,11 +45,11 @@ LAYERS = {
         "macforge",
         *_HARDWARE,
         "fpga",
-        *_rooms("design", "compile", "run", "emit", "driver", "measure", "report"),
+        *_rooms("design", "compile", "run", "emit", "driver", "measure", "model", "report"),
     },
 }
 # the two front doors
-LAYERS["macforge/__init__.py"] = {"macforge", *_rooms("design", "compile", "run", "emit", "measure")}
+LAYERS["macforge/__init__.py"] = {"macforge", *_rooms("design", "compile", "run", "emit", "measure", "model")}
 LAYERS["macforge/__main__.py"] = _rooms("cli")
 PACKAGES = {room.split("/")[0] for room in LAYERS}
 # Which packages may import what of others; nothing else is imported, but for the standard library.
@@ -59,10 +60,13 @@ THIRD_PARTY = {
     "cocotb_tools": {"tb"},
     "dask": {"macforge"},
     "distributed": {"macforge"},
+    "gguf": {"macforge"},
+    "google": {"macforge"},
     "jinja2": {"macforge"},
     "markupsafe": {"macforge"},
     "numpy": PACKAGES,
     "platformdirs": {"hw"},
+    "onnx": {"macforge"},
     "peakrdl_cheader": {"macforge"},
     "peakrdl_html": {"macforge"},
     "rich": {"macforge"},

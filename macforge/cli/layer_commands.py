@@ -65,7 +65,8 @@ def compile_(
     check_output_file(output, "Program")
     given = {"weight": weight, "bias": bias, "calibration": calibration}
     arrays = {name: read_npy(path, name) for name, path in given.items() if path is not None}
-    save_program(compile_layer(chosen, **arrays), output)
+    compiled = compile_layer(chosen, arrays["weight"], arrays.get("bias"), arrays.get("calibration"))
+    save_program(compiled, output)
     print(f"wrote {output}", file=sys.stderr)
 
 

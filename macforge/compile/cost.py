@@ -64,7 +64,8 @@ def schedules(program: Program, rows: int) -> list[Schedule]:
     """What the engine does for each part of a program, with so many rows of activations."""
     engine = program.target.engine
     if program.weight is not None:
-        return [schedule_of(engine, m=rows, n=program.n, k=program.k)]
+        group = program.acts.group if program.acts else 0
+        return [schedule_of(engine, m=rows, n=program.n, k=program.k, group=group)]
     found = []
     for part in program.parts:
         passes, k, n = part.codes.shape

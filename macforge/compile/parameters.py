@@ -1,5 +1,8 @@
 """What a drain edge takes of weights: scales, zero points and sums, in its own formats."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from macforge.compile.layout import Segment
@@ -22,7 +25,7 @@ from sw_ref.formats.signs import PowerOfTwo
 from sw_ref.quantize.bcq import power_terms
 from sw_ref.quantize.uniform import Quantized
 
-__all__ = ["check_zeros", "magnitudes", "part_of"]
+__all__ = ["Scales", "check_zeros", "magnitudes", "part_of", "scales_of"]
 
 
 def part_of(
@@ -32,6 +35,7 @@ def part_of(
     columns: np.ndarray,
     bias: np.ndarray,
     reference: np.ndarray | None,
+    result: tuple[float, int] | None = None,
 ) -> Part:
     """Some columns of weights, with what the drain edge takes of them.
 
@@ -45,6 +49,8 @@ def part_of(
     bias : float64 array (N,)
     reference : float64 array (M, N) or None
         About what will come out, to calibrate the scale of requantized results.
+    result : tuple of float and int, optional
+        That scale and the zero point, where they are known.
 
     Raises
     ------
@@ -56,22 +62,12 @@ def part_of(
     check_zeros(drain, "weight_zero", given["weight_zero"])
     if "column_sum" in drain.names("column"):
         given["column_sum"] = np.stack([_column_sum(target.weight, *pair) for pair in pairs])
-    scale, channel = _weight_scales(target, pairs, len(passes))
-    channel = channel * passes[0].overall
-    size = np.stack([_largest(target, one, segment) for one, segment in pairs])
-    offset, exponent = _offsets(target, pairs), 0
-    if scale is not None:
-        step = drain.find(Scale)
-        form = step and step.scale
-        size = size * np.abs(form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale)
-        size = size + np.abs(offset)
-        if isinstance(form, Float):
-            codes, exponent = _float_scales(drain, form, scale, offset)
-            given |= codes
-        else:
-            given["scale"] = scale
+    scales = scales_of(target, pairs, len(passes))
+    given |= scales.codes
+    size = np.stack([_largest(target, one, segment) for one, segment in pairs]) * np.abs(scales.group)
+    size, channel = size + np.abs(scales.offset), scales.channel * passes[0].overall
     if acts.static is not None:
-        steps, channel = _integer_steps(drain, bias, reference, channel, acts.static)
+        steps, channel = _integer_steps(drain, bias, reference, channel, acts.static, result)
         given |= steps
     pieces = [np.concatenate([one.piece(segment) for segment in acts.segments]) for one in passes]
     return Part(
@@ -80,9 +76,46 @@ def part_of(
         parameters={name: given[name] for name in (*drain.names("column"), *drain.names("output")) if name in given},
         channel=channel,
         size=size,
-        exponent=exponent,
+        exponent=scales.exponent,
         bias=bias,
     )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scales:
+    """Scales and offsets of weights as a drain edge has them: a value is ``2**exponent * channel * (group, offset)``.
+
+    ``codes`` are what the drain edge is given. ``group`` and ``offset`` (P, N) are the numbers of each of P sums before
+    they are rounded to its formats, over ``2**exponent`` where they are floats.
+    """
+
+    codes: dict[str, np.ndarray]
+    group: np.ndarray
+    channel: np.ndarray
+    offset: np.ndarray
+    exponent: int = 0
+
+
+def scales_of(target: Target, pairs: Sequence[tuple[Pass, Segment]], passes: int) -> Scales:
+    """Scales and offsets of all sums: of each pass the segments in order.
+
+    Raises
+    ------
+    ValueError
+        If the drain edge lacks a step that they need, or its formats cannot hold them.
+    """
+    drain = target.drain
+    scale, channel = _weight_scales(target, pairs, passes)
+    offset = _offsets(target, pairs)
+    if scale is None:
+        return Scales(codes={}, group=np.ones(offset.shape), channel=channel, offset=np.zeros(offset.shape))
+    step = drain.find(Scale)
+    form = step and step.scale
+    if isinstance(form, Float):
+        codes, exponent = _float_scales(drain, form, scale, offset)
+        return Scales(codes=codes, group=scale, channel=channel, offset=offset, exponent=exponent)
+    group = form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale
+    return Scales(codes={"scale": scale}, group=group, channel=channel, offset=offset)
 
 
 def magnitudes(target: Target, form: Format, codes: np.ndarray) -> np.ndarray:
@@ -116,7 +149,7 @@ def _largest(target: Target, one: Pass, segment: Segment) -> np.ndarray:
 
 
 def _weight_scales(
-    target: Target, pairs: list[tuple[Pass, Segment]], passes: int
+    target: Target, pairs: Sequence[tuple[Pass, Segment]], passes: int
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Scales of groups, as numbers if they are floats and else as codes, and those of columns (N,), in float64."""
     drain = target.drain
@@ -137,7 +170,7 @@ def _weight_scales(
     return integer if form else None, real[0].astype(np.float64)
 
 
-def _offsets(target: Target, pairs: list[tuple[Pass, Segment]]) -> np.ndarray:
+def _offsets(target: Target, pairs: Sequence[tuple[Pass, Segment]]) -> np.ndarray:
     """What is added to ``value * scale`` of each weight, in units of the sums' activations (sums, N)."""
     offset = np.stack([one.offset[s.group] * s.digit.weight for one, s in pairs])
     if not offset.any():
@@ -160,7 +193,12 @@ def _float_scales(
 
 
 def _integer_steps(
-    drain: Drain, bias: np.ndarray, reference: np.ndarray | None, channel: np.ndarray, static: Quantized
+    drain: Drain,
+    bias: np.ndarray,
+    reference: np.ndarray | None,
+    channel: np.ndarray,
+    static: Quantized,
+    result: tuple[float, int] | None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Bias, multiplier and shift of a drain edge whose results are integers, and what is left of the scales (N,)."""
     scales = static.scale.astype(np.float64)
@@ -169,8 +207,11 @@ def _integer_steps(
     unit, steps, step = channel * scales[0, 0], {}, 1.0
     to = drain.find(Requantize)
     if to:
-        assert reference is not None, "results are requantized by a reference"
-        step, zero = _result_scale(to, reference, unit.max())
+        if result is None:
+            assert reference is not None, "results are requantized by a reference"
+            step, zero = _result_scale(to, reference, unit.max())
+        else:
+            step, zero = _known_result(to, result)
         if to.out_zero:
             steps["out_zero"] = np.full(len(unit), zero)
     # where all sums are 0, the bias alone counts, and the unit may be anything
@@ -180,7 +221,11 @@ def _integer_steps(
     if not to:
         return steps, unit
     # what is less rounds every sum to 0, too
-    ratio = np.maximum(unit / step, 2.0 ** (to.multiplier_bits - MOST_SHIFT))
+    ratio = unit / step
+    if result is not None:
+        # in float32 throughout, as ONNX runtimes have it
+        ratio = channel.astype(np.float32) * static.scale[0, 0] / np.float32(step)
+    ratio = np.maximum(ratio, np.float32(2.0 ** (to.multiplier_bits - MOST_SHIFT)))
     steps["multiplier"], steps["shift"] = dyadic(ratio.astype(np.float32), bits=to.multiplier_bits)
     if to.addend:
         addend = np.zeros(len(bias)) if drain.find(Bias) else bias / step
@@ -211,6 +256,16 @@ def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[f
     low, high = min(0.0, float(reference.min())), max(0.0, float(reference.max()))
     step = _short(max((high - low) / (bounds.hi - bounds.lo), least) or 1.0)
     return step, int(np.clip(np.rint(bounds.lo - low / step), bounds.lo, bounds.hi))
+
+
+def _known_result(to: Requantize, result: tuple[float, int]) -> tuple[float, int]:
+    """A scale and a zero point that are known, if a requantization takes them."""
+    scale, zero = result
+    if zero and not to.out_zero:
+        raise ValueError(f"Drain out_zero must be true for results with a zero point, such as {zero}")
+    if not to.form.interval.lo <= zero <= to.form.interval.hi:
+        raise ValueError(f"Drain requantize must hold the zero point {zero} of results, which {to.form.name} does not")
+    return scale, zero
 
 
 def _integer_bias(bias: np.ndarray, unit: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ class ActPlan:
         Calibration's activations, in whose scale and zero point all are coded; without it, each has its own.
     exponent : int
         Power of two that was taken out of the calibration's activations.
+    given : Quantized, optional
+        What a file says instead of a calibration: the format, scale and zero point in which all are coded first.
     """
 
     group: int
@@ -38,6 +40,7 @@ class ActPlan:
     order: np.ndarray | None = None
     static: Quantized | None = None
     exponent: int = 0
+    given: Quantized | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,7 +92,9 @@ class Program:
     acts : ActPlan or None
     parts : tuple of Part
     weight : Quantized or None
-        The weights, where a design has no drain edge; then there are no parts.
+        The weights, where a design has no drain edge; then there are no parts, and ``acts`` only of stored weights.
+    offset : float64 array (G, N), optional
+        What is added to each weight of a group, where a design has no drain edge.
     """
 
     target: Target
@@ -100,6 +105,7 @@ class Program:
     acts: ActPlan | None = None
     parts: tuple[Part, ...] = ()
     weight: Quantized | None = None
+    offset: np.ndarray | None = None
 
     @property
     def plan(self) -> ActPlan:

@@ -10,21 +10,19 @@ from hw.core.digest import digest
 from hw.emit.cache import write_whole
 from macforge.compile.layout import Digit, Segment
 from macforge.compile.program import ActPlan, Part, Program
-from macforge.design.choices import QuantizerChoices
-from macforge.design.plain import build
-from macforge.design.target import Target
+from macforge.design.target import plain_target, target_of
 from macforge.files import kind_of
 from macforge.provenance import made_by
-from sw_ref.engine.plain import spec_of, to_plain
 from sw_ref.formats.catalog import parse_format
 from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["VERSION", "load_program", "save_program"]
 
-VERSION = 3
+VERSION = 4
 """Of the files: what is in them, and what it means."""
 
 _KEY = "macforge_program"
+_KNOWN = ("static", "given")
 
 
 def save_program(program: Program, path: str | Path) -> None:
@@ -89,13 +87,7 @@ def _header(program: Program) -> dict[str, object]:
     header = {
         "version": VERSION,
         "made_by": dict(made_by()),
-        "target": {
-            "name": program.target.name,
-            "table": program.target.table,
-            "engine": to_plain(program.target.engine),
-            "act": program.target.act.name,
-            "weight": program.target.weight.name,
-        },
+        "target": plain_target(program.target),
         **{name: getattr(program, name) for name in ("k", "n", "exponent", "integral")},
         "parts": [{"exponent": part.exponent, "parameters": list(part.parameters)} for part in program.parts],
     }
@@ -103,11 +95,16 @@ def _header(program: Program) -> dict[str, object]:
         acts = program.acts
         segments = [dataclasses.asdict(segment) for segment in acts.segments]
         header["acts"] = {"group": acts.group, "segments": segments, "exponent": acts.exponent}
-        header["static"] = acts.static and acts.static.format.name
+        header |= {name: one and one.format.name for name, one in _known_acts(acts).items()}
     if program.weight is not None:
         header["weight"] = {"format": program.weight.format.name, "group_size": program.weight.group_size}
     # tuples are lists once they are read
     return json.loads(json.dumps(header))
+
+
+def _known_acts(acts: ActPlan) -> dict[str, Quantized | None]:
+    """Scales and zero points of activations that are known."""
+    return {name: getattr(acts, name) for name in _KNOWN}
 
 
 def _arrays(program: Program) -> dict[str, np.ndarray]:
@@ -118,33 +115,27 @@ def _arrays(program: Program) -> dict[str, np.ndarray]:
         arrays |= {f"parts.{index}.{name}": array for name, array in fields.items()}
     if program.acts:
         acts = {"wide": program.acts.wide, "order": program.acts.order}
-        if program.acts.static is not None:
-            acts |= {"scale": program.acts.static.scale, "zero_point": program.acts.static.zero_point}
+        for name, one in _known_acts(program.acts).items():
+            acts |= {f"{name}.scale": one and one.scale, f"{name}.zero_point": one and one.zero_point}
         arrays |= {f"acts.{name}": array for name, array in acts.items() if array is not None}
     if program.weight is not None:
         arrays |= {f"weight.{name}": getattr(program.weight, name) for name in ("codes", "scale", "zero_point")}
+    if program.offset is not None:
+        arrays["weight.offset"] = program.offset
     return arrays
 
 
-def _target(plain: dict) -> Target:
-    return Target(
-        name=plain["name"],
-        table=plain["table"],
-        engine=spec_of(plain["engine"]),
-        act=parse_format(plain["act"]),
-        weight=parse_format(plain["weight"]),
-        quantizer=build(QuantizerChoices, plain["table"]["quantizer"], "quantizer."),
-    )
-
-
 def _program(header: dict, arrays: dict[str, np.ndarray]) -> Program:
-    target = _target(header["target"])
+    target = target_of(header["target"])
     plain = {name: header[name] for name in ("k", "n", "exponent", "integral")}
     if "weight" in header:
         weight = {name: arrays[f"weight.{name}"] for name in ("codes", "scale", "zero_point")}
         group_size = header["weight"]["group_size"]
         form = parse_format(header["weight"]["format"])
-        return Program(target=target, **plain, weight=Quantized(**weight, format=form, k_axis=0, group_size=group_size))
+        acts = _act_plan(header, arrays) if "acts" in header else None
+        quantized = Quantized(**weight, format=form, k_axis=0, group_size=group_size)
+        offset = arrays.get("weight.offset")
+        return Program(target=target, **plain, acts=acts, weight=quantized, offset=offset)
     parts = [_part(index, part, arrays) for index, part in enumerate(header["parts"])]
     return Program(target=target, **plain, acts=_act_plan(header, arrays), parts=tuple(parts))
 
@@ -160,17 +151,18 @@ def _act_plan(header: dict, arrays: dict[str, np.ndarray]) -> ActPlan:
     segments = tuple(
         Segment(**{**one, "digit": Digit(**one["digit"]), "weight": Digit(**one["weight"])}) for one in acts["segments"]
     )
-    static = None
-    if header["static"]:
-        scale, zero_point = arrays["acts.scale"], arrays["acts.zero_point"]
-        none = np.zeros((0, header["k"]), np.uint32)
-        form = parse_format(header["static"])
-        static = Quantized(codes=none, scale=scale, zero_point=zero_point, format=form, k_axis=1)
+    known = {}
+    for name in _KNOWN:
+        if header[name]:
+            scale, zero_point = arrays[f"acts.{name}.scale"], arrays[f"acts.{name}.zero_point"]
+            none = np.zeros((0, header["k"]), np.uint32)
+            form = parse_format(header[name])
+            known[name] = Quantized(codes=none, scale=scale, zero_point=zero_point, format=form, k_axis=1)
     return ActPlan(
         group=acts["group"],
         segments=segments,
         wide=arrays["acts.wide"],
         order=arrays.get("acts.order"),
-        static=static,
         exponent=acts["exponent"],
+        **known,
     )

@@ -11,12 +11,13 @@ from sw_ref.accelerator.layout import Layout
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
+from sw_ref.engine.plain import spec_of, to_plain
 from sw_ref.engine.spec import EngineSpec
 from sw_ref.formats.base import Format
 from sw_ref.formats.catalog import parse_format
 from sw_ref.quantize.uniform import Quantizer
 
-__all__ = ["Side", "Target", "quantizer_of"]
+__all__ = ["Side", "Target", "plain_target", "quantizer_of", "target_of"]
 
 Side = Literal["act", "weight"]
 
@@ -121,3 +122,32 @@ class Target:
 
     def _quantizer(self, side: Side, form: str = "") -> Quantizer:
         return quantizer_of(self.quantizer, side, getattr(self, side), self.group_size, form)
+
+
+def plain_target(target: Target) -> dict[str, object]:
+    """Plain data for JSON, of which `target_of` makes an equal target."""
+    return {
+        "name": target.name,
+        "table": target.table,
+        "engine": to_plain(target.engine),
+        "act": target.act.name,
+        "weight": target.weight.name,
+    }
+
+
+def target_of(plain: Mapping[str, Any]) -> Target:
+    """The target that `plain_target` made this of.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    return Target(
+        name=plain["name"],
+        table=plain["table"],
+        engine=spec_of(plain["engine"]),
+        act=parse_format(plain["act"]),
+        weight=parse_format(plain["weight"]),
+        quantizer=build(QuantizerChoices, plain["table"]["quantizer"], "quantizer."),
+    )

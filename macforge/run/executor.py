@@ -12,6 +12,7 @@ from macforge.design.target import Target
 from macforge.errors import MismatchError
 from macforge.run.job import job_of
 from sw_ref.engine.product import Product, expected_results
+from sw_ref.quantize.uniform import Quantized
 from sw_ref.wide import integer_array
 
 __all__ = ["Engine", "MatmulResult", "run_program"]
@@ -39,14 +40,14 @@ class MatmulResult:
     predicted_cycles: int
 
 
-def run_program(program: Program, act: ArrayLike, *, engine: Engine = "rtl") -> MatmulResult:
+def run_program(program: Program, act: ArrayLike | Quantized, *, engine: Engine = "rtl") -> MatmulResult:
     """``C = act @ weight + bias`` of a program's weights, as its design computes it; the same bytes from both engines.
 
     Parameters
     ----------
     program : Program
-    act : array (M, K)
-        Of any numeric dtype; integers are the values themselves.
+    act : array (M, K), or Quantized
+        Of any numeric dtype; integers are the values themselves. What is quantized already stays what it is.
     engine : {"rtl", "ref"}
         The accelerator in Verilator, or the model in NumPy. Where the array has columns that do not fit the bus, it is
         the engine alone that is simulated.

@@ -14,10 +14,10 @@ from macforge.compile.program import Part, Program
 from macforge.compile.scaling import Scaling, product_exponent
 from macforge.compile.weights import quantize_operand
 from macforge.design.target import Target
-from macforge.run.activations import Activations, prepared
+from macforge.run.activations import Activations, as_given, ordered, prepared
 from sw_ref.arith.float_codes import round_to, value_of
 from sw_ref.arith.float_sum import FloatSum
-from sw_ref.drain.dequantize import dequantize_gemm
+from sw_ref.drain.dequantize import centred_sums, dequantize_gemm
 from sw_ref.drain.edge import Drain
 from sw_ref.drain.steps.act_scale import ActScale
 from sw_ref.drain.steps.bias import Bias
@@ -27,6 +27,8 @@ from sw_ref.drain.steps.offset import Offset
 from sw_ref.engine.product import Product
 from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import nonfinite_results, zeroed
+from sw_ref.groups import group_slices
+from sw_ref.quantize.stored import reread
 from sw_ref.quantize.uniform import Quantized
 
 __all__ = ["Job", "job_of"]
@@ -49,16 +51,20 @@ class Job:
     real: Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-def job_of(program: Program, act: ArrayLike) -> Job:
-    """The product of activations (M, K), of any numeric dtype, and a program's weights.
+def job_of(program: Program, act: ArrayLike | Quantized) -> Job:
+    """The product of activations (M, K), of any numeric dtype or quantized already, and a program's weights.
 
     Raises
     ------
     ValueError
         If the activations cannot be brought into the form that the design's engine takes.
     """
-    operand = read_operand(act, what="act", k_axis=1)
-    shape = operand.values.shape
+    if isinstance(act, Quantized):
+        operand = _taken(program, act)
+        shape = act.codes.shape
+    else:
+        operand = read_operand(act, what="act", k_axis=1)
+        shape = operand.values.shape
     if shape[1] != program.k:
         raise ValueError(
             f"act (M, K) and weight (K, N) must share K, not have shapes {shape} and {program.k, program.n}"
@@ -66,29 +72,61 @@ def job_of(program: Program, act: ArrayLike) -> Job:
     return _drained(program, operand) if program.weight is None else _undrained(program, operand, program.weight)
 
 
-def _undrained(program: Program, act: Operand, weight_q: Quantized) -> Job:
+def _taken(program: Program, act: Quantized) -> Quantized:
+    """Quantized activations in the design's format; with the calibration's scale, if there is one."""
+    act = reread(act, program.target.act_quantizer.format)
+    static = program.acts.static if program.acts else None
+    if static is not None and ((act.scale != static.scale).any() or (act.zero_point != static.zero_point).any()):
+        raise ValueError("Activations must have the scale and the zero point that the program was compiled with")
+    return act
+
+
+def _undrained(program: Program, act: Operand | Quantized, weight_q: Quantized) -> Job:
     """Sums are dequantized afterwards."""
     target = program.target
-    act = _within_sums(target, act, weight_q)
-    act_q = quantize_operand(act, target.act_quantizer, k_axis=1)
-    product = Product(act=act_q.codes, weight=weight_q.codes)
+    act = as_given(program, ordered(program, act))
+    group, exponent = program.acts.group if program.acts else 0, program.exponent
+    if isinstance(act, Quantized):
+        act_q, integral = act, bool((act.scale == 1).all())
+    else:
+        act = _within_sums(target, act, weight_q)
+        quantizer = target.act_quantizer
+        if group and quantizer.granularity == "group":
+            quantizer = replace(quantizer, group_size=group)
+        act_q, integral = quantize_operand(act, quantizer, k_axis=1), act.integral
+        exponent += act.exponent
+    product = Product(act=act_q.codes, weight=weight_q.codes, group=group)
     # sums take codes that are not finite for 0, and so does what is made of them
     act_q, weight_q = (replace(one, codes=zeroed(one.format, one.codes)) for one in (act_q, weight_q))
-    integers = act.integral and program.integral and not isinstance(target.sums, FloatSum)
+    integers = integral and program.integral and not isinstance(target.sums, FloatSum)
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         if integers:
             # sums of integers, in units of last bits that may lie behind the point
             unit = target.engine.rule.lsb + act_q.format.fixed_form.lsb + weight_q.format.fixed_form.lsb
-            total = results[0].sum(axis=0)
+            sums = results[0]
+            if act_q.zero_point.any() or weight_q.zero_point.any():
+                sums = centred_sums(sums << target.engine.rule.lsb, act_q, weight_q)
+                unit -= target.engine.rule.lsb
+            total = sums.sum(axis=0)
             return total << unit if unit >= 0 else total >> -unit
         if isinstance(target.sums, FloatSum):
             reals = _scaled_floats(target.sums.shape, results[0], act_q, weight_q)
         else:
             reals = dequantize_gemm(results[0] << target.engine.rule.lsb, act_q, weight_q)
-        return rounded_product(reals, act.exponent + program.exponent, _invalid(target, product))
+        if program.offset is not None:
+            reals = reals + _added(act_q, program.offset, group)
+        return rounded_product(reals, exponent, _invalid(target, product))
 
     return Job(products=(product,), real=real)
+
+
+def _added(act: Quantized, offset: np.ndarray, group: int) -> np.ndarray:
+    """What offsets (G, N) of weights add to a product: of each group, times the sum of its activations."""
+    reals = act.reals()
+    groups = group_slices(reals.shape[1], group if len(offset) > 1 else 0)
+    sums = np.stack([reals[:, k].sum(axis=1) for k in groups])
+    return reduce(operator.add, (total[:, None] * each for total, each in zip(sums, offset, strict=True)))
 
 
 def _within_sums(target: Target, act: Operand, weight: Quantized) -> Operand:
@@ -123,24 +161,24 @@ def _invalid(target: Target, product: Product) -> np.ndarray:
     return nonfinite_results(act, planes.all(axis=0))
 
 
-def _drained(program: Program, act: Operand) -> Job:
-    target, drain = program.target, program.target.drain
-    limits = drain.find(Limits)
-    if act.exponent and limits and limits.clamp:
-        raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{act.exponent}")
+def _drained(program: Program, act: Operand | Quantized) -> Job:
+    target, drain, act = program.target, program.target.drain, as_given(program, act)
+    limits, taken_out = drain.find(Limits), 0 if isinstance(act, Quantized) else act.exponent
+    if taken_out and limits and limits.clamp:
+        raise ValueError(f"Drain clamp must be left out for activations as large or small as 2**{taken_out}")
     acts = prepared(program, act)
     check_zeros(drain, "act_zero", acts.zero)
     if drain.find(Offset) and acts.zero.any():
         raise ValueError("Activations must have no zero point where weights have an offset, which multiplies their sum")
     # a calibrated scale is that of the calibration's numbers
-    exponent = program.exponent + (act if program.plan.static is None else program.plan).exponent
+    exponent = program.exponent + (taken_out if program.plan.static is None else program.plan.exponent)
     products, places = [], []
     for part in program.parts:
-        parameters, scale = _parameters(program, part, acts, act.exponent)
+        parameters, scale = _parameters(program, part, acts, taken_out)
         products.append(Product(act=acts.codes, weight=part.codes, group=program.plan.group, parameters=parameters))
         places.append((part.columns, scale))
     floats = drain.arithmetic if drain.floating else None
-    shape = len(act.values), program.n
+    shape = len(acts.codes), program.n
 
     def real(results: Sequence[np.ndarray]) -> np.ndarray:
         reals, invalid = np.empty(shape), np.empty(shape, bool)

@@ -5,7 +5,7 @@ import numpy as np
 from sw_ref.groups import group_slices
 from sw_ref.quantize.uniform import Quantized
 
-__all__ = ["dequantize_gemm"]
+__all__ = ["centred_sums", "dequantize_gemm"]
 
 
 def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
@@ -38,22 +38,30 @@ def dequantize_gemm(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.n
     ValueError
         If the operands do not fit each other, or ``sums`` does not have their groups and shape.
     """
+    total = np.zeros(sums.shape[1:], dtype=np.float64)
+    for g, centred in enumerate(centred_sums(sums, act, weight)):
+        a_at, w_at = (g if act.group_size else 0), (g if weight.group_size else 0)
+        # the product of two float32 numbers is exact in float64
+        scale = act.scale[:, a_at, None].astype(np.float64) * weight.scale[w_at, None, :]
+        total += scale * centred.astype(np.float64)
+    return np.ldexp(total, act.format.fixed_form.lsb + weight.format.fixed_form.lsb)
+
+
+def centred_sums(sums: np.ndarray, act: Quantized, weight: Quantized) -> np.ndarray:
+    """The parenthesis of `dequantize_gemm`, for each group: int64 (G, M, N); it takes and raises the same."""
     _check_operands(act, weight)
     groups = group_slices(weight.codes.shape[0], act.group_size or weight.group_size)
     shape = (len(groups), act.codes.shape[0], weight.codes.shape[1])
     if sums.shape != shape:
         raise ValueError(f"Sums must be (G, M, N) = {shape} for these operands, not {sums.shape}")
     a, w = act.format.to_fixed(act.codes), weight.format.to_fixed(weight.codes)
-    total = np.zeros(shape[1:], dtype=np.float64)
+    found = []
     for g, k in enumerate(groups):
         a_at, w_at = (g if act.group_size else 0), (g if weight.group_size else 0)
         z_a, z_w = act.zero_point[:, a_at, None], weight.zero_point[w_at, None, :]
         row_sum, column_sum = a[:, k].sum(axis=1, keepdims=True), w[k].sum(axis=0, keepdims=True)
-        centred = sums[g] - z_a * column_sum - z_w * row_sum + (k.stop - k.start) * z_a * z_w
-        # the product of two float32 numbers is exact in float64
-        scale = act.scale[:, a_at, None].astype(np.float64) * weight.scale[w_at, None, :]
-        total += scale * centred.astype(np.float64)
-    return np.ldexp(total, act.format.fixed_form.lsb + weight.format.fixed_form.lsb)
+        found.append(sums[g] - z_a * column_sum - z_w * row_sum + (k.stop - k.start) * z_a * z_w)
+    return np.stack(found)
 
 
 def _check_operands(act: Quantized, weight: Quantized) -> None:

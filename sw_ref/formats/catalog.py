@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sw_ref.fields import close_to, shown
 from sw_ref.formats.base import Format, Int
 from sw_ref.formats.bitmod import BitMoD, SelectedBitMoD
-from sw_ref.formats.codebook import NF4, Codebook
+from sw_ref.formats.codebook import IQ4_NL, NF4, Codebook
 from sw_ref.formats.fixed import Fixed
 from sw_ref.formats.minifloat import FLOAT_PATTERN, FLOATS, named_float, parse_float
 from sw_ref.formats.posit import Posit
@@ -100,6 +100,13 @@ FAMILIES: tuple[FormatFamily, ...] = (
         build=lambda: NF4,
         description="NormalFloat 4, its 16 values in steps of 1/127 (QLoRA, FLUTE)",
         examples=("nf4",),
+    ),
+    FormatFamily(
+        spelling="iq4_nl",
+        pattern=r"iq4_nl",
+        build=lambda: IQ4_NL,
+        description="16 integers of 8 bits, denser near 0 (GGUF's IQ4_NL)",
+        examples=("iq4_nl",),
     ),
     FormatFamily(
         spelling="codebook[<2**bits integers>]",

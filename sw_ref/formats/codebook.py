@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sw_ref.formats.tabulated import Tabulated
 
-__all__ = ["NF4", "NF4_REALS", "Codebook"]
+__all__ = ["IQ4_NL", "NF4", "NF4_REALS", "Codebook"]
 
 NF4_REALS = (
     -1.0,
@@ -68,3 +68,9 @@ class Codebook(Tabulated):
 
 NF4 = Codebook(tuple(round(127 * real) for real in NF4_REALS), label="nf4")
 """NF4 in 8 bits: the largest magnitude of a group becomes 127."""
+
+IQ4_NL = Codebook(
+    (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113),
+    label="iq4_nl",
+)
+"""The 16 values of GGUF's IQ4_NL."""

@@ -12,7 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Each with how many blocks are run, at least.
-PAGES = {"README.md": 5, "docs/tutorial.md": 5, "docs/howto/accelerator.md": 2, "docs/howto/board.md": 2}
+PAGES = {
+    "README.md": 5,
+    "docs/tutorial.md": 5,
+    "docs/howto/accelerator.md": 2,
+    "docs/howto/board.md": 2,
+    "docs/howto/models.md": 5,
+}
 # First lines of the blocks that are not run, and why.
 NOT_RUN = {
     "README.md": {"python3 -m venv .venv && . .venv/bin/activate": "installs macforge"},

