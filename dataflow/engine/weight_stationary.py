@@ -213,19 +213,19 @@ class WeightStationaryEngine(Engine):
         memory = place(m, "sums", Ram(width=len(bases), depth=max(2, self.panel_rows)))
         # the array takes the base some cycles before it gives the result; the memory takes some more to find it
         ahead = PANEL_LATENCY + array.latency - array.sum_latency - CHOICE_LATENCY
-        early = token.shape()(delayed(m, token.as_value(), ahead - 1, name="early_token", init=0))
-        token = token.shape()(delayed(m, early.as_value(), 1, name="token", init=0))
-        done = CHOICE_LATENCY + array.sum_latency
+        # and the address comes from a register
+        token = token.shape()(delayed(m, token.as_value(), ahead - 1, name="token", init=0))
+        done = 1 + CHOICE_LATENCY + array.sum_latency
         row = Signal.like(memory.read_address, name="sum_row", reset_less=True)
         m.d.comb += memory.read_address.eq(row)
-        with m.If(early.valid):
-            m.d.sync += row.eq(Mux(early.first_row, 0, row + 1))
+        with m.If(token.valid):
+            m.d.sync += row.eq(Mux(token.first_row, 0, row + 1))
 
-        starts_group = delayed(m, token.starts_group, RAM_LATENCY, name="base_starts_group")
+        starts_group = delayed(m, token.starts_group, 1 + RAM_LATENCY, name="base_starts_group")
         m.d.comb += bases.eq(delayed(m, Mux(starts_group, 0, memory.read_data), 1, name="bases"))
 
         m.d.comb += [
-            memory.write_address.eq(delayed(m, memory.read_address, done, name="write_row")),
+            memory.write_address.eq(delayed(m, memory.read_address, done - 1, name="write_row")),
             memory.write_data.eq(Cat(array.result, row_sum, invalid)),
             memory.write.eq(delayed(m, token.valid & ~token.ends_group, done, name="write_sum", init=0)),
         ]

@@ -1,7 +1,7 @@
 // A model of the block RAM of ECP5 (DP16KD), of which Yosys has the ports only, for simulators of mapped netlists.
 //
 // FPGA-TN-02204: 1024 words of 18 bits behind two ports of 1, 2, 4, 9 or 18 bits; or of 36, port A then writes and port B
-// reads, both with the data pins of both. Modes: no output registers, synchronous reset, writes that leave the output
+// reads, both with the data pins of both. Modes: with and without output registers, synchronous reset, writes that leave the output
 // as it was, replace it by what is written, or by what was there. Addresses count bits: those of wider words leave
 // out low bits, of which words of 18 and 36 bits take some as enables of their bytes.
 //
@@ -102,8 +102,9 @@ module DP16KD (
     wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
     wire [17:0] given_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
     wire [17:0] given_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
-    reg [35:0] out_a, out_b;
-    wire [35:0] seen = DATA_WIDTH_B == 36 ? out_b : {out_b[17:0], out_a[17:0]};
+    reg [35:0] out_a, out_b, held_a, held_b;
+    wire [35:0] now_a = REGMODE_A == "OUTREG" ? held_a : out_a, now_b = REGMODE_B == "OUTREG" ? held_b : out_b;
+    wire [35:0] seen = DATA_WIDTH_B == 36 ? now_b : {now_b[17:0], now_a[17:0]};
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = seen[17:0];
     assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = seen[35:18];
 
@@ -160,6 +161,10 @@ module DP16KD (
         else if (CEA && WRITEMODE_A == "WRITETHROUGH") out_a <= (new_a & mask_a) >> low_a;
     end
 
+    // The output registers.
+    always @(posedge CLKA) if (RSTA) held_a <= 0; else if (OCEA) held_a <= out_a;
+    always @(posedge CLKB) if (RSTB) held_b <= 0; else if (OCEB) held_b <= out_b;
+
     always @(posedge CLKB) begin
         if (|written_b) words[address_b[13:5]] <= new_b;
         if (RSTB && RESETMODE != "SYNC") $fatal(1, "DP16KD has no model of an asynchronous reset");
@@ -175,7 +180,7 @@ module DP16KD (
     endtask
 
     initial begin
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
+        if (DATA_WIDTH_B == 36 && REGMODE_A != REGMODE_B || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
             || CSDECODE_A != "0b000" || CSDECODE_B != "0b000") begin
             $fatal(1, "DP16KD is used in a mode that its model does not have");
         end

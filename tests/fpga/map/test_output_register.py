@@ -1,14 +1,18 @@
 """Registers behind block RAMs move into them, and others stay where they are."""
 
 from collections import Counter
+from importlib import resources
 
+import numpy as np
 import pytest
 
 from fpga import families
+from fpga.map.deliver import deliver_memories
 from fpga.map.output_register import move_output_registers
 from fpga.map.synth import map_netlist, quick_flow
 from hw.core.ram import Ram
 from hw.emit.verilog import emit_verilog
+from tb.runner import Bench, run_bench
 
 ECP5 = families.find("ecp5")
 
@@ -34,6 +38,39 @@ def test_register_of_every_bit_moves(width, depth):
     # what leaves is what the registers were
     driven = {bit for cell in after["cells"].values() for bits in cell["connections"].values() for bit in bits}
     assert set(after["ports"]["read_data"]["bits"]) <= driven
+
+
+@pytest.mark.parametrize(("width", "depth"), [(8, 16384), (36, 512), (13, 1024), (9, 2048)])
+def test_delivered_memory_is_the_portable_one(width, depth):
+    """Words are written, then read in another order: in the simulator, with a model of the block RAM."""
+    ram, random = Ram(width=width, depth=depth), np.random.default_rng(1)
+    portable = emit_verilog(ram, name=ram.module_name)
+    (delivered,) = deliver_memories(portable, family="ecp5").blocks.values()
+    addresses = random.permutation(depth)[:200]
+    words = random.integers(0, 1 << width, 200)
+    read = np.roll(words, 50)
+    signed, idle = read - (read >> (width - 1) << width), np.zeros(200, int)
+    arrays = {
+        "in_write": np.concatenate([idle + 1, idle]),
+        "in_write_address": np.concatenate([addresses, addresses[::-1]]),
+        "in_write_data": np.concatenate([words, words[::-1]]),
+        "in_read_address": np.concatenate([idle + (addresses[-1] ^ 1), np.roll(addresses, 50)]),
+        "expected_read_data": np.concatenate([idle, [0, 0], signed[:-2]]),
+        "counted_read_data": np.arange(400) >= 202,
+    }
+    arrays = {name: each[:, None] for name, each in arrays.items()}
+    widths = {name: len(value) for name, (value, _flow) in ram.ports().items()}
+    outcome = run_bench(
+        Bench(
+            verilog=delivered + (resources.files("fpga.map") / "dp16kd.v").read_text(),
+            top=ram.module_name,
+            module="tb.cycles_bench",
+            settings={"ports": {port: {port: bits} for port, bits in widths.items()}},
+            arrays={**arrays, "reset": np.zeros(400, bool)},
+            cycles=400,
+        )
+    )
+    assert outcome.failure is None
 
 
 BEHIND = """
