@@ -32,6 +32,9 @@ from sw_ref.interval import Interval
 
 __all__ = ["Engine"]
 
+# From an array without a drain edge to the FIFO: its rows lie far from the memory of the FIFO.
+_SUM_LATENCY = 1
+
 
 class Engine(Unit):
     """Computes ``C = A @ W``, group by group along K, for matrices of any size.
@@ -186,7 +189,7 @@ class Engine(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the step with the last products of an element of C to its result, if no row waits."""
-        return PANEL_LATENCY + self.array.latency + (self.edge.latency if self.edge else 0)
+        return PANEL_LATENCY + self.array.latency + (self.edge.latency if self.edge else _SUM_LATENCY)
 
     @property
     def steps(self) -> int:
@@ -347,10 +350,14 @@ class Engine(Unit):
                 ]
             values, valid, final = edge.result, edge.result_valid, edge.result_final
             invalid = edge.result_invalid if self.invalid_bits else invalid
+        beat = Cat(values, invalid, final)
+        if not self.edge:
+            beat = delayed(m, beat, _SUM_LATENCY, name="sums")
+            valid = delayed(m, valid, _SUM_LATENCY, name="sums_valid", init=0)
         m.submodules.results = fifo = SyncFIFOBuffered(width=len(self.result.payload.as_value()), depth=depth)
         taken = parts.given_back
         m.d.comb += [
-            fifo.w_data.eq(Cat(values, invalid, final)),
+            fifo.w_data.eq(beat),
             fifo.w_en.eq(valid),
             self.result.payload.eq(fifo.r_data),
             self.result.valid.eq(fifo.r_rdy),
