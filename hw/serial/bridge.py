@@ -1,12 +1,13 @@
 """From frames on a serial line to words of a memory and of registers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from hw.core.ram import Ram
+from hw.core.ram import RAM_LATENCY, Ram
 from hw.core.select import pick
 from hw.core.unit import Unit, place
 from hw.serial.frames import FrameReceiver, FrameSender
@@ -178,11 +179,16 @@ class SerialBridge(Unit):
                 with m.If((status != Status.OK) | (work.head[:8] == Operation.INFO)):
                     m.next = "ANSWER"
 
+    def _elaborate_word(self, m: Module, name: str, then: str) -> None:
+        """Wait until the word comes out of the buffer."""
+        states = [name, *(f"{name}_{cycle}" for cycle in range(1, RAM_LATENCY)), then]
+        for now, following in pairwise(states):
+            with m.State(now):
+                m.next = following
+
     def _elaborate_access(self, m: Module, work: _Work) -> None:
         """Read or write one word after the other."""
-        with m.State("FETCH"):
-            # the word that is to be written comes out of the buffer
-            m.next = "ACCESS"
+        self._elaborate_word(m, "FETCH", "ACCESS")
         with m.State("ACCESS"):
             m.d.comb += [self.request.eq(1), work.fetched.eq(self.done & ~self.write)]
             with m.If(self.done):
@@ -211,8 +217,7 @@ class SerialBridge(Unit):
                 m.next = "WORD"
                 with m.If(words == 0):
                     m.next = "END"
-        with m.State("WORD"):
-            m.next = "SEND"
+        self._elaborate_word(m, "WORD", "SEND")
         with m.State("SEND"):
             m.d.comb += [
                 sender.words.valid.eq(1),

@@ -70,6 +70,7 @@ class Io(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("read", "write", "barrier", "context")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "equal"), [(0, 256), (1, 255)])
 def test_firmware_compares_every_result(tmp_path, capfd, change, equal):
     """With the shipped driver on the accelerator in Verilator; the second time, one expected result is another."""

@@ -110,6 +110,7 @@ def test_a_bitstream_is_made_and_is_the_same_again(monkeypatch, tmp_path):
     assert made[0].fmax_mhz > 12 and made[0].used["ICESTORM_LC"][0] > 16
 
 
+@pytest.mark.long
 def test_a_clock_that_is_not_reached_is_an_error_with_the_one_that_is(monkeypatch, tmp_path):
     monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path))
     message = r"^Design must reach the 12 MHz of ice40_hx8k, not \d\.\d MHz; a smaller array or another --seed may$"

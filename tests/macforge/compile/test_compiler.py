@@ -19,7 +19,7 @@ from sw_ref.quantize.progressive import ProgressiveQuantizer
 from sw_ref.quantize.salience import salient_columns, salient_groups
 from sw_ref.quantize.uniform import sqnr_db
 from tests.cycles import takes_as_long
-from tests.quick import named
+from tests.quick import few, named
 from tests.typed import present
 
 DRAINED = [name for name in design_names() if named(name).edge]
@@ -136,7 +136,7 @@ def test_more_bits_for_columns_help():
     assert found[0] < found[1] < found[2]
 
 
-@pytest.mark.parametrize("name", ["qserve_w4a8", "mixllm_w4_8a8", "rbe_w4a4"])
+@pytest.mark.parametrize("name", few(["mixllm_w4_8a8", "qserve_w4a8", "rbe_w4a4"], 3))
 def test_hardware_is_the_model(name):
     design = load_design(name).resized(2)
     act, weight, _ = operands()

@@ -48,10 +48,10 @@ def test_bytes_are_those_of_the_beats(name, rows):
 def test_cycles_and_bytes_are_those_of_the_hardware():
     random = np.random.default_rng(0)
     act, weight = random.normal(size=(9, 128)), random.normal(size=(128, 10))
-    program = compile_layer(load_design("mixllm_w4_8a8").resized(4), weight, calibration=act)
+    program = compile_layer(load_design("mixllm_w4_8a8").resized(2), weight, calibration=act)
     assert len(program.parts) == 2
     costs, products = cost(program, 9), job_of(program, act).products
-    unit = load_design("mixllm_w4_8a8").resized(4).accelerator
+    unit = load_design("mixllm_w4_8a8").resized(2).accelerator
     counters = run_accelerator(unit, products).counters
     word, moved = unit.bus.word_bytes, dict(costs.memory)
     assert moved.pop("result") == counters["words_written"] * word

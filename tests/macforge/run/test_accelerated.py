@@ -63,7 +63,8 @@ def test_cache_that_is_too_small_is_refused():
 
 
 def test_results_that_are_not_the_models_are_reported(monkeypatch):
-    design = load_design("w8a8_os").resized(2)
+    # whose simulator other tests have built
+    design = cached("w8a8_os", 64)
     products = random_products(design, np.random.default_rng(1), m=2, n=2, k=3)
     monkeypatch.setattr("macforge.run.accelerated.expected_results", lambda _engine, _product: np.full((1, 2, 2), 7))
     with pytest.raises(MismatchError, match=r"^\d of 4 results differ: result of product 0\[0, 0, 0\] is .*, not 7$"):

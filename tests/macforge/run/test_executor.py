@@ -9,7 +9,7 @@ from macforge.run.executor import run_program
 from macforge.run.product import matmul
 from sw_ref.drain.steps.requantize import Requantize
 from tests.cycles import takes_as_long
-from tests.quick import named
+from tests.quick import few, named
 from tests.typed import present, wrong
 
 DESIGNS = {name: named(name) for name in design_names()}
@@ -92,7 +92,7 @@ def test_what_does_not_fit_is_refused(attempt, message):
         attempt(program)
 
 
-@pytest.mark.parametrize("name", ["mixllm_w4_8a8", "hawqv3_w8a8", "w8a8_os"])
+@pytest.mark.parametrize("name", few(["mixllm_w4_8a8", "hawqv3_w8a8", "w8a8_os"], 3))
 def test_hardware_gives_the_same(name):
     act, weight = operands(0)
     program = compile_layer(DESIGNS[name].resized(2), weight, calibration=act)
