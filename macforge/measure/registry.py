@@ -14,6 +14,7 @@ from macforge.extras import require_extras
 from macforge.measure.area import area, fmax_mhz
 from macforge.measure.layer import layer_figures
 from macforge.measure.simulation import simulate
+from macforge.measure.whole import Top, whole
 from sw_ref.engine.schedule import schedule_of
 
 __all__ = ["MEASUREMENTS", "Figure", "InReport", "Measurement"]
@@ -177,6 +178,21 @@ def _fmax(design: Design, *, family: str, seed: int) -> dict[str, Any]:
     return {"fmax_mhz": fmax_mhz(design, family=family, seeds=(seed,))[seed]}
 
 
+def _engine(design: Design, *, family: str, seed: int) -> dict[str, Any]:
+    return _whole(design, "engine", family, seed)
+
+
+def _accelerator(design: Design, *, family: str, seed: int) -> dict[str, Any]:
+    return _whole(design, "accelerator", family, seed)
+
+
+def _whole(design: Design, unit: Top, family: str, seed: int) -> dict[str, Any]:
+    found = whole(design, family=family, seeds=(seed,), unit=unit)
+    slowest = found.timing.slowest[seed]
+    limit = f"{slowest.start} to {slowest.end}, {slowest.logic_ns:.1f} + {slowest.wire_ns:.1f} ns"
+    return {**found.resources.to_table(), "fmax_mhz": found.timing.fmax_mhz[seed], "limit": limit}
+
+
 def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, Any]:
     schedule = schedule_of(design.engine.spec, m=m, n=n, k=k)
     return {"cycles": schedule.cycles, "utilization": schedule.utilization, "macs": schedule.macs}
@@ -199,6 +215,13 @@ def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, Any]:
     return table
 
 
+_WHOLE = {
+    "lut": Figure("LUT", note="LUT-equivalents of array, memories, queues, control, drain edge, and bus"),
+    "ff": Figure("FF"),
+    "bram": Figure("block RAM"),
+    "fmax_mhz": Figure("Fmax", "MHz", 0, "Placed and routed"),
+    "limit": Figure("limited by", note="The slowest path, from one register to another: in cells, and in wires"),
+}
 MEASUREMENTS: dict[str, Measurement] = {
     "layer": Measurement(
         function=layer_figures,
@@ -235,6 +258,8 @@ MEASUREMENTS: dict[str, Measurement] = {
         routed=True,
         report=InReport(cells=2, compared_only=True),
     ),
+    "engine": Measurement(function=_engine, title="whole engine", figures=_WHOLE, routed=True),
+    "accelerator": Measurement(function=_accelerator, title="whole accelerator", figures=_WHOLE, routed=True),
     "schedule": Measurement(
         function=_schedule,
         figures={"cycles": Figure("cycles"), "utilization": Figure("utilization", digits=3)},

@@ -17,6 +17,7 @@ from macforge.measure.registry import MEASUREMENTS, Figure, InReport, Measuremen
 from macforge.measure.simulation import simulate
 from macforge.measure.sweep.spec import load_sweep
 from macforge.measure.sweep.worker import compute
+from macforge.measure.whole import whole
 from macforge.measure.workload import Layer
 from macforge.report.page import write_report
 from macforge.report.report import make_report
@@ -34,6 +35,8 @@ def test_what_they_depend_on():
         "layer": ((), {"tokens": 0}),
         "area": (("family",), {}),
         "fmax": (("family", "seed"), {}),
+        "engine": (("family", "seed"), {}),
+        "accelerator": (("family", "seed"), {}),
         "schedule": ((), {"m": 256, "n": 256, "k": 256}),
         "sim": (("seed",), {"m": 0, "n": 0, "k": 0, "stalls": 0.0}),
         "accuracy": ((), {"sentences": 0}),
@@ -59,6 +62,21 @@ def test_area():
 
 def test_fmax():
     assert measure("fmax", family="ecp5", seed=7) == {"fmax_mhz": fmax_mhz(SMALL, family="ecp5", seeds=(7,))[7]}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unit", ["engine", "accelerator"])
+def test_whole(unit):
+    design = load_design("w2a8_os", ["tiling.max_k=64"]).resized(2)
+    figures = MEASUREMENTS[unit].measure(design, family="ecp5", seed=2)
+    report = whole(design, family="ecp5", seeds=(2,), unit=unit)
+    assert (figures["lut"], figures["ff"], figures["bram"]) == (
+        report.resources.lut,
+        report.resources.ff,
+        report.resources.bram,
+    )
+    assert figures["fmax_mhz"] == report.timing.fmax_mhz[2]
+    assert report.timing.slowest[2].end in figures["limit"]
 
 
 def test_schedule():
