@@ -11,7 +11,6 @@ from macforge.emit.board import NOT_RUN, board_design, board_unit, generate_boar
 from macforge.exits import FAILED, WRONG
 from tests.typed import present
 
-OPEN = [name for name, board in BOARDS.items() if not board.is_zynq]
 SMALL = ["array.rows=1", "array.cols=1"]
 
 
@@ -89,10 +88,9 @@ def test_unknown_board_is_one_line(macforge, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", OPEN)
-def test_default_size_meets_timing(name):
-    """With the tools: what is reached, and that there is room."""
-    board = BOARDS[name]
+def test_default_size_meets_timing():
+    """With the tools: what is reached, and that there is room. `make board` does the same for larger boards."""
+    board = BOARDS["ice40_hx8k"]
     made = generate_board(board_design("w8a8_os", board), board)
     assert made.bitstream.fmax_mhz >= board.clock_mhz
     # nextpnr knows no number of some buffers of pins
