@@ -59,9 +59,9 @@ def _matmul(a: np.ndarray, w: np.ndarray, kind: type) -> np.ndarray:
     depth = a.shape[1]
     a_most, w_most = _magnitude(a), _magnitude(w)
     if depth * a_most * w_most <= _EXACT_FLOAT32:
-        return (a.astype(np.float32) @ w.astype(np.float32)).astype(np.int64).astype(kind, copy=False)
+        return _in_floats(a, w, np.float32).astype(kind, copy=False)
     if depth * a_most * w_most <= _EXACT_FLOAT64:
-        return (a.astype(np.float64) @ w.astype(np.float64)).astype(np.int64).astype(kind, copy=False)
+        return _in_floats(a, w, np.float64).astype(kind, copy=False)
     chunk = _EXACT_FLOAT64 // (a_most * w_most)
     if chunk >= min(depth, _SHORTEST_SPLIT):
         return reduce(operator.add, (_matmul(a[:, k], w[k], kind) for k in group_slices(depth, chunk)))
@@ -70,6 +70,13 @@ def _matmul(a: np.ndarray, w: np.ndarray, kind: type) -> np.ndarray:
     half = a_most.bit_length() // 2
     high = a >> half
     return (_matmul(high, w, kind) << half) + _matmul(a - (high << half), w, kind)
+
+
+def _in_floats(a: np.ndarray, w: np.ndarray, kind: type) -> np.ndarray:
+    """``a @ w`` of integers whose partial sums such floats hold."""
+    # BLAS computes with whole registers, and may raise the flag for what lies in them beyond the operands
+    with np.errstate(invalid="ignore"):
+        return (a.astype(kind) @ w.astype(kind)).astype(np.int64)
 
 
 def _operand(x: ArrayLike, what: str) -> np.ndarray:
