@@ -62,9 +62,10 @@ class Bench:
                 continue
             words = self.registers if context.get(unit.register) else self.memory
             at, known = context.get(unit.address) // 4, context.get(unit.address) // 4 < len(words)
-            await context.tick().repeat(2)
+            # what is written is taken at once, as a memory may
             if known and context.get(unit.write):
                 words[at] = context.get(unit.data)
+            await context.tick().repeat(2)
             context.set(unit.result, words[at] if known else 0)
             context.set(unit.failed, not known)
             context.set(unit.done, 1)
