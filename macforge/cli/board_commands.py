@@ -54,10 +54,10 @@ def _bitstream(design: "Design", board: "Board", output: Path, seed: int) -> tup
 
 
 def _zynq(design: "Design", board: "Board", output: Path) -> tuple[dict[str, object], list[Path]]:
-    from macforge.emit.zynq import generate_zynq
+    from macforge.emit.zynq import NOT_RUN, generate_zynq
 
     made = generate_zynq(design, board)
-    return {**_row(design, board), "run": made.run}, made.write(output)
+    return {**_row(design, board), "run": NOT_RUN}, made.write(output)
 
 
 def _row(design: "Design", board: "Board") -> dict[str, object]:

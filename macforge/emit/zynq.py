@@ -1,17 +1,19 @@
 """A design's accelerator beside the processors of a Zynq: Verilog, and the script that makes a Vivado project."""
 
 import re
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from fpga.boards import Board
 from hw.core.naming import identifier
 from macforge.design.design import Design
 from macforge.emit.accelerator import generate_accelerator
-from macforge.emit.files import write_files
+from macforge.emit.package import Package
 from macforge.emit.template import template
 
-__all__ = ["ZynqFiles", "generate_zynq"]
+__all__ = ["NOT_RUN", "generate_zynq"]
+
+NOT_RUN = "not run in Vivado, nor on hardware"
+"""What a build says of itself."""
 
 # How Vivado's block designs know what a pin is; interfaces they know by the names of AXI.
 _ATTRIBUTES = {
@@ -23,30 +25,7 @@ _ATTRIBUTES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZynqFiles:
-    """A folder for Vivado.
-
-    Parameters
-    ----------
-    name : str
-        Of the folder.
-    files : dict of str to str
-        Name and content of each file.
-    run : str
-        What it was not run on.
-    """
-
-    name: str
-    files: dict[str, str]
-    run: str = "not run in Vivado, nor on hardware"
-
-    def write(self, folder: str | Path) -> list[Path]:
-        """Write all files into ``folder / name``, each whole or not at all."""
-        return write_files(Path(folder) / self.name, self.files)
-
-
-def generate_zynq(design: Design, board: Board) -> ZynqFiles:
+def generate_zynq(design: Design, board: Board) -> Package:
     """The accelerator with a block design for a Zynq; the same on every run."""
     design = replace(design, name=identifier(design.name))
     made = generate_accelerator(design)
@@ -63,7 +42,7 @@ def generate_zynq(design: Design, board: Board) -> ZynqFiles:
         f"{made.top}.json": made.to_json(),
         "vivado.tcl": template("zynq.tcl.j2").render(given),
     }
-    return ZynqFiles(name=f"{design.name}_{board.name}", files=files)
+    return Package(name=f"{design.name}_{board.name}", files=files)
 
 
 def _marked(verilog: str, top: str) -> str:

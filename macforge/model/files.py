@@ -11,7 +11,7 @@ from macforge.files import kind_of
 from macforge.model.layer import StoredLayer
 from sw_ref.fields import one_of
 
-__all__ = ["READERS", "Model", "Reader", "find_layer", "open_model"]
+__all__ = ["READERS", "ListedModel", "Model", "Reader", "find_layer", "open_model"]
 
 # Bytes of a file that its kind is known by.
 _START = 16
@@ -27,6 +27,22 @@ class Model(Protocol):
     def passed_over(self) -> list[tuple[str, str]]:
         """Names of what may be a layer but is not read, and why."""
         ...
+
+
+class ListedModel:
+    """A model whose layers are found when it is opened: subclasses put them into ``_layers`` and ``_passed_over``."""
+
+    def __init__(self) -> None:
+        self._layers: list[StoredLayer] = []
+        self._passed_over: list[tuple[str, str]] = []
+
+    def layers(self) -> Iterator[StoredLayer]:
+        """The layers, as they were found."""
+        return iter(self._layers)
+
+    def passed_over(self) -> list[tuple[str, str]]:
+        """What may be a layer but is not read, and why."""
+        return self._passed_over
 
 
 @dataclass(frozen=True, kw_only=True)

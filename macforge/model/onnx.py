@@ -1,12 +1,11 @@
 """ONNX files: every operator that multiplies by a constant matrix or kernel is a layer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
-from macforge.model.layer import StoredLayer
+from macforge.model.files import ListedModel
 from macforge.model.onnx_graph import Graph
 from macforge.model.onnx_layers import OPERATORS
 
@@ -16,7 +15,7 @@ __all__ = ["ONNXModel", "read_onnx"]
 _MOST = 1 << 31
 
 
-class ONNXModel:
+class ONNXModel(ListedModel):
     """An ONNX file. Tensors with files of their own are read when they are asked for.
 
     Parameters
@@ -30,6 +29,7 @@ class ONNXModel:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         wrong = f"Model must be a whole ONNX file, which {path} is not"
         if path.stat().st_size >= _MOST:
             raise ValueError(f"{wrong}: it has more than 2 GB")
@@ -41,8 +41,6 @@ class ONNXModel:
         if not model.HasField("graph") or not model.graph.node:
             raise ValueError(f"{wrong}: it has no graph")
         self._graph = Graph(model.graph, path.parent)
-        self._layers: list[StoredLayer] = []
-        self._passed_over: list[tuple[str, str]] = []
         for node in self._graph.nodes:
             self._read(node)
 
@@ -56,14 +54,6 @@ class ONNXModel:
         except (IndexError, KeyError, TypeError, AttributeError):
             reason = f"{node.op_type}: an input or attribute is missing or of another kind"
             self._passed_over.append((self._graph.name_of(node), reason))
-
-    def layers(self) -> Iterator[StoredLayer]:
-        """The layers, in the order of the graph."""
-        return iter(self._layers)
-
-    def passed_over(self) -> list[tuple[str, str]]:
-        """Operators that are no layers, and why."""
-        return self._passed_over
 
 
 def read_onnx(path: Path) -> ONNXModel:

@@ -1,7 +1,6 @@
 """Files of safetensors: layers of the checkpoints that quantizers write."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from macforge.files import kind_of
 from macforge.model.checkpoints import SCHEMES
-from macforge.model.layer import StoredLayer
+from macforge.model.files import ListedModel
 from macforge.model.tensors import Tensor
 
 __all__ = ["SafetensorsModel", "read_safetensors"]
@@ -35,7 +34,7 @@ _OF_MODULE = (
 )
 
 
-class SafetensorsModel:
+class SafetensorsModel(ListedModel):
     """A file of safetensors, mapped into memory, with the quantizer's configuration beside it.
 
     Parameters
@@ -49,6 +48,7 @@ class SafetensorsModel:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         try:
             # the library checks the header, and that the tensors fill the file
             with safe_open(path, framework="np") as file:
@@ -64,8 +64,6 @@ class SafetensorsModel:
         data = np.memmap(path, np.uint8, "r", offset=8 + size) if whole else np.zeros(0, np.uint8)
         self._tensors = {name: Tensor.of(name, header[name], data) for name in names}
         self._config = _config(path.parent)
-        self._layers: list[StoredLayer] = []
-        self._passed_over: list[tuple[str, str]] = []
         for name in names:
             self._read(name)
 
@@ -82,14 +80,6 @@ class SafetensorsModel:
                 reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
                 self._passed_over.append((prefix or last, f"{scheme.name}: {reason}"))
             return
-
-    def layers(self) -> Iterator[StoredLayer]:
-        """The layers, in the order of their names."""
-        return iter(self._layers)
-
-    def passed_over(self) -> list[tuple[str, str]]:
-        """Modules that are no layers, and why."""
-        return self._passed_over
 
 
 def read_safetensors(path: Path) -> SafetensorsModel:
