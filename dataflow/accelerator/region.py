@@ -44,10 +44,10 @@ class RegionReader(Unit):
     depth : int
         Words that are asked for ahead.
     kept : int
-        Words that are read for the first panel only, as a cache has them; not with ``block_cols``.
+        Words that are read for the first panel only, as a cache has them; 0 with ``block_cols``.
     """
 
-    def __init__(self, *, bus: Bus, beat: int, panel_rows: int, block_cols: int, depth: int, kept: int = 0) -> None:
+    def __init__(self, *, bus: Bus, beat: int, panel_rows: int, block_cols: int, depth: int, kept: int) -> None:
         self.bus = bus
         self.beat = beat
         self.panel_rows = panel_rows
@@ -113,9 +113,10 @@ class RegionReader(Unit):
                 base.eq(self.base),
                 size.eq(self.bytes - 1),
                 product.eq(self.product),
-                first.eq(1),
             ]
             panels.start(m, self.m)
+            if self.kept:
+                m.d.sync += first.eq(1)
             if self.block_cols:
                 blocks.start(m, self.n)
                 m.d.sync += columns.eq(self.n)

@@ -104,4 +104,4 @@ def _moved(program: Program, done: list[Schedule]) -> tuple[Counter[str], int]:
     layout = program.target.layout
     if layout is None:
         return Counter(), 0
-    return sum((Counter(traffic(layout, one)) for one in done), Counter()), layout.bus.word_bytes
+    return traffic(layout, done), layout.bus.word_bytes

@@ -15,7 +15,7 @@ from macforge.design.named import DEFAULTS, design_table
 from macforge.design.plain import build, set_key
 from macforge.design.target import Side, Target, quantizer_of
 from pe import FAMILIES
-from sw_ref.accelerator.bus import Bus, slot_bits
+from sw_ref.accelerator.bus import Bus
 from sw_ref.arith.accumulate import MAX_BITS, Accumulator, bits_for, capacity
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
@@ -194,12 +194,6 @@ class Design:
     def engine(self) -> "Engine":
         """A new engine: array, operand buffers and streams."""
         return self._engine(self.edge)
-
-    @property
-    def fits_bus(self) -> bool:
-        """Whether there is an accelerator: rows of results fit the bus."""
-        engine = self.engine.spec
-        return self.bus.carries(engine.cols * slot_bits(engine.result_bits))
 
     @property
     def accelerator(self) -> "Accelerator":

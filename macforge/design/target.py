@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from macforge.design.choices import QuantizerChoices
 from macforge.design.plain import build
-from sw_ref.accelerator.bus import Bus, slot_bits
-from sw_ref.accelerator.layout import Layout
+from sw_ref.accelerator.bus import Bus
+from sw_ref.accelerator.layout import Layout, fits_bus
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.drain.edge import Drain
@@ -81,7 +81,7 @@ class Target:
     def layout(self) -> Layout | None:
         """What an accelerator of the design reads and writes; None if its results do not fit the bus."""
         bus = build(Bus, self.table["bus"], "bus.")
-        if not bus.carries(self.engine.cols * slot_bits(self.engine.result_bits)):
+        if not fits_bus(self.engine, bus):
             return None
         return Layout(engine=self.engine, bus=bus, weight_cache=self.table["tiling"]["weight_cache"])
 

@@ -80,7 +80,7 @@ def _simulated(target: Target, products: Sequence[Product]) -> tuple[Sequence[np
     from macforge.design.design import design_of
 
     design = design_of(target.name, target.table)
-    if design.fits_bus:
+    if target.layout is not None:
         from macforge.run.accelerated import run_accelerator
 
         run = run_accelerator(design.accelerator, products)

@@ -66,10 +66,6 @@ class Bus:
         """Width of the words of a burst, less one."""
         return (self.burst - 1).bit_length()
 
-    def carries(self, row: int) -> bool:
-        """Whether rows of so many bits begin only where words do, or lie whole in one."""
-        return row % self.data_bits == 0 or self.data_bits % row == 0
-
 
 def slot_bits(bits: int) -> int:
     """Bits that a number of so many takes in memory: the next power of two."""

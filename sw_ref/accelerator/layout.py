@@ -16,7 +16,17 @@ from sw_ref.engine.spec import EngineSpec
 from sw_ref.payload import packed, signed_values
 from sw_ref.wide import integer_array, integer_type
 
-__all__ = ["Layout"]
+__all__ = ["Layout", "fits_bus"]
+
+
+def fits_bus(engine: EngineSpec, bus: Bus) -> bool:
+    """Whether rows of results of a block of columns begin only where words do, or lie whole in one."""
+    row = _row_bits(engine)
+    return row % bus.data_bits == 0 or bus.data_bits % row == 0
+
+
+def _row_bits(engine: EngineSpec) -> int:
+    return engine.cols * slot_bits(engine.result_bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +53,10 @@ class Layout:
         least = self._kept_unit // 8
         if self.weight_cache and self.weight_cache < 2 * least:
             raise ValueError(f"Tiling weight_cache must be 0 or at least {2 * least} bytes, not {self.weight_cache}")
-        row = self.engine.cols * self.result_slot
-        if not self.bus.carries(row):
+        if not fits_bus(self.engine, self.bus):
             raise ValueError(
-                f"Bus data_bits must divide, or be a multiple of, the {row} bits of {self.engine.cols} results, "
-                f"not be {self.bus.data_bits}; columns that are a power of two always fit"
+                f"Bus data_bits must divide, or be a multiple of, the {_row_bits(self.engine)} bits of "
+                f"{self.engine.cols} results, not be {self.bus.data_bits}; columns that are a power of two always fit"
             )
 
     @cached_property

@@ -1,5 +1,8 @@
 """Words of the bus that a product takes."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from sw_ref.accelerator.bus import DESCRIPTOR_BYTES
 from sw_ref.accelerator.layout import Layout
 from sw_ref.engine.schedule import Schedule
@@ -7,12 +10,16 @@ from sw_ref.engine.schedule import Schedule
 __all__ = ["traffic"]
 
 
-def traffic(layout: Layout, schedule: Schedule) -> dict[str, int]:
-    """Words that are read of each operand, of the descriptor and the image's head, and written as ``result``.
+def traffic(layout: Layout, schedules: Iterable[Schedule]) -> Counter[str]:
+    """Words that products read of each operand, of descriptors and heads of images, and write as ``result``.
 
     Weights are read for each panel of rows but for what a cache keeps of them; so are parameters of columns and
     outputs. Parameters of rows are read for each block of columns. Activations are read once.
     """
+    return sum((Counter(_of_product(layout, one)) for one in schedules), Counter())
+
+
+def _of_product(layout: Layout, schedule: Schedule) -> dict[str, int]:
     engine = layout.engine
     panels, blocks = -(-schedule.m // engine.panel_rows), -(-schedule.n // engine.cols)
     beats = schedule.beats

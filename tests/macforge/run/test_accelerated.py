@@ -1,7 +1,5 @@
 """Products through accelerators: what is moved, with and without a cache of weights."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
@@ -22,7 +20,7 @@ def cached(name, size):
 
 
 def moved(unit, products):
-    words = sum((Counter(traffic(unit.layout, one.schedule(unit.layout.engine))) for one in products), Counter())
+    words = traffic(unit.layout, [one.schedule(unit.layout.engine) for one in products])
     return {"words_read": sum(words.values()) - words["result"], "words_written": words["result"]}, words["weight"]
 
 
@@ -53,7 +51,7 @@ def test_cache_that_holds_all_is_filled_once():
     product = Product(act=np.zeros((40, 30), int), weight=np.zeros((30, 8), int))
     once = Product(act=np.zeros((4, 30), int), weight=np.zeros((30, 8), int))
     assert layout == Layout(engine=design.engine.spec, bus=design.bus, weight_cache=4096)
-    words = [traffic(layout, one.schedule(layout.engine))["weight"] for one in (product, once)]
+    words = [traffic(layout, [one.schedule(layout.engine)])["weight"] for one in (product, once)]
     assert words[0] == words[1] == 30 * 8 // 8
 
 
