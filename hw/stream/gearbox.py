@@ -86,7 +86,7 @@ class Gearbox(Unit):
             self.words.ready.eq((left == 0) | (taken & (left == 1))),
         ]
         with m.If(taken):
-            m.d.sync += [held.eq(held >> self.beat), left.eq(left - 1)]
+            m.d.sync += [held.eq(held[self.beat :]), left.eq(left - 1)]
         with m.If(self.words.valid & self.words.ready):
             m.d.sync += [held.eq(self.words.payload), left.eq(self._grains + 1)]
 
@@ -123,7 +123,7 @@ class Gearbox(Unit):
             rest.eq(Mux(taken, count - in_beat, count)),
         ]
         m.d.sync += count.eq(rest + Mux(put, self._grains + 1, 0))
-        kept = Mux(taken, held >> self.beat, held)
+        kept = Mux(taken, held[self.beat :], held)
         for place in range(room):
             value: Value = kept.word_select(place, self.grain)
             for first in range(max(0, place - in_word + 1), min(place, in_beat) + 1):
