@@ -1,6 +1,7 @@
 """Hardware in Verilator as a library of C functions, which a model in C++ around it gives."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from hw.core.digest import digest
@@ -13,6 +14,11 @@ __all__ = ["model_library"]
 _OPTIONS = ("--cc", "--prefix", "Vtop", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wall")
 # Cycles from which on optimized C++ gains more time than its compilation takes.
 _LONG = 100_000
+# What Verilator's makefile tells its C++, for a simulator of one thread without waves.
+_DEFINED = ("VERILATOR=1", "VM_COVERAGE=0", "VM_SC=0", "VM_TIMING=0", "VM_TRACE=0")
+# What of Verilator's own every library has, and what all of its C++ and the models include.
+_OWN = ("verilated", "verilated_threads")
+_HEADERS = ("verilated.h", "cstdint", "deque", "memory", "vector")
 
 
 def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
@@ -33,29 +39,51 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
         As `tb.simulator.built_simulator`.
     """
     require_simulator()
-    compiled = ("-O2" if cycles > _LONG else "-O0", "-fPIC")
-    options = " ".join(compiled)
-    recipe = [model.read_text(), Path(__file__).read_text(), tool_key("")]
+    optimization = "-O2" if cycles > _LONG else "-O0"
 
     def build(folder: Path) -> None:
-        source = folder / "design.v"
-        source.write_text(verilog)
+        (folder / "design.v").write_text(verilog)
         with simulator_environment():
             _run(["verilator", *_OPTIONS, "--top-module", top, "-Mdir", "model", "design.v"], folder)
-            made = ["-f", "Vtop.mk", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={options}", f"OPT_SLOW={options}"]
-            made.append(f"OPT_GLOBAL={options}")
-            _run(["make", "-C", "model", *made, "Vtop__ALL.a", "libverilated.a"], folder)
-            include = verilator_folder() / "include"
-            command = ["c++", "-std=c++17", *compiled, "-shared", "-Imodel", f"-I{include}", f"-I{include}/vltstd"]
-            _run([*command, str(model), "model/Vtop__ALL.a", "model/libverilated.a", "-o", "model.so"], folder)
-        for path in sorted((folder / "model").iterdir()):
+        made = folder / "model"
+        # in one file, as the compiler takes longer to start on many small ones than to compile them
+        parts = [*sorted(path.name for path in made.glob("*.cpp")), model]
+        (made / "all.cpp").write_text("".join(f'#include "{part}"\n' for part in parts))
+        own = _own_objects(optimization)
+        linked = ["-include", own / "runtime.h", "model/all.cpp", *(own / f"{name}.o" for name in _OWN)]
+        _run([*_compiler(optimization), "-Imodel", "-shared", *linked, "-o", "model.so"], folder)
+        for path in made.iterdir():
             path.unlink()
-        (folder / "model").rmdir()
+        made.rmdir()
 
-    return cached_dir("bus", digest(verilog, top, options, *recipe), build) / "model.so"
+    return cached_dir("bus", digest(verilog, top, model.read_text(), *_recipe(optimization)), build) / "model.so"
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _recipe(optimization: str) -> tuple[object, ...]:
+    return Path(__file__).read_text(), tool_key(""), optimization
+
+
+def _own_objects(optimization: str) -> Path:
+    """Folder with what every library has of Verilator's own, and with the headers of all, compiled."""
+
+    def build(folder: Path) -> None:
+        compiler = _compiler(optimization)
+        (folder / "runtime.h").write_text("".join(f"#include <{name}>\n" for name in _HEADERS))
+        _run([*compiler, "-x", "c++-header", "runtime.h", "-o", "runtime.h.gch"], folder)
+        for name in _OWN:
+            _run([*compiler, "-c", verilator_folder() / "include" / f"{name}.cpp", "-o", f"{name}.o"], folder)
+
+    return cached_dir("bus-runtime", digest(*_recipe(optimization)), build)
+
+
+def _compiler(optimization: str) -> list[str]:
+    """The compiler, with what must be the same for headers, objects and libraries."""
+    include = verilator_folder() / "include"
+    defined = [f"-D{name}" for name in _DEFINED]
+    return ["c++", "-std=c++17", optimization, "-fPIC", *defined, f"-I{include}", f"-I{include}/vltstd"]
+
+
+def _run(command: Sequence[str | Path], folder: Path) -> None:
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
         told = f"{command[0]} could not build the simulator of a design"
