@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.quick import some
+
 ROOT = Path(__file__).parents[2]
 # Each with how many blocks are run, at least.
 PAGES = {
@@ -76,7 +78,8 @@ def without_trailing_spaces(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("page", PAGES)
+# how-to's simulate boards and accelerators
+@pytest.mark.parametrize("page", some(PAGES, lambda page: "howto" not in page))
 def test_blocks_run_and_print_what_is_shown(page, tmp_path):
     ran = 0
     for block in blocks_of((ROOT / page).read_text()):

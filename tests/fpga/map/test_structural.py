@@ -56,7 +56,7 @@ def test_text_is_the_module(family):
     assert mapped(family) == text
 
 
-@pytest.mark.parametrize("family", few(FAMILIES, 1))
+@pytest.mark.parametrize("family", few(FAMILIES, 2))
 def test_text_reads_like_the_module(family):
     text = mapped(family)
     assert text.startswith("module sums(clk, rst, enable, gate, x, a, total, ones, same, low);\n  input clk;\n")

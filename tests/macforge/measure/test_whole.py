@@ -47,6 +47,7 @@ def test_table_is_of_the_engine():
     assert table["engine_fmax_mhz"] is None and table["engine_levels"] > 0
 
 
+@pytest.mark.long
 def test_accelerator_is_the_engine_and_what_is_around_it():
     design = load_design("w4a8_ws", SMALL)
     engine = whole(design, family="ecp5", seeds=())

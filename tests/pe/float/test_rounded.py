@@ -176,6 +176,7 @@ def test_all_sums_of_small_formats():
     assert simulate_cores(trials).failure is None
 
 
+@pytest.mark.long
 def test_all_pairs_of_codes():
     random = np.random.default_rng(2)
     trials = [joined(pe, sums, all_pairs(pe, sums, random, 1) + chain(pe, sums, random)) for pe, sums in PAIRS]
