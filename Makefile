@@ -14,9 +14,10 @@ pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-report: .venv/.stamp ## compare the headline designs in build/report (DESIGNS=all or a,b; FAMILIES=all or a,b; FINDINGS=1)
+report: .venv/.stamp ## compare the headline designs in build/report (DESIGNS=all or a,b; FAMILIES=all or a,b; FINDINGS=1; WHOLE=1)
 	$(run) macforge report -o build/report $(if $(DESIGNS),--designs "$(DESIGNS)") \
-	  $(if $(FAMILIES),--families "$(FAMILIES)") $(if $(filter-out 0 no,$(FINDINGS)),--findings)
+	  $(if $(FAMILIES),--families "$(FAMILIES)") $(if $(filter-out 0 no,$(FINDINGS)),--findings) \
+	  $(if $(filter-out 0 no,$(WHOLE)),--whole)
 
 test: tools icarus .venv/.stamp ## run the tests
 	$(run) $(pytest)

@@ -182,13 +182,15 @@ def report(
         ),
     ] = ",".join(COMPARED),
     findings: Annotated[bool, typer.Option("--findings", help="Find the smallest ways to multiply, too.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Measure whole engines and accelerators, too.")] = False,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
     """Run a real transformer layer through the RTL of designs, and measure them.
 
     The page grows while designs are measured: open it at once. Beside it stands what other people's units cost.
-    With --findings it also says which cells are the smallest: tables or adders, integers or floats.
+    With --findings it also says which cells are the smallest: tables or adders, integers or floats. With --whole it
+    also has what a user gets: array, memories, control, drain edge and bus, which takes minutes a design.
     """
     require_extras("model", "report")
     check_output_folder(output, "Report")
@@ -212,7 +214,7 @@ def report(
         chosen,
         layer,
         families=mapped_to,
-        measurements=reported_measurements(own_model=weights is None),
+        measurements=reported_measurements(own_model=weights is None, whole=whole),
         candidates=CANDIDATES if findings else (),
         every=GrowingFiles.EVERY,
     )

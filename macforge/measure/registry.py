@@ -65,12 +65,15 @@ class InReport:
         Whether it is of a model of its own, and left out of a report on somebody's weights.
     compared_only : bool
         Whether only the families that all designs are compared on are measured.
+    whole : bool
+        Whether it is of whole engines or accelerators, which the report takes only if asked to.
     """
 
     figures: tuple[str, ...] = ()
     cells: int | None = None
     own_model: bool = False
     compared_only: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,19 +181,44 @@ def _fmax(design: Design, *, family: str, seed: int) -> dict[str, Any]:
     return {"fmax_mhz": fmax_mhz(design, family=family, seeds=(seed,))[seed]}
 
 
-def _engine(design: Design, *, family: str, seed: int) -> dict[str, Any]:
-    return _whole(design, "engine", family, seed)
+def _engine(design: Design, *, family: str) -> dict[str, Any]:
+    return whole(design, family=family, seeds=(), unit="engine").resources.to_table("engine_")
 
 
-def _accelerator(design: Design, *, family: str, seed: int) -> dict[str, Any]:
-    return _whole(design, "accelerator", family, seed)
+def _accelerator(design: Design, *, family: str) -> dict[str, Any]:
+    return whole(design, family=family, seeds=(), unit="accelerator").resources.to_table("accelerator_")
 
 
-def _whole(design: Design, unit: Top, family: str, seed: int) -> dict[str, Any]:
-    found = whole(design, family=family, seeds=(seed,), unit=unit)
-    slowest = found.timing.slowest[seed]
+def _engine_fmax(design: Design, *, family: str, seed: int) -> dict[str, Any]:
+    return _whole_fmax(design, "engine", family, seed)
+
+
+def _accelerator_fmax(design: Design, *, family: str, seed: int) -> dict[str, Any]:
+    return _whole_fmax(design, "accelerator", family, seed)
+
+
+def _whole_fmax(design: Design, unit: Top, family: str, seed: int) -> dict[str, Any]:
+    timing = whole(design, family=family, seeds=(seed,), unit=unit).timing
+    slowest = timing.slowest[seed]
     limit = f"{slowest.start} to {slowest.end}, {slowest.logic_ns:.1f} + {slowest.wire_ns:.1f} ns"
-    return {**found.resources.to_table(), "fmax_mhz": found.timing.fmax_mhz[seed], "limit": limit}
+    return {f"{unit}_fmax_mhz": timing.fmax_mhz[seed], f"{unit}_limit": limit}
+
+
+def _whole_figures(unit: Top, what: str) -> dict[str, Figure]:
+    return {
+        f"{unit}_lut": Figure(f"{unit} LUT", note=f"LUT-equivalents of {what}"),
+        f"{unit}_ff": Figure(f"{unit} FF", note=f"Flip-flops of {what}"),
+        f"{unit}_bram": Figure(f"{unit} block RAM", note=f"Of {what}"),
+    }
+
+
+def _whole_fmax_figures(unit: Top) -> dict[str, Figure]:
+    return {
+        f"{unit}_fmax_mhz": Figure(f"{unit} Fmax", "MHz", 0, f"Of the whole {unit}, placed and routed"),
+        f"{unit}_limit": Figure(
+            f"{unit} limited by", note="The slowest path between registers: in cells, and in wires"
+        ),
+    }
 
 
 def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, Any]:
@@ -215,13 +243,6 @@ def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, Any]:
     return table
 
 
-_WHOLE = {
-    "lut": Figure("LUT", note="LUT-equivalents of array, memories, queues, control, drain edge, and bus"),
-    "ff": Figure("FF"),
-    "bram": Figure("block RAM"),
-    "fmax_mhz": Figure("Fmax", "MHz", 0, "Placed and routed"),
-    "limit": Figure("limited by", note="The slowest path, from one register to another: in cells, and in wires"),
-}
 MEASUREMENTS: dict[str, Measurement] = {
     "layer": Measurement(
         function=layer_figures,
@@ -258,8 +279,31 @@ MEASUREMENTS: dict[str, Measurement] = {
         routed=True,
         report=InReport(cells=2, compared_only=True),
     ),
-    "engine": Measurement(function=_engine, title="whole engine", figures=_WHOLE, routed=True),
-    "accelerator": Measurement(function=_accelerator, title="whole accelerator", figures=_WHOLE, routed=True),
+    "engine": Measurement(
+        function=_engine,
+        title="whole engine",
+        figures=_whole_figures("engine", "array, memories, queues, control and drain edge"),
+        report=InReport(whole=True),
+    ),
+    "accelerator": Measurement(
+        function=_accelerator,
+        title="whole accelerator",
+        figures=_whole_figures("accelerator", "engine and bus: registers, descriptors, readers and writer"),
+        report=InReport(whole=True),
+    ),
+    "engine_fmax": Measurement(
+        function=_engine_fmax,
+        title="Fmax of the whole engine",
+        figures=_whole_fmax_figures("engine"),
+        routed=True,
+        report=InReport(whole=True, compared_only=True),
+    ),
+    "accelerator_fmax": Measurement(
+        function=_accelerator_fmax,
+        title="Fmax of the whole accelerator",
+        figures=_whole_fmax_figures("accelerator"),
+        routed=True,
+    ),
     "schedule": Measurement(
         function=_schedule,
         figures={"cycles": Figure("cycles"), "utilization": Figure("utilization", digits=3)},

@@ -167,15 +167,20 @@ def _mode_row(row: DesignRow, modes: Sequence[Mapping[str, Any]]) -> dict[str, A
     return table | {column.key: of_family[column.family][column.name] for column in columns}
 
 
-def reported_measurements(*, own_model: bool = True) -> list[str]:
+def reported_measurements(*, own_model: bool = True, whole: bool = False) -> list[str]:
     """Measurements that a report takes, by their names.
 
     Parameters
     ----------
     own_model : bool
         Whether to take those of a model of their own.
+    whole : bool
+        Whether to take those of whole engines and accelerators.
     """
-    return [name for name, each in MEASUREMENTS.items() if each.report and (own_model or not each.report.own_model)]
+    reported = {name: each.report for name, each in MEASUREMENTS.items() if each.report}
+    return [
+        name for name, report in reported.items() if (own_model or not report.own_model) and (whole or not report.whole)
+    ]
 
 
 def make_report(designs: Sequence[Design], layer: Layer, **options: Any) -> Report:

@@ -35,8 +35,10 @@ def test_what_they_depend_on():
         "layer": ((), {"tokens": 0}),
         "area": (("family",), {}),
         "fmax": (("family", "seed"), {}),
-        "engine": (("family", "seed"), {}),
-        "accelerator": (("family", "seed"), {}),
+        "engine": (("family",), {}),
+        "accelerator": (("family",), {}),
+        "engine_fmax": (("family", "seed"), {}),
+        "accelerator_fmax": (("family", "seed"), {}),
         "schedule": ((), {"m": 256, "n": 256, "k": 256}),
         "sim": (("seed",), {"m": 0, "n": 0, "k": 0, "stalls": 0.0}),
         "accuracy": ((), {"sentences": 0}),
@@ -68,15 +70,14 @@ def test_fmax():
 @pytest.mark.parametrize("unit", ["engine", "accelerator"])
 def test_whole(unit):
     design = load_design("w2a8_os", ["tiling.max_k=64"]).resized(2)
-    figures = MEASUREMENTS[unit].measure(design, family="ecp5", seed=2)
+    figures = MEASUREMENTS[unit].measure(design, family="ecp5")
     report = whole(design, family="ecp5", seeds=(2,), unit=unit)
-    assert (figures["lut"], figures["ff"], figures["bram"]) == (
-        report.resources.lut,
-        report.resources.ff,
-        report.resources.bram,
-    )
-    assert figures["fmax_mhz"] == report.timing.fmax_mhz[2]
-    assert report.timing.slowest[2].end in figures["limit"]
+    assert figures == report.resources.to_table(f"{unit}_")
+    speed = MEASUREMENTS[f"{unit}_fmax"].measure(design, family="ecp5", seed=2)
+    assert speed[f"{unit}_fmax_mhz"] == report.timing.fmax_mhz[2]
+    assert report.timing.slowest[2].end in speed[f"{unit}_limit"]
+    assert set(MEASUREMENTS[unit].figures) <= set(figures)
+    assert set(MEASUREMENTS[f"{unit}_fmax"].figures) == set(speed)
 
 
 def test_schedule():

@@ -34,20 +34,23 @@ def asked(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "families", "findings"),
+    ("arguments", "families", "findings", "whole"),
     [
-        ([], ["xc7", "ecp5"], False),
-        (["--families", "all"], list(measure_commands.FPGA_FAMILIES), False),
-        (["--families", "ice40, gowin", "--findings"], ["ice40", "gowin"], True),
+        ([], ["xc7", "ecp5"], False, []),
+        (["--families", "all"], list(measure_commands.FPGA_FAMILIES), False, []),
+        (["--families", "ice40, gowin", "--findings"], ["ice40", "gowin"], True, []),
+        (["--whole"], ["xc7", "ecp5"], False, ["engine", "accelerator", "engine_fmax"]),
     ],
 )
-def test_what_is_measured_by_default_and_what_if_asked_for(asked, macforge, tmp_path, arguments, families, findings):
+def test_what_is_measured_by_default_and_what_if_asked_for(
+    asked, macforge, tmp_path, arguments, families, findings, whole
+):
     code, _, _ = macforge("report", "--designs", "mxfp4", "-o", tmp_path, *arguments)
     assert code == 0
     (call,) = asked
     assert call["families"] == families
     assert call["candidates"] == (CANDIDATES if findings else ())
-    assert call["measurements"] == ["layer", "area", "fmax", "accuracy"]
+    assert call["measurements"] == ["layer", "area", "fmax", *whole, "accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,7 @@ def test_what_is_measured_by_default_and_what_if_asked_for(asked, macforge, tmp_
         (["FAMILIES=all"], ["--families", "all"]),
         (["FAMILIES=ice40,gowin", "FINDINGS=1"], ["--families", "ice40,gowin", "--findings"]),
         (["DESIGNS=all", "FINDINGS=0"], ["--designs", "all"]),
+        (["WHOLE=1"], ["--whole"]),
     ],
 )
 def test_make_hands_its_variables_over(variables, arguments):
@@ -114,8 +118,8 @@ def test_an_interrupted_report_leaves_a_whole_page_that_says_so(tmp_path):
             time.sleep(0.1)
         # as a terminal does
         os.killpg(running.pid, signal.SIGINT)
-        running.communicate()
-    assert running.returncode == 130
+        _, told = running.communicate()
+    assert running.returncode == 130, told
     text = page.read_text()
     assert "<strong>Interrupted</strong>" in text and text.rstrip().endswith("</html>")
     table = json.loads((tmp_path / "report" / "report.json").read_text())
