@@ -2,10 +2,12 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any
@@ -94,7 +96,9 @@ def _outcomes(steps: Sequence[Step], processes: int, every: float | None) -> Ite
     # fresh processes: a fork would copy the threads' locks, of the progress bar for one
     pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_prepare)
     try:
-        waiting = {_submitted(pool, step): step for step in steps}
+        # a pool that was interrupted while it started its own thread cannot be shut down
+        with _uninterrupted():
+            waiting = {_submitted(pool, step): step for step in steps}
         while waiting:
             done, _ = wait(waiting, timeout=every, return_when=FIRST_COMPLETED)
             for future in done:
@@ -104,6 +108,23 @@ def _outcomes(steps: Sequence[Step], processes: int, every: float | None) -> Ite
     finally:
         # after an interruption, nobody waits for the rest
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off an interrupt that comes meanwhile to the end."""
+    if threading.current_thread() is not threading.main_thread():
+        # where none is raised
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _outcome(step: Step, future: Future) -> Outcome | Step:

@@ -2,9 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing import active_children
+
+import pytest
 
 from macforge.measure.steps import Step, take_steps
 from tests.typed import present, wrong
@@ -41,6 +46,20 @@ def test_who_waits_for_a_long_step_hears_from_it_meanwhile():
     outcomes = list(take_steps([Step("long", "kind", wrong(time.sleep), (0.5,))], every=0.05, processes=1))
     assert outcomes[0] is None
     assert [outcome.step.label for outcome in outcomes if outcome] == ["long"]
+
+
+def test_an_interrupt_while_processes_are_started_ends_them(monkeypatch):
+    """Whenever it comes: here while the pool starts the thread that looks after its processes."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(take_steps([Step("short", "kind", wrong(time.sleep), (0.1,))], processes=1))
+    assert not active_children()
 
 
 THREADS = """\
