@@ -1,6 +1,7 @@
 """Hardware in Verilator as a library of C functions, which a model in C++ around it gives."""
 
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 from hw.core.digest import digest
@@ -13,6 +14,8 @@ __all__ = ["model_library"]
 _OPTIONS = ("--cc", "--prefix", "Vtop", "-O3", "--x-assign", "unique", "--x-initial", "unique", "-Wno-fatal", "-Wall")
 # Cycles from which on optimized C++ gains more time than its compilation takes.
 _LONG = 100_000
+# Cycles of this process with each hardware, about.
+_simulated: Counter[str] = Counter()
 
 
 def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
@@ -25,7 +28,8 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
     model : Path
         C++ of the functions.
     cycles : int
-        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
+        How many are to be simulated, about: a simulator that runs for long, in all that this process asks for, is
+        compiled for longer.
 
     Raises
     ------
@@ -33,7 +37,9 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
         As `tb.simulator.built_simulator`.
     """
     require_simulator()
-    compiled = ("-O2" if cycles > _LONG else "-O0", "-fPIC")
+    hardware = digest(verilog, top)
+    _simulated[hardware] += cycles
+    compiled = ("-O2" if _simulated[hardware] > _LONG else "-O0", "-fPIC")
     options = " ".join(compiled)
     recipe = [model.read_text(), Path(__file__).read_text(), tool_key("")]
 
@@ -52,7 +58,7 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
             path.unlink()
         (folder / "model").rmdir()
 
-    return cached_dir("bus", digest(verilog, top, options, *recipe), build) / "model.so"
+    return cached_dir("bus", digest(hardware, options, *recipe), build) / "model.so"
 
 
 def _run(command: list[str], folder: Path) -> None:
