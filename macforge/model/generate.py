@@ -38,6 +38,8 @@ class Programs:
     """
 
     def __init__(self, designs: "Sequence[Design]", *, engine: Engine = "ref") -> None:
+        if engine not in ("rtl", "ref"):
+            raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
         self._designs = designs
         self._engine: Engine = engine
         self._programs: dict[str, Program] = {}
