@@ -6,7 +6,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-__all__ = ["HEADER", "MARKS", "TENSORS", "write_decoder"]
+__all__ = ["BYTES", "HEADER", "WORDS", "write_decoder"]
 
 HEADER: dict[str, object] = {
     "block_count": 2,
@@ -18,7 +18,6 @@ HEADER: dict[str, object] = {
     "rope.freq_base": 100.0,
     "attention.layer_norm_rms_epsilon": 1e-5,
 }
-# Tokens: two marks, all bytes, and what merges make.
 MARKS = ["<|start|>", "<|end|>"]
 MERGES = ["a b", "ab c", "Ġ a"]
 TEMPLATE = "{% for m in messages %}<|start|>{{ m['role'] }}: {{ m['content'] }}<|end|>{% endfor %}<|start|>"
@@ -40,7 +39,9 @@ def _bytes() -> list[str]:
     return [chr(256 + others.index(each)) if each in others else chr(each) for each in range(256)]
 
 
-WORDS = [*MARKS, *_bytes(), "ab", "abc", "Ġa"]
+# Tokens: two marks, all bytes, and what merges make.
+BYTES = _bytes()
+WORDS = [*MARKS, *BYTES, "ab", "abc", "Ġa"]
 TENSORS: dict[str, tuple[str, int, int]] = {
     "token_embd.weight": ("Q8_0", 64, len(WORDS)),
     **{f"blk.{i}.{part}.weight": ("Q4_1", *size) for i in range(2) for part, size in _SHAPES.items()},
