@@ -100,8 +100,9 @@ def section(compared: Mapping[str, Mapping[str, Agreement]], run: Sequence[Step]
     """The measured part of the page."""
     told = (
         f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder`: "
-        f"SmolLM2-135M-Instruct of the package `{_MODEL}` {version(_MODEL)}, 210 layers in Q4_1 by `w4a8_q4_1` and the head in "
-        "Q8_0 by `w8a8_q8_0`, weights as they are stored. Programs are compared with the dequantized file in float32, "
+        f"SmolLM2-135M-Instruct of the package `{_MODEL}` {version(_MODEL)}, 210 layers in Q4_1 by `w4a8_q4_1` and the "
+        "head in Q8_0 by `w8a8_q8_0`, weights as they are stored. Programs are compared with the dequantized file in "
+        "float32, "
         f"each token given those before it in a window of {WINDOW - 1}. Perplexity is that of the text; what shares a "
         "scale is said of activations."
     )
