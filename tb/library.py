@@ -1,6 +1,7 @@
 """Hardware in Verilator as a library of C functions, which a model in C++ around it gives."""
 
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _DEFINED = ("VERILATOR=1", "VM_COVERAGE=0", "VM_SC=0", "VM_TIMING=0", "VM_TRACE=
 # What of Verilator's own every library has, and what all of its C++ and the models include.
 _OWN = ("verilated", "verilated_threads")
 _HEADERS = ("verilated.h", "cstdint", "deque", "memory", "vector")
+# Cycles of this process with each hardware, about.
+_simulated: Counter[str] = Counter()
 
 
 def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
@@ -31,7 +34,8 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
     model : Path
         C++ of the functions.
     cycles : int
-        How many are to be simulated, about: a simulator that runs for long is compiled for longer.
+        How many are to be simulated, about: a simulator that runs for long, in all that this process asks for, is
+        compiled for longer.
 
     Raises
     ------
@@ -39,7 +43,9 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
         As `tb.simulator.built_simulator`.
     """
     require_simulator()
-    optimization = "-O2" if cycles > _LONG else "-O0"
+    hardware = digest(verilog, top)
+    _simulated[hardware] += cycles
+    optimization = "-O2" if _simulated[hardware] > _LONG else "-O0"
 
     def build(folder: Path) -> None:
         (folder / "design.v").write_text(verilog)
@@ -56,7 +62,7 @@ def model_library(verilog: str, *, top: str, model: Path, cycles: int) -> Path:
             path.unlink()
         made.rmdir()
 
-    return cached_dir("bus", digest(verilog, top, model.read_text(), *_recipe(optimization)), build) / "model.so"
+    return cached_dir("bus", digest(hardware, model.read_text(), *_recipe(optimization)), build) / "model.so"
 
 
 def _recipe(optimization: str) -> tuple[object, ...]:

@@ -36,7 +36,7 @@ LAYERS = {
     "macforge/design": {"macforge", *_HARDWARE},
     "macforge/compile": {"macforge", *_HARDWARE, "macforge/design"},
     "macforge/run": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile", "driver")},
-    "macforge/model": {"macforge", *_HARDWARE, *_rooms("design", "compile")},
+    "macforge/model": {"macforge", *_HARDWARE, *_rooms("design", "compile", "run")},
     "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},

@@ -24,13 +24,17 @@ class Unit(wiring.Component):
     what they are in `name`, and describe themselves in `circuit`, where other components have `elaborate`.
     """
 
+    _arguments: dict[str, Hashable]
     _identity: tuple[type, frozenset[tuple[str, Hashable]]]
 
     def __new__(cls, **parameters: Hashable) -> Self:
         unit = super().__new__(cls)
         # units are also made only to be asked for widths and latencies, which is no oversight to warn of
         unit._MustUse__silence = True
-        unit._identity = (cls, frozenset(parameters.items()))
+        unit._arguments = parameters
+        # units are compared as objects, being components
+        known = {name: value.identity if isinstance(value, Unit) else value for name, value in parameters.items()}
+        unit._identity = (cls, frozenset(known.items()))
         return unit
 
     if TYPE_CHECKING:
@@ -45,7 +49,7 @@ class Unit(wiring.Component):
     @property
     def arguments(self) -> dict[str, Hashable]:
         """What it was made with, by name."""
-        return dict(self._identity[1])
+        return dict(self._arguments)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from macforge.cli import board_commands, describe_commands, layer_commands, measure_commands, model_commands
+from macforge.cli import (
+    board_commands,
+    describe_commands,
+    generate_command,
+    layer_commands,
+    measure_commands,
+    model_commands,
+)
 from macforge.exits import exit_code
 
 __all__ = ["app", "main"]
@@ -54,6 +61,7 @@ app.command()(measure_commands.sim)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)
+model_commands.model.command(name="generate")(generate_command.generate_)
 app.add_typer(model_commands.model, name="model")
 app.command()(measure_commands.area)
 app.command()(measure_commands.sweep)

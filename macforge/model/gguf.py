@@ -111,6 +111,11 @@ class GGUFModel:
             at += 8 + size
         return texts
 
+    @property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all tensors by their names: K first, as the file has them."""
+        return {name: tuple(int(size) for size in tensor.shape) for name, tensor in self._tensors.items()}
+
     def tensor(self, name: str) -> np.ndarray:
         """A tensor of floats or integers as its own shape; KeyError if there is none."""
         return self._tensors[name].data

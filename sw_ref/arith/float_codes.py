@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sw_ref.formats.minifloat import BIAS, FRACTION, Float
+from sw_ref.formats.minifloat import BIAS, FP32, FRACTION, Float
 from sw_ref.wide import integer_array
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
 _MAGNITUDE = (1 << 63) - 1
 _INFINITY = 0x7FF << FRACTION
 _NAN = _INFINITY | 1 << (FRACTION - 1)
+# Half a last place less than float32's smallest normal number: with an exponent without bounds it rounds up to that.
+_LEAST_ROUNDED_UP = 2.0**-126 - 2.0**-151
 
 
 def is_result_format(form: object) -> bool:
@@ -61,6 +63,8 @@ def has_fields_of(form: Float, other: Float) -> bool:
 def round_to(form: Float, real: ArrayLike) -> np.ndarray:
     """Codes of float64 numbers, rounded and flushed as results are."""
     infinity, nan = infinity_and_nan(form)
+    if form == FP32:
+        return _round_to_float32(np.asarray(real, dtype=np.float64), nan)
     bits = np.atleast_1d(np.asarray(real, dtype=np.float64)).view(np.uint64)
     magnitude = bits & _MAGNITUDE
     # Half a last place is added, less one bit where the last bit kept is 0: a tie goes to even, and what carries
@@ -84,6 +88,8 @@ def value_of(form: Float, codes: ArrayLike) -> np.ndarray:
     TypeError, ValueError
         If ``codes`` are not integers, or not all from 0 to ``2**bits - 1``.
     """
+    if form == FP32:
+        return _value_of_float32(form.check_codes(codes))
     if not is_result_format(form):
         values = form.decode(codes)
         return np.where(np.abs(values) < smallest_normal(form), np.copysign(0.0, values), values)
@@ -129,6 +135,28 @@ def _apply(form: Float, function: Callable[..., np.ndarray], x: np.ndarray, y: n
     # would at once (Figueroa, "When is double rounding innocuous?", 1995).
     with np.errstate(invalid="ignore"):
         return round_to(form, function(x, y))
+
+
+def _round_to_float32(real: np.ndarray, nan: int) -> np.ndarray:
+    """As `round_to`, by the processor's own conversion."""
+    with np.errstate(over="ignore"):
+        values = np.atleast_1d(real.astype(np.float32))
+    # float32 also rounds what is subnormal; a product with 0 keeps the sign
+    values *= np.abs(real) >= _LEAST_ROUNDED_UP
+    codes = values.view(np.uint32)
+    if (unordered := np.isnan(values)).any():
+        codes[unordered] = nan
+    return codes.reshape(real.shape)
+
+
+def _value_of_float32(codes: np.ndarray) -> np.ndarray:
+    """As `value_of`, by the processor's own conversion."""
+    bits = np.atleast_1d(codes.astype(np.uint32))
+    # of a signalling NaN it raises a flag
+    with np.errstate(invalid="ignore"):
+        values = bits.view(np.float32).astype(np.float64)
+        values *= ~(np.abs(values) < smallest_normal(FP32))
+    return values.reshape(codes.shape)
 
 
 def _rounded_to_odd(integer: int) -> float:

@@ -44,7 +44,11 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
 
 @pytest.mark.parametrize(
     ("module", "extras"),
-    [("altair.utils", "report"), ("distributed", "sweep"), ("narwhals", "boards,driver,files,model,report,sweep")],
+    [
+        ("altair.utils", "report"),
+        ("distributed", "sweep"),
+        ("narwhals", "boards,decoder,driver,files,model,report,sweep"),
+    ],
 )
 def test_an_import_that_fails_names_the_extra(module, extras):
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)

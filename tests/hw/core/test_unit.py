@@ -54,6 +54,20 @@ def test_identity_is_the_class_with_its_arguments():
     assert one.identity != Subtracter(width=8, amount=3).identity
 
 
+class Holder(Unit):
+    """A unit that is given another."""
+
+    def __init__(self, *, held: Adder) -> None:
+        super().__init__({})
+
+
+def test_identity_is_that_of_units_among_the_arguments():
+    one, other = Adder(width=8, amount=3), Adder(width=8, amount=3)
+    assert Holder(held=one).identity == Holder(held=other).identity
+    assert Holder(held=one).identity != Holder(held=Adder(width=8, amount=4)).identity
+    assert Holder(held=one).arguments["held"] is one
+
+
 def test_arguments_must_be_named():
     with pytest.raises(TypeError, match=r"takes 1 positional argument but 3 were given$"):
         wrong(Adder)(8, 3)

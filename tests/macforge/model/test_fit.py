@@ -30,7 +30,7 @@ TAKEN = {
     "Q4_1": {"w4a8_q4_1", "w4a8_os"},
     "Q5_0": {"w8a8_os"},
     "Q5_1": {"w8a8_ws"},
-    "Q8_0": {"w8a8_os", "w8a8_packed"},
+    "Q8_0": {"w8a8_os", "w8a8_packed", "w8a8_q8_0"},
     "Q2_K": {"w2a8_os"},
     "Q3_K": {"w4a8_os"},
     "Q4_K": {"w4a8_ws"},

