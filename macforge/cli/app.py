@@ -8,6 +8,7 @@ import typer
 
 from macforge.cli import (
     board_commands,
+    cost_command,
     describe_commands,
     generate_command,
     layer_commands,
@@ -62,6 +63,7 @@ app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)
 model_commands.model.command(name="generate")(generate_command.generate_)
+model_commands.model.command(name="cost")(cost_command.cost_)
 app.add_typer(model_commands.model, name="model")
 app.command()(measure_commands.area)
 app.command()(measure_commands.sweep)
