@@ -190,7 +190,8 @@ def report(
 
     The page grows while designs are measured: open it at once. Beside it stands what other people's units cost.
     With --findings it also says which cells are the smallest: tables or adders, integers or floats. With --whole it
-    also has what a user gets: array, memories, control, drain edge and bus, which takes minutes a design.
+    also has what a user gets: array, memories, control, drain edge and bus, and what few and many rows of activations
+    use of it, which takes minutes a design.
     """
     require_extras("model", "report")
     check_output_folder(output, "Report")

@@ -14,6 +14,7 @@ from macforge.extras import require_extras
 from macforge.measure.area import area, fmax_mhz
 from macforge.measure.layer import layer_figures
 from macforge.measure.simulation import simulate
+from macforge.measure.use import ROWS, use_by_rows
 from macforge.measure.whole import Top, whole
 from sw_ref.engine.schedule import schedule_of
 
@@ -221,6 +222,10 @@ def _whole_fmax_figures(unit: Top) -> dict[str, Figure]:
     }
 
 
+def _use(design: Design, *, n: int = 576, k: int = 576) -> dict[str, Any]:
+    return {f"use_{m}": use for m, use in use_by_rows(design, n=n, k=k).items()}
+
+
 def _schedule(design: Design, *, m: int = 256, n: int = 256, k: int = 256) -> dict[str, Any]:
     schedule = schedule_of(design.engine.spec, m=m, n=n, k=k)
     return {"cycles": schedule.cycles, "utilization": schedule.utilization, "macs": schedule.macs}
@@ -243,6 +248,7 @@ def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, Any]:
     return table
 
 
+_USE = "Of the cycles of the accelerator, simulated, what the peak of the array or the words on the bus take at least,"
 MEASUREMENTS: dict[str, Measurement] = {
     "layer": Measurement(
         function=layer_figures,
@@ -303,6 +309,14 @@ MEASUREMENTS: dict[str, Measurement] = {
         title="Fmax of the whole accelerator",
         figures=_whole_fmax_figures("accelerator"),
         routed=True,
+    ),
+    "use": Measurement(
+        function=_use,
+        title="use of array and bus",
+        figures={
+            f"use_{m}": Figure(f"use M = {m}", note=f"{_USE} with {m} row{'s' * (m > 1)} of activations") for m in ROWS
+        },
+        report=InReport(whole=True),
     ),
     "schedule": Measurement(
         function=_schedule,

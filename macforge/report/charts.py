@@ -16,7 +16,9 @@ _BAR = 21
 _FAMILY = "datum.fpga == fpga"
 
 
-def chart_specs(rows: Sequence[Mapping[str, Any]], *, accuracy: Mapping[str, str]) -> list[dict[str, Any]]:
+def chart_specs(
+    rows: Sequence[Mapping[str, Any]], *, accuracy: Mapping[str, str], use: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Each chart as a Vega-Lite specification, as wide as its place, of the FPGA family in its parameter ``fpga``.
 
     Parameters
@@ -26,11 +28,15 @@ def chart_specs(rows: Sequence[Mapping[str, Any]], *, accuracy: Mapping[str, str
         ``ratio``, ``fmax_mhz`` and ``mmacs_per_unit`` or None, and figures of accuracy.
     accuracy : dict of str to str
         Which figures those are, the more the better: key to title.
+    use : sequence of dict
+        For each design and number of rows ``design``, ``rows`` and ``use``, see `macforge.measure.use`.
     """
     unit = "LUT" if all(row["unit"].startswith("LUT") for row in rows) else "size"
     charts = [*(_pareto(rows, unit, key, title) for key, title in accuracy.items()), _size(rows, unit)]
     if any(row["mmacs_per_unit"] for row in rows):
         charts.append(_speed(rows, unit))
+    if use:
+        charts.append(_use(use))
     family = alt.param(name="fpga", value=first_family(rows))
     return [_styled(chart.add_params(family)).to_dict() for chart in charts]
 
@@ -209,4 +215,23 @@ def _speed(rows: Sequence[Mapping[str, Any]], unit: str) -> alt.Chart:
             ),
         )
         .properties(width="container", height=_bars_height(rows), title=alt.TitleParams(what, subtitle=subtitle))
+    )
+
+
+def _use(use: Sequence[Mapping[str, Any]]) -> alt.Chart:
+    """Lines of use over rows of activations."""
+    subtitle = "What the array's peak or the words on the bus take at least, of the cycles of the accelerator"
+    chosen = alt.selection_point(name="chosen_use", fields=["design"], bind="legend")
+    return (
+        alt.Chart(alt.InlineData(values=[dict(row) for row in use]))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("rows:O", title="rows of activations: 1 is a step of decoding"),
+            y=alt.Y("use:Q", title="use", scale=alt.Scale(domain=[0, 1])),
+            color=alt.Color("design:N", title=None),
+            opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.1)),
+            tooltip=["design:N", "rows:O", alt.Tooltip("use:Q", format=".3f")],
+        )
+        .add_params(chosen)
+        .properties(width="container", height=_HEIGHT, title=alt.TitleParams("Use of array and bus", subtitle=subtitle))
     )

@@ -124,7 +124,7 @@ def _charts(report: Report) -> dict[str, Any]:
     if not rows:
         return {"charts": [], "chart_families": {}, "first_family": None}
     accuracy = {key: title for key, title in ACCURACY.items() if any(row[key] is not None for row in rows)}
-    specs = (json.dumps(spec, allow_nan=False) for spec in chart_specs(rows, accuracy=accuracy))
+    specs = (json.dumps(spec, allow_nan=False) for spec in chart_specs(rows, accuracy=accuracy, use=report.use))
     return {
         "charts": [Markup(spec.replace("</", "<\\/")) for spec in specs],
         "chart_families": {family: find(family) for family in dict.fromkeys(row["fpga"] for row in rows)},

@@ -14,6 +14,7 @@ from macforge.measure import peers
 from macforge.measure.finding import Candidate, Finding, answer, entries, measure
 from macforge.measure.registry import MEASUREMENTS, InReport
 from macforge.measure.steps import Outcome, Step, take_steps
+from macforge.measure.use import ROWS
 from macforge.measure.workload import Layer
 from macforge.progress import Pace, State
 from macforge.provenance import LOADED
@@ -138,6 +139,12 @@ class Report:
             if all(len(each) > 1 for each in modes.values()):
                 found += [_mode_row(row, each) for each in zip(*modes.values(), strict=True)]
         return found
+
+    @property
+    def use(self) -> list[dict[str, Any]]:
+        """Of each design and number of rows of activations, what of array and bus is used."""
+        found = ((row.design.name, m, row.figures("use").get(f"use_{m}")) for row in self.designs for m in ROWS)
+        return [{"design": name, "rows": m, "use": use} for name, m, use in found if use is not None]
 
     @property
     def peers(self) -> list[dict[str, Any]]:

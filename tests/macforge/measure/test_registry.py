@@ -17,6 +17,7 @@ from macforge.measure.registry import MEASUREMENTS, Figure, InReport, Measuremen
 from macforge.measure.simulation import simulate
 from macforge.measure.sweep.spec import load_sweep
 from macforge.measure.sweep.worker import compute
+from macforge.measure.use import use_by_rows
 from macforge.measure.whole import whole
 from macforge.measure.workload import Layer
 from macforge.report.page import write_report
@@ -39,6 +40,7 @@ def test_what_they_depend_on():
         "accelerator": (("family",), {}),
         "engine_fmax": (("family", "seed"), {}),
         "accelerator_fmax": (("family", "seed"), {}),
+        "use": ((), {"n": 576, "k": 576}),
         "schedule": ((), {"m": 256, "n": 256, "k": 256}),
         "sim": (("seed",), {"m": 0, "n": 0, "k": 0, "stalls": 0.0}),
         "accuracy": ((), {"sentences": 0}),
@@ -78,6 +80,10 @@ def test_whole(unit):
     assert report.timing.slowest[2].end in speed[f"{unit}_limit"]
     assert set(MEASUREMENTS[unit].figures) <= set(figures)
     assert set(MEASUREMENTS[f"{unit}_fmax"].figures) == set(speed)
+
+
+def test_use():
+    assert measure("use", n=5, k=40) == {f"use_{m}": use for m, use in use_by_rows(SMALL, n=5, k=40).items()}
 
 
 def test_schedule():

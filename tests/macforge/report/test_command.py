@@ -39,7 +39,7 @@ def asked(monkeypatch):
         ([], ["xc7", "ecp5"], False, []),
         (["--families", "all"], list(measure_commands.FPGA_FAMILIES), False, []),
         (["--families", "ice40, gowin", "--findings"], ["ice40", "gowin"], True, []),
-        (["--whole"], ["xc7", "ecp5"], False, ["engine", "accelerator", "engine_fmax"]),
+        (["--whole"], ["xc7", "ecp5"], False, ["engine", "accelerator", "engine_fmax", "use"]),
     ],
 )
 def test_what_is_measured_by_default_and_what_if_asked_for(
