@@ -226,7 +226,7 @@ def _use(use: Sequence[Mapping[str, Any]]) -> alt.Chart:
         alt.Chart(alt.InlineData(values=[dict(row) for row in use]))
         .mark_line(point=True)
         .encode(
-            x=alt.X("rows:O", title="rows of activations: 1 is a step of decoding"),
+            x=alt.X("rows:O", title="rows of activations: 1 is a step of decoding", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("use:Q", title="use", scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("design:N", title=None),
             opacity=alt.when(chosen).then(alt.value(0.9)).otherwise(alt.value(0.1)),

@@ -178,6 +178,26 @@ def test_charts_show_the_figures_that_there_are():
     assert titles([{**row, "unit": "transistors"} for row in SIZES])[1] == "size/MAC"
 
 
+def test_use_is_a_line_for_each_design():
+    use = [{"design": name, "rows": m, "use": 0.9} for name in ("w8a8_os", "mxfp4") for m in (1, 16)]
+    (spec,) = (
+        spec
+        for spec in charts.chart_specs(SIZES, accuracy={}, use=use)
+        if spec["title"]["text"] == "Use of array and bus"
+    )
+    assert spec["datasets"][spec["data"]["name"]] == use
+    assert (spec["encoding"]["x"]["field"], spec["encoding"]["color"]["field"]) == ("rows", "design")
+
+
+def test_use_in_a_report_is_what_was_measured_of_it():
+    row = made_up_row("w8a8_os")
+    row = replace(row, found={**row.found, Slot("use"): {"use_1": 0.5, "use_64": 0.75}})
+    assert made_up_report([row, made_up_row("mxfp4")]).use == [
+        {"design": "w8a8_os", "rows": 1, "use": 0.5},
+        {"design": "w8a8_os", "rows": 64, "use": 0.75},
+    ]
+
+
 class TestGrowing:
     """A page that is being made says so, and is whole at any time."""
 
