@@ -13,13 +13,16 @@ from docs.figures.measured import PATH, page
 from docs.tables import markdown_table
 from macforge.design.design import load_design
 from macforge.emit.verilog import commit
+from macforge.measure.area import AreaReport, area
 from macforge.measure.whole import WholeReport, whole
 
-__all__ = ["BEGIN", "DESIGNS", "END", "main", "section"]
+__all__ = ["BEGIN", "DESIGNS", "END", "above_arrays", "main", "section"]
 
 BEGIN, END = "<!-- engines: begin -->", "<!-- engines: end -->"
 DESIGNS = ("w8a8_os", "w4a8_ws", "mixpe_w4a8", "mxfp4")
 SEEDS = (1, 2, 3)
+# Cells each way of those whose engines are held against their arrays.
+_LARGE = 16
 
 
 def section(measured: Sequence[WholeReport], made_of: str) -> str:
@@ -31,6 +34,30 @@ def section(measured: Sequence[WholeReport], made_of: str) -> str:
         "it is the slowest path of the median seed, from one register to another."
     )
     return "\n\n".join([told, markdown_table(head, [_cells(each) for each in measured]).strip()]) + "\n"
+
+
+def above_arrays(measured: Sequence[tuple[AreaReport, WholeReport]]) -> str:
+    """What engines of 256 cells take above their arrays."""
+    head = ["design", "array", "LUT4 of the array", "of the engine", "ratio", "most of the rest"]
+    told = (
+        "Of the same designs with 256 cells, as synthesized: LUT4 of the array with the edges of its operands, of the "
+        "whole engine, and which parts take most of the rest."
+    )
+    return "\n\n".join([told, markdown_table(head, [_above(*each) for each in measured]).strip()]) + "\n"
+
+
+def _above(array: AreaReport, engine: WholeReport) -> list[str]:
+    # in the engine, the array is what it is by itself
+    others = [(name, part) for name, part in engine.parts.items() if part.lut != array.resources.lut]
+    rest = sorted(others, key=lambda other: -other[1].lut)[:3]
+    return [
+        f"`{engine.design}`",
+        f"{engine.rows} x {engine.cols}",
+        f"{array.resources.lut:,}",
+        f"{engine.resources.lut:,}",
+        f"{engine.resources.lut / array.resources.lut:.2f}",
+        ", ".join(f"`{name}` {part.lut:,}" for name, part in rest),
+    ]
 
 
 def _cells(one: WholeReport) -> list[str]:
@@ -60,8 +87,11 @@ def main(names: Sequence[str] = ()) -> None:
     for name in names or DESIGNS:
         measured.append(whole(load_design(name), seeds=SEEDS))
         print(name, dict(measured[-1].timing.fmax_mhz), flush=True)
+    large = [load_design(name).resized(_LARGE) for name in names or DESIGNS]
+    above = [(area(design, family="ecp5", seeds=()), whole(design, seeds=())) for design in large]
     text = PATH.read_text(encoding="utf-8")
-    PATH.write_text(page(text, section(measured, made_of), BEGIN, END), encoding="utf-8")
+    made = section(measured, made_of) + "\n" + above_arrays(above)
+    PATH.write_text(page(text, made, BEGIN, END), encoding="utf-8")
 
 
 if __name__ == "__main__":
