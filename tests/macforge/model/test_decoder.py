@@ -168,6 +168,7 @@ def test_a_layer_that_no_design_takes_is_named_with_the_reasons(small, designs):
         logits_of(small, TOKENS, Programs(designs[:1]))
 
 
+@pytest.mark.long
 def test_smollm2_continues_a_text_as_the_evaluation_apart_does(smollm2, designs):
     decoder, vocabulary = open_decoder(smollm2)
     tokens = vocabulary.encode("The capital of France is")
