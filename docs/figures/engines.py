@@ -21,8 +21,8 @@ __all__ = ["BEGIN", "DESIGNS", "END", "above_arrays", "main", "section"]
 BEGIN, END = "<!-- engines: begin -->", "<!-- engines: end -->"
 DESIGNS = ("w8a8_os", "w4a8_ws", "mixpe_w4a8", "mxfp4")
 SEEDS = (1, 2, 3)
-# Cells each way of those whose engines are held against their arrays.
-_LARGE = 16
+# Of those whose engines are held against their arrays.
+_LARGE = ("array.rows=16", "array.cols=16")
 
 
 def section(measured: Sequence[WholeReport], made_of: str) -> str:
@@ -37,10 +37,10 @@ def section(measured: Sequence[WholeReport], made_of: str) -> str:
 
 
 def above_arrays(measured: Sequence[tuple[AreaReport, WholeReport]]) -> str:
-    """What engines of 256 cells take above their arrays."""
+    """What engines of 16 x 16 cells take above their arrays."""
     head = ["design", "array", "LUT4 of the array", "of the engine", "ratio", "most of the rest"]
     told = (
-        "Of the same designs with 256 cells, as synthesized: LUT4 of the array with the edges of its operands, of the "
+        "Of the same designs with 16 x 16 cells, as synthesized: LUT4 of the array with the edges of its operands, of the "
         "whole engine, and which parts take most of the rest."
     )
     return "\n\n".join([told, markdown_table(head, [_above(*each) for each in measured]).strip()]) + "\n"
@@ -87,7 +87,7 @@ def main(names: Sequence[str] = ()) -> None:
     for name in names or DESIGNS:
         measured.append(whole(load_design(name), seeds=SEEDS))
         print(name, dict(measured[-1].timing.fmax_mhz), flush=True)
-    large = [load_design(name).resized(_LARGE) for name in names or DESIGNS]
+    large = [load_design(name, _LARGE) for name in names or DESIGNS]
     above = [(area(design, family="ecp5", seeds=()), whole(design, seeds=())) for design in large]
     text = PATH.read_text(encoding="utf-8")
     made = section(measured, made_of) + "\n" + above_arrays(above)
