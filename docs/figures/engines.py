@@ -40,8 +40,8 @@ def above_arrays(measured: Sequence[tuple[AreaReport, WholeReport]]) -> str:
     """What engines of 16 x 16 cells take above their arrays."""
     head = ["design", "array", "LUT4 of the array", "of the engine", "ratio", "most of the rest"]
     told = (
-        "Of the same designs with 16 x 16 cells, as synthesized: LUT4 of the array with the edges of its operands, of the "
-        "whole engine, and which parts take most of the rest."
+        "Of the same designs with 16 x 16 cells, as synthesized: LUT4 of the array with the edges of its operands, of "
+        "the whole engine, and which parts take most of the rest."
     )
     return "\n\n".join([told, markdown_table(head, [_above(*each) for each in measured]).strip()]) + "\n"
 
