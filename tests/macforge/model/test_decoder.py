@@ -128,8 +128,8 @@ _UP, _NORM = "blk.1.ffn_up.weight", "output_norm.weight"
     [
         ({"architecture": "gemma"}, "be of the architecture llama, not gemma"),
         ({"header": {"block_count": None}}, "have the key llama.block_count"),
-        ({"header": {"rope.scaling.type": "linear"}}, "have rope.scaling.type none or none, not linear"),
-        ({"header": {"expert_count": 8}}, "have expert_count 0 or none, not 8"),
+        ({"header": {"rope.scaling.type": "linear"}}, "leave rope.scaling.type out or have none, not linear"),
+        ({"header": {"expert_count": 8}}, "leave expert_count out or have 0, not 8"),
         ({"header": {"attention.head_count_kv": 3}}, "have a hidden size that is an even multiple of the heads, "),
         ({"header": {"attention.key_length": 32}}, "have attention.key_length 16 as wide as a head, not 32"),
         ({"header": {"attention.head_count": 0}}, "have a positive number for llama.attention.head_count, not 0"),
