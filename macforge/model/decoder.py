@@ -7,7 +7,7 @@ import numpy as np
 
 from macforge.model.layer import StoredLayer
 
-__all__ = ["Compute", "Decoder", "Dequantized", "KVCache", "Shape", "attend", "rms_norm", "rotate", "silu"]
+__all__ = ["Compute", "Decoder", "Dequantized", "KVCache", "Shape", "attend", "gated", "rms_norm", "rotate"]
 
 Compute = Callable[[StoredLayer, np.ndarray], np.ndarray]
 """What a linear layer gives for activations (M, K): ``act @ weight`` (M, N), in float32."""
@@ -87,9 +87,11 @@ class Decoder:
     ::
 
         h = h + attn_output(attend(rotate(attn_q(x)), rotate(attn_k(x)), attn_v(x)))    # x = rms_norm(h)
-        h = h + ffn_down(silu(ffn_gate(x)) * ffn_up(x))                                 # x = rms_norm(h)
+        h = h + ffn_down(gated(ffn_gate(x), ffn_up(x)))                                 # x = rms_norm(h)
 
-    All but the linear layers is float32, keys and values too.
+    States, keys and values are float32. What lies between the linear layers is computed in float64, and each function
+    named here rounds once: quantizers make a step of what differs by a last bit, and after a few layers results of
+    another order of sums would differ as much as those of other scales.
 
     Source: Touvron et al., LLaMA, arXiv 2302.13971; grouped queries: Ainslie et al., GQA, arXiv 2305.13245. Names of
     tensors and keys: the GGUF specification.
@@ -161,7 +163,7 @@ class Decoder:
         name = f"blk.{block}"
         x = self._normalized(f"{name}.ffn_norm", x)
         gate, up = (compute(self.layers[f"{name}.{part}.weight"], x) for part in ("ffn_gate", "ffn_up"))
-        return compute(self.layers[f"{name}.ffn_down.weight"], silu(gate) * up)
+        return compute(self.layers[f"{name}.ffn_down.weight"], gated(gate, up))
 
     def _normalized(self, name: str, x: np.ndarray) -> np.ndarray:
         return rms_norm(x, self.norms[f"{name}.weight"], epsilon=self.shape.epsilon)
@@ -190,17 +192,18 @@ class Dequantized:
 
 
 def rms_norm(x: np.ndarray, weight: np.ndarray, *, epsilon: float) -> np.ndarray:
-    """``x / sqrt(mean(x**2) + epsilon) * weight`` along the last axis; the mean is summed in float64.
+    """``x / sqrt(mean(x**2) + epsilon) * weight`` along the last axis, in float64 and rounded to float32.
 
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv 1910.07467.
     """
     mean = np.square(x, dtype=np.float64).mean(axis=-1, keepdims=True)
-    return x * (1 / np.sqrt(mean + epsilon)).astype(np.float32) * weight
+    return (x / np.sqrt(mean + epsilon) * weight).astype(np.float32)
 
 
 def rotate(x: np.ndarray, positions: np.ndarray, *, base: float) -> np.ndarray:
     """Rotary positions: each pair of neighbours ``(x[2i], x[2i+1])`` is turned by ``position * base**(-2i / size)``.
 
+    In float64, and rounded to float32.
     A GGUF file of this architecture has the rows of ``attn_q`` and ``attn_k`` in the order that this takes.
 
     Source: Su et al., RoFormer, arXiv 2104.09864, section 3.2.2.
@@ -213,13 +216,14 @@ def rotate(x: np.ndarray, positions: np.ndarray, *, base: float) -> np.ndarray:
     """
     size = x.shape[-1]
     angles = positions[:, None] * base ** (-np.arange(0, size, 2) / size)
-    cos, sin = (function(angles)[:, None].astype(np.float32) for function in (np.cos, np.sin))
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
     even, odd = x[..., ::2], x[..., 1::2]
-    return np.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1).reshape(x.shape)
+    turned = np.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
+    return turned.reshape(x.shape).astype(np.float32)
 
 
 def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Causal attention: ``softmax(query @ key.T / sqrt(size)) @ value``, in each head.
+    """Causal attention: ``softmax(query @ key.T / sqrt(size)) @ value`` in each head, in float64, rounded to float32.
 
     Parameters
     ----------
@@ -234,20 +238,19 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     tokens, heads, size = query.shape
     seen, groups, _ = key.shape
     # (kv_heads, heads of each, tokens, size)
-    query = query.reshape(tokens, groups, heads // groups, size).transpose(1, 2, 0, 3)
-    scores = query @ key.transpose(1, 2, 0)[:, None] / np.float32(np.sqrt(size))
+    query = query.reshape(tokens, groups, heads // groups, size).transpose(1, 2, 0, 3).astype(np.float64)
+    scores = query @ key.transpose(1, 2, 0)[:, None] / np.sqrt(size)
     late = np.arange(seen) > np.arange(seen - tokens, seen)[:, None]
-    scores = np.where(late, np.float32(-np.inf), scores)
+    scores = np.where(late, -np.inf, scores)
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights = powers / powers.sum(axis=-1, keepdims=True)
-    return (weights @ value.transpose(1, 0, 2)[:, None]).transpose(2, 0, 1, 3).reshape(tokens, -1)
+    context = weights @ value.transpose(1, 0, 2)[:, None]
+    return context.transpose(2, 0, 1, 3).reshape(tokens, -1).astype(np.float32)
 
 
-def silu(x: np.ndarray) -> np.ndarray:
-    """``x / (1 + exp(-x))``.
+def gated(gate: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """``silu(gate) * up``, where ``silu(x) = x / (1 + exp(-x))``, in float64 and rounded to float32.
 
     Source: Elfwing et al., arXiv 1702.03118; as a gate: Shazeer, GLU Variants, arXiv 2002.05202.
     """
-    # of large negative numbers exp is infinite, and the result -0
-    with np.errstate(over="ignore"):
-        return x / (1 + np.exp(-x))
+    return (gate / (1 + np.exp(-gate.astype(np.float64))) * up).astype(np.float32)

@@ -11,13 +11,14 @@ from macforge.model.tokenizer import Vocabulary, vocabulary_of
 
 __all__ = ["decoder_of", "open_decoder"]
 
-# Keys whose values change what is computed; without them, it is what is supported.
+# Keys of what is not supported, and the values that leave it out.
 _DEFAULTS = {
     "rope.scaling.type": "none",
     "rope.scaling.factor": 1,
     "rope.scale_linear": 1,
     "expert_count": 0,
     "attention.scale": 0,
+    "attention.sliding_window": 0,
     "logit_scale": 0,
     "residual_scale": 0,
     "embedding_scale": 0,
@@ -76,7 +77,7 @@ def _shape(model: GGUFModel) -> Shape:
         raise ValueError(f"Decoder must be of the architecture llama, not {architecture}")
     for key, usual in _DEFAULTS.items():
         if f"llama.{key}" in model.keys and (given := model.value(f"llama.{key}")) != usual:
-            raise ValueError(f"Decoder must have {key} {usual} or none, not {given}")
+            raise ValueError(f"Decoder must leave {key} out or have {usual}, not {given}")
     heads, hidden = int(_key(model, "attention.head_count")), int(_key(model, "embedding_length"))
     shape = Shape(
         blocks=int(_key(model, "block_count")),

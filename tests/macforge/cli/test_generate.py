@@ -3,7 +3,9 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from macforge.design.design import load_design
 from macforge.model.generate import DESIGNS, Programs, generate
@@ -71,6 +73,13 @@ def test_a_wrong_request_ends_in_one_line(macforge, small, arguments, message):
     code, out, err = macforge("model", "generate", *[small if each == "FILE" else each for each in arguments])
     assert (code, out) == (2, "")
     assert err.startswith(f"macforge: {message}") and len(err.splitlines()) == 1
+
+
+def test_a_file_of_another_kind_is_refused(macforge, tmp_path):
+    save_file({"up.weight": np.ones((4, 4), np.float32)}, tmp_path / "model.safetensors")
+    code, _, err = macforge("model", "generate", tmp_path / "model.safetensors", "abc")
+    assert code == 2
+    assert err.startswith("macforge: Decoder must be a GGUF file of the architecture llama, not another file as ")
 
 
 def test_a_package_that_is_missing_is_named_with_how_to_install_it(macforge, monkeypatch):
