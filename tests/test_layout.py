@@ -71,6 +71,7 @@ THIRD_PARTY = {
     "peakrdl_html": {"macforge"},
     "rich": {"macforge"},
     "safetensors": {"macforge"},
+    "scipy": {"macforge"},
     "serial": {"macforge"},
     "systemrdl": {"macforge"},
     "threadpoolctl": {"macforge"},

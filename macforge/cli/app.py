@@ -14,6 +14,7 @@ from macforge.cli import (
     layer_commands,
     measure_commands,
     model_commands,
+    tune_command,
 )
 from macforge.exits import exit_code
 
@@ -64,6 +65,7 @@ app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)
 model_commands.model.command(name="generate")(generate_command.generate_)
 model_commands.model.command(name="cost")(cost_command.cost_)
+model_commands.model.command(name="tune")(tune_command.tune_)
 app.add_typer(model_commands.model, name="model")
 app.command()(measure_commands.area)
 app.command()(measure_commands.sweep)

@@ -1,7 +1,7 @@
 """macforge model generate: text by a decoder, its linear layers computed as designs do."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -12,6 +12,8 @@ from macforge.cli.arguments import Json, Settings
 from macforge.tables import print_rows
 
 if TYPE_CHECKING:
+    from macforge.design.design import Design
+    from macforge.model.decoder import Decoder
     from macforge.model.generate import Programs
     from macforge.model.tokenizer import Vocabulary
     from macforge.run.executor import Engine
@@ -34,6 +36,7 @@ def generate_(
     designs: Annotated[
         str, typer.Option(metavar="NAME,...", help="Each layer goes to the first that takes it as it is stored.")
     ] = "w4a8_q4_1,w8a8_q8_0",
+    choice: Annotated[Path | None, typer.Option(help="Designs of all layers: a file of `macforge model tune`.")] = None,
     cells: Annotated[int | None, typer.Option(min=1, max=256, help="Resize arrays to so many cells each way.")] = None,
     settings: Settings = None,
     json_: Json = False,
@@ -50,10 +53,14 @@ def generate_(
     from macforge.model.llama import open_decoder
 
     decoder, vocabulary = open_decoder(file)
-    chosen = [load_design(name, settings or ()) for name in designs.split(",")]
-    if cells:
-        chosen = [design.resized(cells) for design in chosen]
-    programs = Programs(chosen, engine=cast("Engine", engine))
+
+    def loaded(name: str, more: tuple[str, ...] = ()) -> "Design":
+        design = load_design(name, [*more, *(settings or ())])
+        return design.resized(cells) if cells else design
+
+    chosen = None if choice is None else _chosen(choice, decoder, loaded)
+    named = [] if chosen else [loaded(name) for name in designs.split(",")]
+    programs = Programs(named, engine=cast("Engine", engine), chosen=chosen)
     given = vocabulary.encode(vocabulary.chat(prompt) if chat else prompt)
     found = generate(decoder, given, programs, count=tokens, end=vocabulary.end)
     # products of groups are small, and threads that wait for each other take longer
@@ -64,6 +71,16 @@ def generate_(
         return
     print("\n")
     print_rows(rows, json_, _COLUMNS)
+
+
+def _chosen(path: Path, decoder: "Decoder", loaded: "Callable[[str, tuple[str, ...]], Design]") -> "dict[str, Design]":
+    """The designs of all layers that a file has chosen, each loaded once."""
+    from macforge.model.choice import ChosenDesigns
+
+    found = ChosenDesigns.load(path)
+    found.check_layers(layer.name for layer in decoder.linear_layers)
+    designs = {name: loaded(name, found.settings) for name in dict.fromkeys(found.designs.values())}
+    return {layer: designs[name] for layer, name in found.designs.items()}
 
 
 def _timed(

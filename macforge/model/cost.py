@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from macforge.compile.cost import ProgramCost, cost
 from macforge.compile.program import Program
 from macforge.model.compiled import compile_stored_layer
@@ -119,10 +121,13 @@ class ModelCost:
         return table
 
 
-def programs_of(layers: Iterable[StoredLayer], designs: "Sequence[Design]") -> tuple[list[Shared], dict[str, str]]:
+def programs_of(
+    layers: Iterable[StoredLayer], designs: "Sequence[Design]", *, requantize: bool = False
+) -> tuple[list[Shared], dict[str, str]]:
     """Programs of layers, each for the first design that takes it as it is stored, and why some have none.
 
     Layers of one type and shape share a program, that of the first: what it costs does not depend on its numbers.
+    With ``requantize``, what is not taken as it is stored is quantized again.
     """
     groups: dict[tuple, list[StoredLayer]] = {}
     for layer in layers:
@@ -133,7 +138,8 @@ def programs_of(layers: Iterable[StoredLayer], designs: "Sequence[Design]") -> t
         names, why = tuple(layer.name for layer in alike), []
         for design in designs:
             try:
-                program, _ = compile_stored_layer(design, alike[0])
+                acts = _any(alike[0]) if requantize else None
+                program, _ = compile_stored_layer(design, alike[0], calibration=acts, requantize=requantize)
             except ValueError as error:
                 why.append(str(error))
                 continue
@@ -142,6 +148,11 @@ def programs_of(layers: Iterable[StoredLayer], designs: "Sequence[Design]") -> t
         else:
             reasons |= dict.fromkeys(names, "; ".join(why))
     return shared, reasons
+
+
+def _any(layer: StoredLayer) -> np.ndarray:
+    """Activations for designs that want some: what a program costs does not depend on them."""
+    return np.random.default_rng(0).normal(size=(2, layer.k)).astype(np.float32)
 
 
 def model_cost(shared: Sequence[Shared], rows: int, *, last_only: Sequence[str] = ()) -> ModelCost:

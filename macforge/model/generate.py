@@ -1,6 +1,6 @@
 """Text by a decoder, token after token, its linear layers as programs of designs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,8 @@ class Programs:
     designs : sequence of Design
     engine : {"ref", "rtl"}
         See `macforge.run.executor.run_program`.
+    chosen : mapping of str to Design, optional
+        Designs of layers, by their names, which have them re-quantized where they do not take them as they are.
 
     Attributes
     ----------
@@ -37,10 +39,17 @@ class Programs:
         That the hardware took, memory included; 0 from the model.
     """
 
-    def __init__(self, designs: "Sequence[Design]", *, engine: Engine = "ref") -> None:
+    def __init__(
+        self,
+        designs: "Sequence[Design]",
+        *,
+        engine: Engine = "ref",
+        chosen: "Mapping[str, Design] | None" = None,
+    ) -> None:
         if engine not in ("rtl", "ref"):
             raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
         self._designs = designs
+        self._chosen = chosen or {}
         self._engine: Engine = engine
         self._programs: dict[str, Program] = {}
         self.predicted_cycles = self.cycles = 0
@@ -65,6 +74,8 @@ class Programs:
         return self._programs[layer.name]
 
     def _compiled(self, layer: StoredLayer) -> Program:
+        if layer.name in self._chosen:
+            return compile_stored_layer(self._chosen[layer.name], layer, requantize=True)[0]
         reasons = []
         for design in self._designs:
             try:

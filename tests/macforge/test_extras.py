@@ -47,7 +47,7 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
     [
         ("altair.utils", "report"),
         ("distributed", "sweep"),
-        ("narwhals", "boards,decoder,driver,files,model,report,sweep"),
+        ("narwhals", "boards,decoder,driver,files,model,report,sweep,tune"),
     ],
 )
 def test_an_import_that_fails_names_the_extra(module, extras):

@@ -1,0 +1,139 @@
+"""A choice is the best of all there are, within budgets; losses are those of programs."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+
+from macforge.design.design import load_design
+from macforge.model.choice import ChosenDesigns
+from macforge.model.compiled import compile_stored_layer
+from macforge.model.decoder import Dequantized
+from macforge.model.generate import DESIGNS, Programs
+from macforge.model.llama import open_decoder
+from macforge.model.losses import layer_losses
+from macforge.model.tune import Option, choose
+from macforge.run.executor import run_program
+from tests.macforge.model.decoder_files import write_decoder
+
+NAMES = ("a", "b", "c")
+
+
+def random_layers(random, count=5):
+    return {
+        f"layer {at}": [
+            Option(
+                design=name,
+                loss=float(random.uniform(0.001, 1)),
+                costs={"cycles": float(random.integers(1, 10**6)), "bytes": float(random.integers(1, 10**8))},
+            )
+            for name in NAMES
+        ]
+        for at in range(count)
+    }
+
+
+def exhaustive(layers, budgets, fixed):
+    """The least loss of all choices within budgets, by trying them all; None if there is none."""
+    losses = []
+    for chosen in itertools.product(*layers.values()):
+        used = {option.design for option in chosen}
+        if all(
+            sum(option.costs.get(budget, 0) for option in chosen)
+            + sum(fixed.get(name, {}).get(budget, 0) for name in used)
+            <= most
+            for budget, most in budgets.items()
+        ):
+            losses.append(sum(option.loss for option in chosen))
+    return min(losses, default=None)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_choice_is_better(seed):
+    random = np.random.default_rng(seed)
+    layers = random_layers(random)
+    budgets = {"cycles": float(random.uniform(0.8e6, 3e6)), "bytes": float(random.uniform(0.8e8, 3e8))}
+    fixed = {name: {"lut": float(random.integers(1000, 9000))} for name in NAMES}
+    if seed % 2:
+        budgets["lut"] = float(random.uniform(4000, 20000))
+    best = exhaustive(layers, budgets, fixed)
+    if best is None:
+        with pytest.raises(ValueError, match=r"^Budgets must be such that a choice is possible: cycles of at least "):
+            choose(layers, budgets, fixed=fixed)
+        return
+    found = choose(layers, budgets, fixed=fixed)
+    assert found.loss == pytest.approx(best)
+    assert list(found.options) == list(layers)
+    assert all(found.cost(name) <= budgets[name] * (1 + 1e-6) for name in ("cycles", "bytes"))
+
+
+def test_some_seeds_have_a_choice_and_some_have_none():
+    found = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        layers = random_layers(random)
+        budgets = {"cycles": float(random.uniform(0.8e6, 3e6)), "bytes": float(random.uniform(0.8e8, 3e8))}
+        found.append(exhaustive(layers, budgets, {}) is None)
+    assert {True, False} == set(found)
+
+
+def test_a_layer_without_a_design_is_named():
+    with pytest.raises(ValueError, match=r"^Layer x must have a design that it may go to$"):
+        choose({"x": []}, {"cycles": 1.0})
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    return open_decoder(write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf"))[0]
+
+
+def test_losses_are_those_of_programs(decoder):
+    designs, tokens = [load_design(name) for name in (*DESIGNS, "mxfp4")], [5, 17, 40, 99]
+    losses = layer_losses(decoder, tokens, designs)
+    assert list(losses) == [layer.name for layer in decoder.linear_layers]
+    seen, exact = {}, Dequantized()
+
+    def compute(layer, act):
+        seen[layer.name] = act
+        return exact(layer, act)
+
+    decoder.logits(decoder.hidden(tokens, decoder.start(), compute)[-1:], compute)
+    layer = next(one for one in decoder.linear_layers if one.name == "blk.1.ffn_down.weight")
+    for design in designs:
+        program, _ = compile_stored_layer(design, layer, requantize=True)
+        product = run_program(program, seen[layer.name], engine="ref").product.astype(np.float64)
+        wanted = exact(layer, seen[layer.name]).astype(np.float64)
+        assert losses[layer.name][design.name] == pytest.approx(((product - wanted) ** 2).sum() / (wanted**2).sum())
+    # four bits lose more than eight
+    assert losses[layer.name]["mxfp4"] > 10 * losses[layer.name]["w8a8_q8_0"]
+
+
+def test_programs_are_of_the_chosen_designs(decoder):
+    first, *rest = decoder.linear_layers
+    chosen = {layer.name: load_design("w8a8_q8_0") for layer in rest} | {first.name: load_design("mxfp4")}
+    programs = Programs([], chosen=chosen)
+    names = [programs.program(layer).target.name for layer in (first, rest[0])]
+    assert names == ["mxfp4", "w8a8_q8_0"]
+
+
+def test_a_file_of_a_choice_is_read_as_it_was_written(tmp_path):
+    given = ChosenDesigns(designs={"a": "mxfp4", "b": "w8a8_os"}, settings=("tiling.max_k=64",))
+    given.save(tmp_path / "choice.json")
+    assert ChosenDesigns.load(tmp_path / "choice.json") == given
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": [1], "layers": {}}', '{"settings": [], "layers": []}'])
+def test_another_file_is_refused(tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(ValueError, match=re.escape("Choice must be a file that macforge model tune has written, not ")):
+        ChosenDesigns.load(tmp_path / "other.json")
+
+
+def test_layers_must_be_those_of_the_model():
+    given = ChosenDesigns(designs={"a": "mxfp4"})
+    given.check_layers(["a"])
+    with pytest.raises(ValueError, match=r"^Choice must have a design for b, and has none$"):
+        given.check_layers(["a", "b"])
+    with pytest.raises(ValueError, match=r"^Choice must be of the model's layers, which a is not$"):
+        given.check_layers([])
