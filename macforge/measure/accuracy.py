@@ -131,7 +131,9 @@ def quantized_result(program: Program, layer: Layer) -> np.ndarray:
 def _blas() -> list[str]:
     """NumPy's library of matrix products, and which processor's code it runs: each adds float32 in its own order."""
     keys = ("internal_api", "version", "architecture")
-    return [str(library.get(key)) for library in threadpool_info() if library["user_api"] == "blas" for key in keys]
+    # SciPy's, if anything has loaded it, multiplies nothing here
+    found = (each for each in threadpool_info() if each["user_api"] == "blas" and "scipy.libs" not in each["filepath"])
+    return [str(library.get(key)) for library in found for key in keys]
 
 
 # the order of these sums also depends on how many threads share them

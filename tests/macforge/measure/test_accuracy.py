@@ -7,7 +7,8 @@ import re
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from scipy import optimize
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from macforge.design.design import load_design
 from macforge.measure import accuracy as module
@@ -174,3 +175,12 @@ def test_what_does_not_fit_the_layers_is_refused(settings, sentences, message):
     design = load_design("mixpe_w4a8", settings)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         accuracy(design, sentences=sentences)
+
+
+def test_key_tells_numpys_library_of_products_alone():
+    """Whatever else a process has loaded: SciPy brings one along."""
+    assert optimize
+    loaded = [library["filepath"] for library in threadpool_info() if library["user_api"] == "blas"]
+    assert any("scipy.libs" in path for path in loaded)
+    others = [path for path in loaded if "scipy.libs" not in path]
+    assert len(module._blas()) == 3 * len(others) > 0
