@@ -94,6 +94,7 @@ def test_every_code_is_decoded():
     assert simulate_units(trials).failure is None
 
 
+@pytest.mark.long
 def test_wide_integers_are_multiplied():
     operands: list[tuple[str, str, int, Any]] = [
         ("fp16", "int4", 2, "shift_add"),

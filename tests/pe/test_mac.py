@@ -125,6 +125,7 @@ def test_pipeline_is_the_latency(pipeline):
     assert IntegerMac(act=Int(4), weight=Int(4), pipeline=pipeline).latency == pipeline
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("lut", "structure"), each_once([4, 6], ["rows", "tree"], every=2))
 def test_eight_bits_by_eight_are_proven(structure, lut, tmp_path):
     """For all operands at once, by SAT, against ``*`` in Verilog; one lane has no other structures."""

@@ -154,7 +154,8 @@ class Side(Unit):
         return m
 
 
-@pytest.mark.parametrize("family", few(["ecp5", "xc7"], 2))
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["ecp5", "xc7"])
 def test_estimates_are_confirmed_by_synthesis(family):
     lut = families.find(family).lut
     shapes = [(4, 4, 1), (8, 8, 1), (8, 4, 4), (4, 4, 8), (16, 8, 4)]

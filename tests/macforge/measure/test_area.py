@@ -38,6 +38,7 @@ def test_hierarchical_count_is_that_of_the_flattened_netlist(family, dataflow, t
     assert flattened.size > 15 * 20
 
 
+@pytest.mark.long
 def test_per_mac_figures_count_lanes():
     one, two = (
         area(load_design("w4a8_os", ["array.rows=2", "array.cols=2", f"lanes={lanes}"]), family="ecp5", seeds=())

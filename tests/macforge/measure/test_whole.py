@@ -15,13 +15,14 @@ SMALL = ("array.rows=2", "array.cols=2", "tiling.max_k=64")
 REQUANTIZED = ("drain.bias=true", "drain.requantize=int8", "drain.accumulator.bits=32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "more", "family"),
     [
         ("w4a8_ws", REQUANTIZED, "ecp5"),
         # whose drain edge is of floats
-        pytest.param("mixpe_w4a8", ("tiling.group_size=16",), "ecp5", marks=pytest.mark.long),
-        pytest.param("w4a8_ws", (), "xc7", marks=pytest.mark.long),
+        ("mixpe_w4a8", ("tiling.group_size=16",), "ecp5"),
+        ("w4a8_ws", (), "xc7"),
     ],
 )
 def test_parts_add_up_to_the_whole(name, more, family):

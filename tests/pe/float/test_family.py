@@ -103,6 +103,7 @@ def test_every_pair_of_codes():
     assert simulate_cores(trials).failure is None
 
 
+@pytest.mark.long
 def test_several_lanes_and_wide_codes():
     random = np.random.default_rng(1)
     elements = [

@@ -285,6 +285,7 @@ def test_cluster_loses_a_worker_and_nothing_else(probe, cluster):
     assert sum(probe.computed().values()) in (12, 13)
 
 
+@pytest.mark.long
 def test_cluster_must_have_workers_with_the_same_macforge(probe, cluster, monkeypatch):
     address, (_, *workers) = cluster
     asked = load_sweep(probe.spec("slow", [0]))
