@@ -18,7 +18,7 @@ from hw.integer.compress import Count
 from hw.integer.dot import STRUCTURES, cheapest, dot_steps, estimate
 from sw_ref.interval import Interval
 from tb.units import UnitTrial, simulate_units
-from tests.quick import each_once, few
+from tests.quick import each_once
 
 FORMATS = [Interval.of_bits(bits, signed) for bits in (1, 2) for signed in (True, False)] + [Interval(-5, 2)]
 
