@@ -48,6 +48,15 @@ def test_who_waits_for_a_long_step_hears_from_it_meanwhile():
     assert [outcome.step.label for outcome in outcomes if outcome] == ["long"]
 
 
+@pytest.fixture
+def listening():
+    """Interrupts are raised: in the background of a script they are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_an_interrupt_while_processes_are_started_ends_them(monkeypatch):
     """Whenever it comes: here while the pool starts the thread that looks after its processes."""
     start = threading.Thread.start
