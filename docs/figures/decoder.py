@@ -16,10 +16,9 @@ from pydoc_data.topics import topics
 
 from threadpoolctl import threadpool_limits
 
-from docs.figures.measured import PATH, page
+from docs.figures.measured import clean_commit, rewrite
 from docs.tables import markdown_table
 from macforge.design.design import load_design
-from macforge.emit.verilog import commit
 from macforge.model.agreement import Agreement, agreement, joined_agreement
 from macforge.model.decoder import Decoder, Dequantized
 from macforge.model.generate import DESIGNS, Programs, generate
@@ -150,15 +149,13 @@ def main(part: str = "") -> None:
     """Measure one part, and write it into the page."""
     if part not in MARKS:
         raise SystemExit("usage: python -m docs.figures.decoder agreement|steps")
-    made_of = commit().get("commit", "")
-    if not made_of or made_of.endswith("-dirty"):
-        raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
+    made_of = clean_commit()
     decoder, vocabulary = open_decoder(_MODEL)
     if part == "agreement":
         text = agreement_section(agreements(decoder, vocabulary), made_of)
     else:
         text = steps_section([step for run in RUNS for step in steps(decoder, vocabulary, *run)], made_of)
-    PATH.write_text(page(PATH.read_text(encoding="utf-8"), text, *MARKS[part]), encoding="utf-8")
+    rewrite(text, *MARKS[part])
 
 
 if __name__ == "__main__":

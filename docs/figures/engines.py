@@ -9,10 +9,9 @@ refused. What was placed before is taken from the cache: place and route of an e
 import sys
 from collections.abc import Sequence
 
-from docs.figures.measured import PATH, page
+from docs.figures.measured import clean_commit, rewrite
 from docs.tables import markdown_table
 from macforge.design.design import load_design
-from macforge.emit.verilog import commit
 from macforge.measure.area import AreaReport, area
 from macforge.measure.whole import WholeReport, whole
 
@@ -80,18 +79,14 @@ def _cells(one: WholeReport) -> list[str]:
 
 def main(names: Sequence[str] = ()) -> None:
     """Measure some designs, or those of `DESIGNS`, and write them into the page."""
-    made_of = commit().get("commit", "")
-    if not made_of or made_of.endswith("-dirty"):
-        raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
+    made_of = clean_commit()
     measured = []
     for name in names or DESIGNS:
         measured.append(whole(load_design(name), seeds=SEEDS))
         print(name, dict(measured[-1].timing.fmax_mhz), flush=True)
     large = [load_design(name, _LARGE) for name in names or DESIGNS]
     above = [(area(design, family="ecp5", seeds=()), whole(design, seeds=())) for design in large]
-    text = PATH.read_text(encoding="utf-8")
-    made = section(measured, made_of) + "\n" + above_arrays(above)
-    PATH.write_text(page(text, made, BEGIN, END), encoding="utf-8")
+    rewrite(section(measured, made_of) + "\n" + above_arrays(above), BEGIN, END)
 
 
 if __name__ == "__main__":

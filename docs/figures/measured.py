@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from docs.tables import markdown_table, plain
+from macforge.emit.verilog import commit
 from macforge.tables import figure
 
-__all__ = ["BEGIN", "END", "PATH", "main", "page", "section"]
+__all__ = ["BEGIN", "END", "PATH", "clean_commit", "main", "page", "rewrite", "section"]
 
 PATH = Path(__file__).parents[1] / "figures.md"
 BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
@@ -76,12 +77,12 @@ def section(report: Mapping[str, Any]) -> str:
     """
     if not report["complete"]:
         raise ValueError("Report must be complete, which this one is not: run make report again")
-    commit = report["tools"].get("commit", "")
-    if not re.fullmatch(r"[0-9a-f]{7,40}", commit):
-        raise ValueError(f"Report must be of one commit without changes, not of {commit or 'an unknown one'}")
+    made_of = report["tools"].get("commit", "")
+    if not re.fullmatch(r"[0-9a-f]{7,40}", made_of):
+        raise ValueError(f"Report must be of one commit without changes, not of {made_of or 'an unknown one'}")
     m, n, k = report["shape"]
     parts = [
-        f"All figures of this part are of commit {commit}, written by `python -m docs.figures.measured`.",
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.measured`.",
         f"## The layer\n\n{plain(report['layer'])}: {m} x {k} activations times {k} x {n} weights.",
         _table(_LAYER, report["designs"]),
         "## Every design on every family",
@@ -118,6 +119,19 @@ def page(text: str, measured: str, first: str = BEGIN, last: str = END) -> str:
     if not begin or not end:
         raise ValueError(f"Page must hold the marks {first} and {last}")
     return f"{before}{begin}\n\n{measured}\n{end}{after}"
+
+
+def clean_commit() -> str:
+    """The commit of this tree, for figures that are measured now; ends the program if there are changes."""
+    found = commit().get("commit", "")
+    if not found or found.endswith("-dirty"):
+        raise SystemExit(f"Figures must be of one commit without changes, not of {found or 'an unknown one'}")
+    return found
+
+
+def rewrite(measured: str, first: str, last: str) -> None:
+    """Replace the part of the page between two marks."""
+    PATH.write_text(page(PATH.read_text(encoding="utf-8"), measured, first, last), encoding="utf-8")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from docs.figures.measured import PATH, page
+from docs.figures.measured import clean_commit, rewrite
 from docs.tables import markdown_table
 from fpga import families
 from fpga.count import Resources, count
@@ -18,7 +18,7 @@ from fpga.map.synth import map_netlist, synthesize
 from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design, load_design
 from macforge.emit.family import family_modules
-from macforge.emit.verilog import commit, tool_versions
+from macforge.emit.verilog import tool_versions
 from macforge.measure.area import fitted
 
 __all__ = ["BEGIN", "DESIGNS", "END", "FAMILIES", "Row", "main", "rows", "section"]
@@ -146,15 +146,12 @@ def section(measured: Sequence[Row], made_of: str) -> str:
 
 def main() -> None:
     """Measure everything and write it into the page."""
-    made_of = commit().get("commit", "")
-    if not made_of or made_of.endswith("-dirty"):
-        raise SystemExit(f"Figures must be of one commit without changes, not of {made_of or 'an unknown one'}")
+    made_of = clean_commit()
     measured = []
     for row in rows():
         measured.append(row)
         print(row.family, row.design, row.part, *(f"{ratio:.3f}" for ratio in row.ratios), flush=True)
-    text = PATH.read_text(encoding="utf-8")
-    PATH.write_text(page(text, section(measured, made_of), BEGIN, END), encoding="utf-8")
+    rewrite(section(measured, made_of), BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -136,6 +136,13 @@ def test_the_page_has_its_marks():
     assert text.count(measured.BEGIN) == text.count(measured.END) == 1
 
 
+@pytest.mark.parametrize(("found", "told"), [("0123abc-dirty", "0123abc-dirty"), ("", "an unknown one")])
+def test_figures_of_a_tree_with_changes_are_refused(monkeypatch, found, told):
+    monkeypatch.setattr(measured, "commit", lambda: {"commit": found} if found else {})
+    with pytest.raises(SystemExit, match=f"^Figures must be of one commit without changes, not of {told}$"):
+        measured.clean_commit()
+
+
 def test_the_command_rewrites_the_page(tmp_path, monkeypatch):
     page, report = tmp_path / "figures.md", tmp_path / "report.json"
     page.write_text(f"{measured.BEGIN}\n{measured.END}\n")
