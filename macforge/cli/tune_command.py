@@ -13,7 +13,6 @@ from macforge.tables import print_rows
 
 if TYPE_CHECKING:
     from macforge.design.design import Design
-    from macforge.model.decoder import Decoder
     from macforge.model.tune import Choice, Option
 
 # Whatever else the command takes it imports itself.
@@ -50,6 +49,7 @@ def tune_(
     from macforge.design.design import load_design
     from macforge.model.choice import ChosenDesigns
     from macforge.model.llama import open_decoder
+    from macforge.model.losses import layer_options
     from macforge.model.tune import choose
 
     budgets = _budgets(budget)
@@ -61,14 +61,14 @@ def tune_(
     given = vocabulary.encode(content)[:tokens] if content else []
     if len(given) < 2:
         raise ValueError(f"Text must have two tokens at least, not {len(given)} as {text}")
-    options, requantized = _options(decoder, given, chosen, rows)
+    options = layer_options(decoder, given, chosen, rows=rows)
     best = choose(options, budgets)
     if output is not None:
         of_layers = {name: option.design for name, option in best.options.items()}
         ChosenDesigns(designs=of_layers, settings=tuple(settings or ())).save(output)
     choices = [_row("tuned", best), *_alone(options, chosen)]
     counts = Counter(option.design for option in best.options.values())
-    again = sum((name, option.design) in requantized for name, option in best.options.items())
+    again = sum(option.is_requantized for option in best.options.values())
     if json_:
         print_rows({"choices": choices, "layers": dict(counts), "requantized": again}, json_)
     else:
@@ -91,30 +91,6 @@ def _budgets(given: list[str]) -> dict[str, float]:
         if name not in _BUDGETS or not found[name] > 0:
             raise ValueError(f"Budget must be {' or '.join(_BUDGETS)}=NUMBER, above 0, not {each!r}")
     return found
-
-
-def _options(
-    decoder: "Decoder", tokens: list[int], designs: "list[Design]", rows: int
-) -> "tuple[dict[str, list[Option]], set[tuple[str, str]]]":
-    """What each layer may go to, and which of these quantize it again."""
-    from macforge.model.cost import model_cost, programs_of
-    from macforge.model.losses import layer_losses
-    from macforge.model.tune import Option
-
-    layers = {layer.name: layer for layer in decoder.linear_layers}
-    losses = layer_losses(decoder, tokens, designs)
-    options: dict[str, list[Option]] = {name: [] for name in losses}
-    requantized: set[tuple[str, str]] = set()
-    for design in designs:
-        shared, reasons = programs_of(layers.values(), [design], requantize=True)
-        again = programs_of(layers.values(), [design])[1]
-        requantized |= {(name, design.name) for name in again if name not in reasons}
-        for one in model_cost(shared, rows, last_only=[decoder.head.name]).layers:
-            for name in one.shared.layers:
-                if design.name in losses[name]:
-                    costs = {"cycles": one.cycles, "bytes": one.bytes}
-                    options[name].append(Option(design=design.name, loss=losses[name][design.name], costs=costs))
-    return options, requantized
 
 
 def _row(choice: str, taken: "Choice") -> dict[str, object]:

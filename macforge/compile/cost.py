@@ -47,8 +47,8 @@ class ProgramCost:
     memory : dict of str to int
         Bytes that an accelerator reads of each operand and for its descriptors, and those that it writes as ``result``,
         all in whole words of its bus; empty if results do not fit the bus.
-    bound_cycles : int
-        The larger of ``cycles`` and of those that the bus takes to read or to write that.
+    bus_cycles : int
+        Cycles that the bus takes to read or to write that, a word a cycle each way: the larger of both.
     """
 
     rows: int
@@ -57,7 +57,17 @@ class ProgramCost:
     utilization: float
     streams: dict[str, StreamCost]
     memory: dict[str, int]
-    bound_cycles: int
+    bus_cycles: int
+
+    @property
+    def bound_cycles(self) -> int:
+        """The larger of ``cycles`` and ``bus_cycles``."""
+        return max(self.cycles, self.bus_cycles)
+
+    @property
+    def bytes(self) -> int:
+        """All that the bus moves."""
+        return sum(self.memory.values())
 
 
 def schedules(program: Program, rows: int) -> list[Schedule]:
@@ -95,7 +105,7 @@ def cost(program: Program, rows: int) -> ProgramCost:
         utilization=macs / sum(one.cycles * one.peak_macs for one in done),
         streams=streams,
         memory={name: count * word_bytes for name, count in words.items() if word_bytes},
-        bound_cycles=max(cycles, read, words["result"]),
+        bus_cycles=max(read, words["result"]),
     )
 
 

@@ -30,26 +30,18 @@ def use_by_rows(design: Design, *, n: int, k: int, rows: Sequence[int] = ROWS, s
     macforge.errors.MismatchError
         If a result is not the model's.
     """
-    if design.target.layout is None:
-        raise ValueError(f"Use must be of a design whose results fit its bus, not of {design.name}")
+    unit = design.accelerator
     random = np.random.default_rng(seed)
     weight, act = random.normal(size=(k, n)), random.normal(size=(max(rows), k))
     program = compile_layer(design, weight, calibration=act)
     found = {}
     for m in rows:
-        counters = run_accelerator(design.accelerator, job_of(program, act[:m]).products).counters
+        counters = run_accelerator(unit, job_of(program, act[:m]).products).counters
         found[m] = limit_cycles(program, m) / counters["cycles"]
     return found
 
 
 def limit_cycles(program: Program, m: int) -> float:
-    """What no accelerator of this array and this bus can do in less: the most of three counts of cycles.
-
-    The array takes ``macs / peak``, of all its cells. The bus takes a word a cycle each way: what is read of operands,
-    parameters and descriptors, and what is written.
-    """
+    """Cycles that array or bus take at least: ``macs / peak`` of all cells, or a word a cycle each way."""
     costs = cost(program, m)
-    assert program.target.layout is not None, "it has a bus"
-    words = {name: count // program.target.layout.bus.word_bytes for name, count in costs.memory.items()}
-    written = words.pop("result")
-    return max(costs.utilization * costs.cycles, sum(words.values()), written)
+    return max(costs.utilization * costs.cycles, costs.bus_cycles)

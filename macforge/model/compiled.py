@@ -1,5 +1,6 @@
 """Programs of stored layers."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -12,7 +13,7 @@ from macforge.model.layer import StoredLayer
 if TYPE_CHECKING:
     from macforge.design.design import Design
 
-__all__ = ["compile_stored_layer"]
+__all__ = ["compile_for_first", "compile_stored_layer"]
 
 
 def compile_stored_layer(
@@ -48,3 +49,20 @@ def compile_stored_layer(
     if not requantize:
         raise ValueError(f"Layer {layer.name} must be one that {design.name} takes as it is stored, but it {reason}")
     return compile_layer(design, layer.dequantized(), layer.bias, calibration), reason
+
+
+def compile_for_first(designs: "Sequence[Design]", layer: StoredLayer) -> "tuple[Design, Program]":
+    """The first design that takes a layer as it is stored, and the layer compiled for it.
+
+    Raises
+    ------
+    ValueError
+        If none does; says why, of each.
+    """
+    reasons = []
+    for design in designs:
+        try:
+            return design, compile_stored_layer(design, layer)[0]
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError("; ".join(reasons))

@@ -4,17 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from macforge.compile.cost import ProgramCost, cost
 from macforge.compile.program import Program
-from macforge.model.compiled import compile_stored_layer
+from macforge.model.compiled import compile_for_first
 from macforge.model.layer import StoredLayer
 
 if TYPE_CHECKING:
     from macforge.design.design import Design
 
-__all__ = ["LayerCost", "ModelCost", "Shared", "model_cost", "programs_of"]
+__all__ = ["LayerCost", "ModelCost", "Shared", "check_bus", "model_cost", "programs_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +55,9 @@ class LayerCost:
         return self.cost.bound_cycles
 
     @property
-    def bytes(self) -> int:
-        """That the bus moves."""
-        return sum(self.cost.memory.values())
-
-    @property
     def bound(self) -> str:
         """What takes as long as the layer: ``compute`` or ``bandwidth``."""
-        return "compute" if self.cost.cycles >= self.cost.bound_cycles else "bandwidth"
+        return "compute" if self.cost.cycles >= self.cost.bus_cycles else "bandwidth"
 
     def to_table(self) -> dict[str, Any]:
         """Everything as plain data, of one layer."""
@@ -80,10 +73,10 @@ class LayerCost:
             "macs": self.cost.macs,
             "engine_cycles": self.cost.cycles,
             "cycles": self.cycles,
-            "bytes": self.bytes,
+            "bytes": self.cost.bytes,
             "bound": self.bound,
             "macs_per_cycle": self.cost.macs / self.cycles,
-            "macs_per_byte": self.cost.macs / self.bytes,
+            "macs_per_byte": self.cost.macs / self.cost.bytes,
         }
 
 
@@ -121,38 +114,38 @@ class ModelCost:
         return table
 
 
-def programs_of(
-    layers: Iterable[StoredLayer], designs: "Sequence[Design]", *, requantize: bool = False
-) -> tuple[list[Shared], dict[str, str]]:
+def check_bus(designs: "Sequence[Design]") -> None:
+    """ValueError unless all designs have accelerators, of which bytes are counted."""
+    for design in designs:
+        if design.target.layout is None:
+            raise ValueError(f"Designs must be such that results fit their bus, which those of {design.name} do not")
+
+
+def programs_of(layers: Iterable[StoredLayer], designs: "Sequence[Design]") -> tuple[list[Shared], dict[str, str]]:
     """Programs of layers, each for the first design that takes it as it is stored, and why some have none.
 
     Layers of one type and shape share a program, that of the first: what it costs does not depend on its numbers.
-    With ``requantize``, what is not taken as it is stored is quantized again.
+
+    Raises
+    ------
+    ValueError
+        As `check_bus`.
     """
+    check_bus(designs)
     groups: dict[tuple, list[StoredLayer]] = {}
     for layer in layers:
         key = (layer.kind, layer.k, layer.n, layer.format.name, layer.group_size, layer.bias is None, layer.act is None)
         groups.setdefault(key, []).append(layer)
     shared, reasons = [], {}
     for alike in groups.values():
-        names, why = tuple(layer.name for layer in alike), []
-        for design in designs:
-            try:
-                acts = _any(alike[0]) if requantize else None
-                program, _ = compile_stored_layer(design, alike[0], calibration=acts, requantize=requantize)
-            except ValueError as error:
-                why.append(str(error))
-                continue
-            shared.append(Shared(layers=names, kind=alike[0].kind, design=design, program=program))
-            break
-        else:
-            reasons |= dict.fromkeys(names, "; ".join(why))
+        names = tuple(layer.name for layer in alike)
+        try:
+            design, program = compile_for_first(designs, alike[0])
+        except ValueError as error:
+            reasons |= dict.fromkeys(names, str(error))
+            continue
+        shared.append(Shared(layers=names, kind=alike[0].kind, design=design, program=program))
     return shared, reasons
-
-
-def _any(layer: StoredLayer) -> np.ndarray:
-    """Activations for designs that want some: what a program costs does not depend on them."""
-    return np.random.default_rng(0).normal(size=(2, layer.k)).astype(np.float32)
 
 
 def model_cost(shared: Sequence[Shared], rows: int, *, last_only: Sequence[str] = ()) -> ModelCost:

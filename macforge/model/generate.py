@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from macforge.compile.program import Program
-from macforge.model.compiled import compile_stored_layer
+from macforge.model.compiled import compile_for_first, compile_stored_layer
 from macforge.model.decoder import Compute, Decoder
 from macforge.model.layer import StoredLayer
 from macforge.run.executor import Engine, run_program
@@ -76,13 +76,7 @@ class Programs:
     def _compiled(self, layer: StoredLayer) -> Program:
         if layer.name in self._chosen:
             return compile_stored_layer(self._chosen[layer.name], layer, requantize=True)[0]
-        reasons = []
-        for design in self._designs:
-            try:
-                return compile_stored_layer(design, layer)[0]
-            except ValueError as error:
-                reasons.append(str(error))
-        raise ValueError("; ".join(reasons))
+        return compile_for_first(self._designs, layer)[1]
 
 
 def generate(

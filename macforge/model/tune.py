@@ -22,11 +22,14 @@ class Option:
         What is lost.
     costs : mapping of str to float
         What it takes of each budget, such as ``cycles`` and ``bytes``.
+    is_requantized : bool
+        Whether the design does not take the layer as it is stored.
     """
 
     design: str
     loss: float
     costs: Mapping[str, float] = field(default_factory=dict)
+    is_requantized: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

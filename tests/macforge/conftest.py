@@ -7,6 +7,7 @@ import pytest
 
 from macforge.cli.app import main as cli
 from macforge.measure.registry import MEASUREMENTS
+from tests.macforge.model.decoder_files import write_decoder
 from tests.typed import present
 
 
@@ -33,6 +34,12 @@ def few_cells():
             entry = MEASUREMENTS[name]
             patch.setitem(MEASUREMENTS, name, replace(entry, report=replace(present(entry.report), cells=2)))
         yield 2
+
+
+@pytest.fixture(scope="session")
+def small_decoder(tmp_path_factory):
+    """File of a decoder of two blocks with random weights."""
+    return write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf")
 
 
 @pytest.fixture

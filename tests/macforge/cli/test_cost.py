@@ -5,16 +5,10 @@ import json
 import pytest
 
 from fpga.boards import find_board
-from tests.macforge.model.decoder_files import write_decoder
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf")
-
-
-def test_layers_and_their_sums(macforge, small):
-    code, out, err = macforge("model", "cost", small, "--rows", "1,4", "--json")
+def test_layers_and_their_sums(macforge, small_decoder):
+    code, out, err = macforge("model", "cost", small_decoder, "--rows", "1,4", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["clock_mhz"], found["left_out"]) == (None, [])
@@ -26,26 +20,26 @@ def test_layers_and_their_sums(macforge, small):
             assert total[figure] == sum(layer["layers"] * layer[figure] for layer in layers)
 
 
-def test_a_board_has_an_array_and_a_clock(macforge, small):
-    code, out, _ = macforge("model", "cost", small, "--board", "ice40_hx8k", "--rows", 1, "--json")
+def test_a_board_has_an_array_and_a_clock(macforge, small_decoder):
+    code, out, _ = macforge("model", "cost", small_decoder, "--board", "ice40_hx8k", "--rows", 1, "--json")
     (total,) = json.loads(out)["totals"]
     assert code == 0
     assert total["ms"] == pytest.approx(total["cycles"] / find_board("ice40_hx8k").clock_mhz / 1000)
-    code, shown, err = macforge("model", "cost", small, "--board", "ice40_hx8k", "--rows", 1)
+    code, shown, err = macforge("model", "cost", small_decoder, "--board", "ice40_hx8k", "--rows", 1)
     assert (code, "rows/s" in shown) == (0, True)
     assert err.startswith("projected as if memory held all weights: they take ")
 
 
-def test_what_is_left_out_is_said(macforge, small):
-    code, out, err = macforge("model", "cost", small, "w4a8_q4_1", "--rows", 1)
+def test_what_is_left_out_is_said(macforge, small_decoder):
+    code, out, err = macforge("model", "cost", small_decoder, "w4a8_q4_1", "--rows", 1)
     assert (code, "token_embd" in out) == (0, False)
     assert err.startswith("left out token_embd.weight: ")
 
 
 @pytest.mark.parametrize(("ending", "start"), [("svg", b"<svg"), ("png", b"\x89PNG"), ("html", b"<!DOCTYPE html>")])
-def test_roofline(macforge, small, tmp_path, ending, start):
+def test_roofline(macforge, small_decoder, tmp_path, ending, start):
     path = tmp_path / f"roofline.{ending}"
-    code, _, err = macforge("model", "cost", small, "--roofline", path)
+    code, _, err = macforge("model", "cost", small_decoder, "--roofline", path)
     assert (code, err) == (0, f"wrote {path}\n")
     written = path.read_bytes()
     assert written.lstrip().startswith(start)
@@ -62,9 +56,10 @@ def test_roofline(macforge, small, tmp_path, ending, start):
         (["--board", "none"], "Board must be one of "),
         (["--roofline", "a.pdf"], "Chart's ending must be one of .html, .png, .svg, not '.pdf'"),
         (["mxfp4"], "No layer of "),
+        (["--set", "array.cols=3"], "Designs must be such that results fit their bus, which those of w4a8_q4_1 do not"),
     ],
 )
-def test_what_cannot_be_is_one_line(macforge, small, arguments, message):
-    code, out, err = macforge("model", "cost", small, *arguments)
+def test_what_cannot_be_is_one_line(macforge, small_decoder, arguments, message):
+    code, out, err = macforge("model", "cost", small_decoder, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"macforge: {message}") and err.count("\n") == 1

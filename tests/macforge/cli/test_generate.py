@@ -10,18 +10,12 @@ from safetensors.numpy import save_file
 from macforge.design.design import load_design
 from macforge.model.generate import DESIGNS, Programs, generate
 from macforge.model.llama import open_decoder
-from tests.macforge.model.decoder_files import write_decoder
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf")
-
-
-def test_a_text_goes_on_as_the_model_does(macforge, small):
-    code, out, err = macforge("model", "generate", small, "abc", "--tokens", 4, "--json")
+def test_a_text_goes_on_as_the_model_does(macforge, small_decoder):
+    code, out, err = macforge("model", "generate", small_decoder, "abc", "--tokens", 4, "--json")
     assert (code, err) == (0, "")
-    decoder, vocabulary = open_decoder(small)
+    decoder, vocabulary = open_decoder(small_decoder)
     programs, found = Programs([load_design(name) for name in DESIGNS]), json.loads(out)
     assert found["prompt"] == vocabulary.encode("abc")
     assert found["tokens"] == list(generate(decoder, found["prompt"], programs, count=4, end=vocabulary.end))
@@ -32,9 +26,9 @@ def test_a_text_goes_on_as_the_model_does(macforge, small):
     assert prefill["cycles"] is decode["cycles"] is None
 
 
-def test_the_text_is_shown_with_what_it_took(macforge, small):
-    _, out, _ = macforge("model", "generate", small, "abc", "--tokens", 4, "--json")
-    code, shown, err = macforge("model", "generate", small, "abc", "--tokens", 4)
+def test_the_text_is_shown_with_what_it_took(macforge, small_decoder):
+    _, out, _ = macforge("model", "generate", small_decoder, "abc", "--tokens", 4, "--json")
+    code, shown, err = macforge("model", "generate", small_decoder, "abc", "--tokens", 4)
     text, _, table = shown.partition("\n\n")
     assert (code, err) == (0, "") and json.loads(out)["text"].startswith(text)
     head, *lines = [line.split() for line in table.splitlines()]
@@ -42,14 +36,14 @@ def test_the_text_is_shown_with_what_it_took(macforge, small):
     assert [line[:2] for line in lines] == [["prefill", "1"], ["decode", "3"]]
 
 
-def test_a_question_is_put_into_the_template(macforge, small):
-    _, out, _ = macforge("model", "generate", small, "hi", "--chat", "--tokens", 1, "--json")
-    _, vocabulary = open_decoder(small)
+def test_a_question_is_put_into_the_template(macforge, small_decoder):
+    _, out, _ = macforge("model", "generate", small_decoder, "hi", "--chat", "--tokens", 1, "--json")
+    _, vocabulary = open_decoder(small_decoder)
     assert json.loads(out)["prompt"] == vocabulary.encode("<|start|>user: hi<|end|><|start|>")
 
 
-def test_designs_and_their_settings_are_chosen(macforge, small):
-    command = ["model", "generate", small, "abc", "--tokens", 1, "--json"]
+def test_designs_and_their_settings_are_chosen(macforge, small_decoder):
+    command = ["model", "generate", small_decoder, "abc", "--tokens", 1, "--json"]
     whole, resized, wider = (
         json.loads(macforge(*command, *more)[1])["phases"][0]["predicted_cycles"]
         for more in ([], ["--cells", 4], ["--set", "tiling.drain_lanes=8"])
@@ -69,8 +63,8 @@ def test_designs_and_their_settings_are_chosen(macforge, small):
         (["FILE", "abc", "--engine", "fpga"], "Engine must be rtl or ref, not 'fpga'"),
     ],
 )
-def test_a_wrong_request_ends_in_one_line(macforge, small, arguments, message):
-    code, out, err = macforge("model", "generate", *[small if each == "FILE" else each for each in arguments])
+def test_a_wrong_request_ends_in_one_line(macforge, small_decoder, arguments, message):
+    code, out, err = macforge("model", "generate", *[small_decoder if each == "FILE" else each for each in arguments])
     assert (code, out) == (2, "")
     assert err.startswith(f"macforge: {message}") and len(err.splitlines()) == 1
 

@@ -4,13 +4,6 @@ import json
 
 import pytest
 
-from tests.macforge.model.decoder_files import write_decoder
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf")
-
 
 @pytest.fixture
 def text(tmp_path):
@@ -19,9 +12,9 @@ def text(tmp_path):
     return path
 
 
-def test_a_choice_is_made_and_run(macforge, small, text, tmp_path):
+def test_a_choice_is_made_and_run(macforge, small_decoder, text, tmp_path):
     path = tmp_path / "choice.json"
-    command = ["model", "tune", small, "w8a8_q8_0", "w4a8_ws", "--text", text, "--json"]
+    command = ["model", "tune", small_decoder, "w8a8_q8_0", "w4a8_ws", "--text", text, "--json"]
     code, out, _ = macforge(*command, "--budget", "bytes=1e9")
     assert code == 0
     best, wide, narrow = json.loads(out)["choices"]
@@ -36,7 +29,7 @@ def test_a_choice_is_made_and_run(macforge, small, text, tmp_path):
     assert best["loss"] <= tuned["loss"] < narrow["loss"]
     assert set(found["layers"]) == {"w8a8_q8_0", "w4a8_ws"}
     assert err.startswith("layers: ") and "re-quantized" in err
-    code, out, _ = macforge("model", "generate", small, "abc", "--tokens", 2, "--choice", path, "--json")
+    code, out, _ = macforge("model", "generate", small_decoder, "abc", "--tokens", 2, "--choice", path, "--json")
     assert (code, len(json.loads(out)["tokens"])) == (0, 2)
 
 
@@ -45,18 +38,19 @@ def test_a_choice_is_made_and_run(macforge, small, text, tmp_path):
     [
         (["--budget", "cycles"], "Budget must be cycles or bytes=NUMBER, above 0, not 'cycles'"),
         (["--budget", "lut=5"], "Budget must be cycles or bytes=NUMBER, above 0, not 'lut=5'"),
+        (["--budget", "bytes=9", "--set", "array.cols=3"], "Designs must be such that results fit their bus, which "),
         (["--budget", "bytes=1"], "Budgets must be such that a choice is possible: bytes of at least "),
     ],
 )
-def test_what_cannot_be_is_one_line(macforge, small, text, arguments, message):
-    code, out, err = macforge("model", "tune", small, "w8a8_q8_0", "--text", text, *arguments)
+def test_what_cannot_be_is_one_line(macforge, small_decoder, text, arguments, message):
+    code, out, err = macforge("model", "tune", small_decoder, "w8a8_q8_0", "--text", text, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"macforge: {message}") and err.count("\n") == 1
 
 
-def test_a_text_must_have_tokens(macforge, small, tmp_path):
+def test_a_text_must_have_tokens(macforge, small_decoder, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     code, _, err = macforge(
-        *("model", "tune", small, "w8a8_q8_0", "--text", tmp_path / "empty.txt", "--budget", "bytes=1e9")
+        *("model", "tune", small_decoder, "w8a8_q8_0", "--text", tmp_path / "empty.txt", "--budget", "bytes=1e9")
     )
     assert (code, err.startswith("macforge: Text must have two tokens at least, not 0 as ")) == (2, True)

@@ -33,3 +33,8 @@ def test_the_limit_is_the_array_or_the_bus(m):
     narrow = program_of(load_design("w4a8_q4_1", ["bus.data_bits=32"]).resized(8))
     # half a byte a weight is the least that is read
     assert limit_cycles(narrow, m) > 64 * 6 / 2 / 4
+
+
+def test_a_design_without_an_accelerator_is_refused():
+    with pytest.raises(ValueError, match=r"^Bus data_bits must divide, .* the 96 bits of 3 results, "):
+        use_by_rows(load_design("w4a8_q4_1", ["array.cols=3"]), n=6, k=64)

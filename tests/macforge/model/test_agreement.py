@@ -9,14 +9,13 @@ from macforge.model.agreement import Agreement, agreement, joined_agreement
 from macforge.model.decoder import Dequantized
 from macforge.model.gguf import read_gguf
 from macforge.model.llama import decoder_of
-from tests.macforge.model.decoder_files import write_decoder
 
 TOKENS = [5, 90, 33, 260, 7, 7, 101, 0, 64, 12]
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return decoder_of(read_gguf(write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf")))
+def small(small_decoder):
+    return decoder_of(read_gguf(small_decoder))
 
 
 def test_a_way_agrees_with_itself(small):

@@ -10,12 +10,11 @@ from macforge.model.llama import open_decoder
 from macforge.run.accelerated import run_accelerator
 from macforge.run.job import job_of
 from tests.cycles import BEGIN_AND_END
-from tests.macforge.model.decoder_files import write_decoder
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory):
-    return open_decoder(write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf"))[0]
+def decoder(small_decoder):
+    return open_decoder(small_decoder)[0]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def test_cycles_and_bytes_are_those_of_the_accelerator(shared, rows):
     unit, program = one.shared.design.accelerator, one.shared.program
     act = np.random.default_rng(0).normal(size=(rows, program.k))
     counters = run_accelerator(unit, job_of(program, act).products).counters
-    assert one.bytes == (counters["words_read"] + counters["words_written"]) * unit.bus.word_bytes
+    assert one.cost.bytes == (counters["words_read"] + counters["words_written"]) * unit.bus.word_bytes
     assert one.cycles <= counters["cycles"] <= one.cycles + BEGIN_AND_END
 
 

@@ -68,8 +68,8 @@ def smollm2():
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return vocabulary_of(read_gguf(write_decoder(tmp_path_factory.mktemp("words") / "small.gguf")))
+def small(small_decoder):
+    return vocabulary_of(read_gguf(small_decoder))
 
 
 def test_tokens_are_those_of_bpe_written_apart(smollm2):

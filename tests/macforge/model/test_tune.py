@@ -6,16 +6,16 @@ import re
 import numpy as np
 import pytest
 
+from macforge.compile.cost import cost
 from macforge.design.design import load_design
 from macforge.model.choice import ChosenDesigns
 from macforge.model.compiled import compile_stored_layer
 from macforge.model.decoder import Dequantized
 from macforge.model.generate import DESIGNS, Programs
 from macforge.model.llama import open_decoder
-from macforge.model.losses import layer_losses
+from macforge.model.losses import layer_options
 from macforge.model.tune import Option, choose
 from macforge.run.executor import run_program
-from tests.macforge.model.decoder_files import write_decoder
 
 NAMES = ("a", "b", "c")
 
@@ -84,14 +84,20 @@ def test_a_layer_without_a_design_is_named():
 
 
 @pytest.fixture(scope="module")
-def decoder(tmp_path_factory):
-    return open_decoder(write_decoder(tmp_path_factory.mktemp("decoder") / "small.gguf"))[0]
+def decoder(small_decoder):
+    return open_decoder(small_decoder)[0]
 
 
-def test_losses_are_those_of_programs(decoder):
+def rest_of(options, name):
+    (option,) = (option for option in options if option.design == name)
+    return option.costs, option.is_requantized
+
+
+def test_losses_and_costs_are_those_of_programs(decoder):
     designs, tokens = [load_design(name) for name in (*DESIGNS, "mxfp4")], [5, 17, 40, 99]
-    losses = layer_losses(decoder, tokens, designs)
-    assert list(losses) == [layer.name for layer in decoder.linear_layers]
+    options = layer_options(decoder, tokens, designs, rows=3)
+    assert list(options) == [layer.name for layer in decoder.linear_layers]
+    losses = {name: {option.design: option.loss for option in each} for name, each in options.items()}
     seen, exact = {}, Dequantized()
 
     def compute(layer, act):
@@ -105,8 +111,19 @@ def test_losses_are_those_of_programs(decoder):
         product = run_program(program, seen[layer.name], engine="ref").product.astype(np.float64)
         wanted = exact(layer, seen[layer.name]).astype(np.float64)
         assert losses[layer.name][design.name] == pytest.approx(((product - wanted) ** 2).sum() / (wanted**2).sum())
+        assert rest_of(options[layer.name], design.name) == (
+            {"cycles": cost(program, 3).bound_cycles, "bytes": cost(program, 3).bytes},
+            # only it adds the offsets that the file has
+            design.name != "w4a8_q4_1",
+        )
     # four bits lose more than eight
     assert losses[layer.name]["mxfp4"] > 10 * losses[layer.name]["w8a8_q8_0"]
+
+
+def test_the_heads_costs_are_of_one_row(decoder):
+    few, many = (layer_options(decoder, [5, 17], [load_design("w8a8_q8_0")], rows=rows) for rows in (1, 9))
+    assert few[decoder.head.name] == many[decoder.head.name]
+    assert few["blk.0.attn_q.weight"] != many["blk.0.attn_q.weight"]
 
 
 def test_programs_are_of_the_chosen_designs(decoder):
