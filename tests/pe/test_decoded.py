@@ -84,6 +84,7 @@ def integers(form):
     return np.array([int(quotient) for quotient in quotients])
 
 
+@pytest.mark.long
 def test_every_code_is_decoded():
     trials = []
     for form in map(parse_format, FORMATS):

@@ -122,8 +122,11 @@ def test_several_lanes_and_wide_codes():
 @pytest.mark.parametrize(
     "names",
     [
-        ("fp8_e4m3", "fp8_e5m2", "e8m0", "ue5m3", "posit8_0", "posit8_2", "rf8", "int8", "uint4", "bitmod4_3"),
-        ("posit16_1", "posit16_3", "posit9_0", "posit10_2", "posit12_0"),
+        pytest.param(
+            ("fp8_e4m3", "fp8_e5m2", "e8m0", "ue5m3", "posit8_0", "posit8_2", "rf8", "int8", "uint4", "bitmod4_3"),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(("posit16_1", "posit16_3", "posit9_0", "posit10_2", "posit12_0"), marks=pytest.mark.long),
         ("bf16", "fp16", "int16"),
     ],
 )
