@@ -81,6 +81,7 @@ class Accelerator(Unit):
         limits = {"n": (1 << SIZE_BITS) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
         limits |= {"steps": spec.max_steps, **({"mode": len(spec.modes) - 1} if len(spec.modes) > 1 else {})}
         limits |= {"weight_beats": (1 << 32) - 1} if self.layout.kept_words else {}
+        limits |= {"blocks": (1 << SIZE_BITS) - 1} if "row" in self.readers else {}
         limits |= {"results": 1 if spec.drain else spec.max_passes * spec.max_steps}
         dispatcher = Dispatcher(bus=self.bus, streams=self.readers, limits=tuple(sorted(limits.items())))
         place(m, "dispatcher", dispatcher)
@@ -123,8 +124,7 @@ class Accelerator(Unit):
             readers[name] = RegionReader(
                 bus=self.bus,
                 beat=layout.stride(name),
-                panel_rows=spec.panel_rows,
-                block_cols=spec.cols if name == "row" else 0,
+                by_block=name == "row",
                 depth=self.bus.burst * _AHEAD,
                 kept=layout.kept_words if name == "weight" else 0,
             )
@@ -217,9 +217,7 @@ class Accelerator(Unit):
         passed: Value,
     ) -> None:
         """What a product is, to each that works on it."""
-        parts = [*readers.values(), writer]
-        for index, part in enumerate(parts):
-            m.d.comb += [part.start.eq(dispatcher.started[index]), part.m.eq(dispatcher.m)]
+        m.d.comb += [part.start.eq(dispatcher.started[at]) for at, part in enumerate([*readers.values(), writer])]
         # one product's results are in memory before the next one's are written
         ready = Cat(*(reader.ready for reader in readers.values()), writer.ready & ~passed, engine.command.ready)
         m.d.comb += dispatcher.part_ready.eq(ready)
@@ -231,19 +229,17 @@ class Accelerator(Unit):
                 reader.product.eq(dispatcher.product),
                 reader.current.eq(current),
                 reader.retiring.eq(dispatcher.tail[:PRODUCT_BITS]),
-                reader.base.eq(getattr(dispatcher, name)),
             ]
-            if name != "act":
-                m.d.comb += reader.bytes.eq(getattr(dispatcher, f"{name}_bytes"))
-        act = readers["act"]
-        m.d.comb += [act.stride.eq(dispatcher.act_stride), act.steps.eq(dispatcher.steps)]
-        if "row" in readers:
-            row = readers["row"]
-            m.d.comb += [row.n.eq(dispatcher.n), row.last_bytes.eq(dispatcher.row_last_bytes)]
+            told = {"act": ("stride",), "row": ("in_front", "bytes", "last_bytes")}.get(name, ("in_front", "last_byte"))
+            m.d.comb += [getattr(reader, what).eq(getattr(dispatcher, f"{name}_{what}")) for what in told]
+            same = {"act": ("m", "steps"), "row": ("panels", "blocks")}.get(name, ("panels",))
+            m.d.comb += [getattr(reader, what).eq(getattr(dispatcher, what)) for what in same]
+        m.d.comb += readers["act"].base.eq(dispatcher.act)
         m.d.comb += [
             writer.base.eq(dispatcher.result),
             writer.stride.eq(dispatcher.result_stride),
             writer.plane.eq(dispatcher.result_plane),
+            writer.m.eq(dispatcher.m),
             writer.n.eq(dispatcher.n),
             writer.results.eq(dispatcher.results),
             engine.command.valid.eq(dispatcher.started[-1]),
@@ -256,7 +252,7 @@ class Accelerator(Unit):
             dispatcher.enable.eq(control.enable),
             dispatcher.reset.eq(control.reset),
             dispatcher.resume.eq(control.resume),
-            dispatcher.queue_base.eq(control.queue_base[self.bus.low_bits : self.bus.address_bits]),
+            dispatcher.queue_base.eq(control.queue_base[: self.bus.address_bits][-len(dispatcher.queue_base) :]),
             dispatcher.queue_size.eq(control.queue_size),
             dispatcher.queue_head.eq(control.queue_head),
             dispatcher.digest.eq(self.layout.digest),

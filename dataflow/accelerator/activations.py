@@ -171,19 +171,19 @@ class ActReader(Unit):
             name="row",
         )
         panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
-        first, row = Signal.like(self.base, name="panel_base"), Signal.like(self.base, name="row_base")
-        offset, stride = Signal.like(self.base, name="tile_offset"), Signal.like(self.base, name="row_stride")
+        # the tile's first row and this one, where the next panel begins, and the distance of two rows
+        first, row, after, stride = (
+            Signal.like(self.base, name=f"{name}") for name in ("first", "row", "after", "stride")
+        )
         steps, left = Signal.like(self.steps, name="all_steps"), Signal.like(self.steps, name="steps_left")
         rows_left = Signal(range(self.panel_rows + 1), name="rows_left")
-        begins, tile = Signal(name="begins"), data.View(self._tile, tiles.w_data)
-        first_row, last_tile = Signal(name="first_row"), left <= self.tile_steps
+        tile, last_tile = data.View(self._tile, tiles.w_data), left <= self.tile_steps
         now = Mux(last_tile, left, self.tile_steps)[: self.tile_steps.bit_length()]
-        begun, goes = Signal(name="tile_begun"), Signal(name="run_begins")
-        next_row, last_row = (row + stride)[: len(row)], rows_left == 1
+        ends, begins, goes = (Signal(name=name) for name in ("tile_ends", "tile_begins", "run_begins"))
+        next_row, first_tile, begun = (row + stride)[: len(row)], Signal(name="first_tile"), begins & (free != 0)
+        last_row = rows_left == 1
         m.d.comb += [
             self.ready.eq(~busy),
-            goes.eq(begins & (~first_row | (free != 0))),
-            begun.eq(goes & first_row),
             tiles.w_en.eq(begun),
             tile.steps.eq(now - 1),
             # a panel of fewer rows has fewer beats where rows come one by one
@@ -194,28 +194,29 @@ class ActReader(Unit):
             self.words.eq(run.length_less_one),
             self.tag.eq(Cat(run.ends, run.ends & last_row, product)),
         ]
+        with m.If(self.start):
+            m.d.sync += [busy.eq(1), begins.eq(1), first_tile.eq(1), product.eq(self.product)]
+            m.d.sync += [first.eq(self.base), stride.eq(self.stride), steps.eq(self.steps), left.eq(self.steps)]
+            panels.start(m, self.m)
+        with m.If(begun):
+            m.d.sync += [begins.eq(0), goes.eq(1), row.eq(first), rows_left.eq(panels.used)]
+        with m.If(goes):
+            run.start(m, row, self._last_word(now))
+            m.d.sync += goes.eq(0)
         with m.If(self.granted):
             run.step(m)
-        with m.If(self.start):
-            m.d.sync += [busy.eq(1), begins.eq(1), first_row.eq(1), product.eq(self.product), offset.eq(0)]
-            m.d.sync += [first.eq(self.base), row.eq(self.base), stride.eq(self.stride)]
-            m.d.sync += [steps.eq(self.steps), left.eq(self.steps)]
-            panels.start(m, self.m)
-        with m.If(goes):
-            run.start(m, (row + offset)[: len(row)], self._last_word(now))
-            m.d.sync += [begins.eq(0), first_row.eq(0)]
-            with m.If(first_row):
-                m.d.sync += rows_left.eq(panels.used)
-        with m.If(busy & ~begins & ~run.some):
-            m.d.sync += [begins.eq(1), row.eq(next_row), rows_left.eq(rows_left - 1)]
-            with m.If(last_row):
-                m.d.sync += [first_row.eq(1), row.eq(first), offset.eq(offset + self.tile_places * self.step_words)]
-                m.d.sync += left.eq(left - self.tile_steps)
-                with m.If(last_tile):
-                    m.d.sync += [first.eq(next_row), row.eq(next_row), offset.eq(0), left.eq(steps)]
-                    panels.step(m)
-                    with m.If(panels.last):
-                        m.d.sync += [busy.eq(0), begins.eq(0)]
+        with m.If(busy & ~begins & ~goes & ~run.some & ~ends):
+            m.d.sync += [row.eq(next_row), rows_left.eq(rows_left - 1), goes.eq(~last_row), ends.eq(last_row)]
+            with m.If(last_row & first_tile):
+                m.d.sync += after.eq(next_row)
+        with m.If(ends):
+            m.d.sync += [ends.eq(0), begins.eq(1), first_tile.eq(last_tile)]
+            m.d.sync += [first.eq(first + self.tile_places * self.step_words), left.eq(left - self.tile_steps)]
+            with m.If(last_tile):
+                m.d.sync += [first.eq(after), left.eq(steps)]
+                panels.step(m)
+                with m.If(panels.last):
+                    m.d.sync += [busy.eq(0), begins.eq(0)]
         return begun
 
     def _last_word(self, steps: Value) -> Value:

@@ -8,7 +8,6 @@ from amaranth.lib.wiring import In, Out
 
 from dataflow.accelerator.channel import PRODUCT_BITS, client_ports
 from dataflow.accelerator.records import Fields, outside, word_address
-from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from hw.core.unit import Unit
 from sw_ref.accelerator.bus import DESCRIPTOR_BYTES, Bus
@@ -20,6 +19,8 @@ __all__ = ["INDEX_BITS", "Dispatcher"]
 INDEX_BITS = 16
 """Width of the number of a descriptor."""
 
+# Of the address of a byte in a record.
+_RECORD_BITS = (DESCRIPTOR_BYTES - 1).bit_length()
 # Cycles without any progress, and nothing asked of the bus, after which an engine is waiting for what never comes.
 _PATIENCE_BITS = 14
 # Cycles less one in which addresses come out of the head, one after the other.
@@ -39,7 +40,7 @@ class Dispatcher(Unit):
 
     Ports
     -----
-    enable : In(1), queue_base : In, queue_size : In(4), queue_head : In(16), digest : In(32)
+    enable : In(1), queue_base : In (in descriptors), queue_size : In(4), queue_head : In(16), digest : In(32)
         Of the registers.
     resume, reset : In(1)
         After an error, go on with the next; give up everything.
@@ -59,8 +60,10 @@ class Dispatcher(Unit):
         What readers call ``failed``, of each; a result could not be written.
     active : In(1)
         Something goes on.
-    act, row, result, image, column, output : Out
+    act, result : Out
         Addresses of words.
+    weight_in_front, weight_last_byte : Out, and of columns and outputs; row_in_front : Out
+        As `dataflow.accelerator.region.RegionReader` takes them.
     act_stride, result_stride, result_plane : Out
         In words.
     and the other fields of `sw_ref.accelerator.descriptor`, and `dataflow.accelerator.channel.client_ports`.
@@ -79,14 +82,16 @@ class Dispatcher(Unit):
         self.streams = streams
         self.limits = limits
         word = bus.word_address_bits
-        outputs = dict.fromkeys((*self._addresses, *self._parts, "act_stride", "result_stride", "result_plane"), word)
-        outputs |= dict.fromkeys((*self._sizes, *self._last_sizes), 32)
-        outputs |= {"m": SIZE_BITS, **{name: most.bit_length() for name, most in limits}}
+        outputs = dict.fromkeys(("act", "result", "act_stride", "result_stride", "result_plane"), word)
+        outputs |= {f"{name}_in_front": word for name in self._parts}
+        outputs |= {f"{name}_last_byte": bus.address_bits for name in self._parts}
+        outputs |= {"row_in_front": word, "row_bytes": 32, "row_last_bytes": 32} if self._takes_rows else {}
+        outputs |= {"m": SIZE_BITS, "panels": SIZE_BITS, **{name: most.bit_length() for name, most in limits}}
         parts = len(streams) + 2
         super().__init__(
             {
                 "enable": In(1),
-                "queue_base": In(word),
+                "queue_base": In(bus.address_bits - _RECORD_BITS),
                 "queue_size": In(4),
                 "queue_head": In(INDEX_BITS),
                 "digest": In(32),
@@ -121,13 +126,13 @@ class Dispatcher(Unit):
         self._elaborate_outputs(m, descriptor, head)
         fetch, begun = _Fetch(bus=self.bus), Signal(name="product_started")
         m.d.comb += [
-            self.request.eq(fetch.run.some),
-            self.address.eq(fetch.run.address),
-            self.words.eq(fetch.run.length_less_one),
+            self.request.eq(fetch.some),
+            self.address.eq(fetch.address),
+            self.words.eq(fetch.burst - 1),
             self.product.eq(fetch.index[:PRODUCT_BITS]),
         ]
         with m.If(self.granted):
-            fetch.run.step(m)
+            fetch.step(m)
         with m.If(self.valid):
             m.d.sync += [fetch.got.eq(fetch.got + 1), fetch.broken.eq(fetch.broken | self.error)]
         self._elaborate_retirement(m, begun, (descriptor.flags & INTERRUPT).any())
@@ -135,41 +140,43 @@ class Dispatcher(Unit):
         return m
 
     @property
+    def _takes_rows(self) -> bool:
+        """Whether there are parameters of rows."""
+        return "row" in self.streams
+
+    @property
     def _addresses(self) -> tuple[str, ...]:
         """Fields of a descriptor that are addresses."""
-        return ("image", "act", *(("row",) if "row" in self.streams else ()), "result")
+        return ("image", "act", *(("row",) if self._takes_rows else ()), "result")
 
     @property
     def _parts(self) -> tuple[str, ...]:
         """Parts of an image, in their order."""
         return tuple(name for name in ("weight", "column", "output") if name in self.streams)
 
-    @property
-    def _sizes(self) -> tuple[str, ...]:
-        """Fields of the head that are sizes in bytes."""
-        return tuple(f"{name}_bytes" for name in self.streams if name != "act")
-
-    @property
-    def _last_sizes(self) -> tuple[str, ...]:
-        """Fields of the descriptor that are."""
-        return ("row_last_bytes",) if "row" in self.streams else ()
-
     def _elaborate_outputs(self, m: Module, descriptor: Fields, head: Fields) -> None:
         """What the parts are told: fields as they are, addresses and distances in words."""
-        low = self.bus.low_bits
-        for name in self._addresses:
-            m.d.comb += getattr(self, name).eq(word_address(self.bus, getattr(descriptor, name)))
+        low, words = (
+            self.bus.low_bits,
+            {name: word_address(self.bus, getattr(descriptor, name)) for name in self._addresses},
+        )
+        m.d.comb += [getattr(self, name).eq(words[name]) for name in ("act", "result")]
         for name in ("act_stride", "result_stride", "result_plane"):
             m.d.comb += getattr(self, name).eq(getattr(descriptor, name)[low:])
-        for name in ("m", *self._last_sizes):
+        for name in ("m", "panels"):
             m.d.comb += getattr(self, name).eq(getattr(descriptor, name))
-        for name in (*self._sizes, *dict(self.limits)):
+        for name in dict(self.limits):
             m.d.comb += getattr(self, name).eq(getattr(head, name))
-        # they lie behind the head, each from a whole word on; there is time while the head is checked
-        place, words = self.image, Const(DESCRIPTOR_BYTES // self.bus.word_bytes)
+        # each from a whole word on, behind the head and the part before; there is time while the head is checked
+        before: Value = words["image"] | (DESCRIPTOR_BYTES // self.bus.word_bytes - 1)
         for name in self._parts:
-            m.d.sync += getattr(self, name).eq(place + words)
-            place, words = getattr(self, name), (getattr(head, f"{name}_bytes") + (self.bus.word_bytes - 1))[low:]
+            end, byte_before = getattr(self, f"{name}_last_byte"), Cat(Const(-1, low), before)
+            m.d.comb += getattr(self, f"{name}_in_front").eq(before)
+            m.d.sync += end.eq(byte_before + getattr(head, f"{name}_bytes"))
+            before = end[low:]
+        if self._takes_rows:
+            m.d.sync += self.row_in_front.eq(words["row"] - 1)
+            m.d.comb += [self.row_bytes.eq(head.row_bytes), self.row_last_bytes.eq(descriptor.row_last_bytes)]
 
     def _elaborate_retirement(self, m: Module, begun: Signal, flag: Value) -> None:
         """Count the products in flight, and keep the flag of each."""
@@ -242,7 +249,7 @@ class Dispatcher(Unit):
             with m.State("ABORT"):
                 m.d.comb += self.stop.eq(1)
                 m.d.sync += pending.eq(0)
-                fetch.run.drop(m)
+                m.d.sync += fetch.some.eq(0)
                 with m.If(self.bus_idle):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -257,22 +264,21 @@ class Dispatcher(Unit):
         self, m: Module, state: "_State", fetch: "_Fetch", descriptor: Fields, head: Fields, why: Signal
     ) -> None:
         """From a descriptor's number to what it and its image's head say."""
-        size = (Const(1, 1) << self.queue_size)[: INDEX_BITS + 1]
-        slot = fetch.index & (size - 1)[:INDEX_BITS]
+        of_slot = Cat(self.queue_size > bit for bit in range(INDEX_BITS))
         queued = Signal(INDEX_BITS, name="queued")
         m.d.comb += queued.eq(self.queue_head - fetch.index)
         with state("IDLE"), m.If(self.enable & (queued != 0)):
-            fetch.start(m, (self.queue_base + slot * fetch.words)[: len(self.queue_base)])
+            fetch.start(m, self.queue_base + (fetch.index & of_slot))
             m.next = "DESCRIPTOR"
-            with m.If(queued > size):
+            with m.If(((queued - 1)[:INDEX_BITS] & ~of_slot).any()):
                 m.d.sync += why.eq(Cause.OVERRUN)
-                fetch.run.drop(m)
+                m.d.sync += fetch.some.eq(0)
                 m.next = "BAD"
         self._elaborate_record(
             m, state, fetch, "DESCRIPTOR", descriptor, self._descriptor_faults(descriptor), why, "WAIT"
         )
         with state("WAIT"), m.If(~(descriptor.flags & WAIT).any() | (self.in_flight == 0)):
-            fetch.start(m, self.image)
+            fetch.start(m, descriptor.image[_RECORD_BITS:])
             m.next = "HEAD"
         self._elaborate_record(m, state, fetch, "HEAD", head, self._head_faults(head), why, "SETTLE")
 
@@ -304,16 +310,19 @@ class Dispatcher(Unit):
         addresses = [getattr(given, name) for name in self._addresses]
         distances = [getattr(given, name) for name in ("act_stride", "result_stride", "result_plane")]
         low = self.bus.low_bits
-        misplaced = outside(self.bus, *addresses) | Cat(distance[:low].any() for distance in distances).any()
+        unaligned = [given.image[:_RECORD_BITS], *(distance[:low] for distance in distances)]
+        misplaced = outside(self.bus, *addresses) | Cat(unaligned).any()
         known = (given.operation == PRODUCT) & ~(given.flags & ~(INTERRUPT | WAIT)).any()
-        size = given.m[SIZE_BITS:].any() | Cat(getattr(given, name) == 0 for name in ("m", *self._last_sizes)).any()
+        sizes = ("m", "panels", *(("row_last_bytes",) if self._takes_rows else ()))
+        beyond = given.m[SIZE_BITS:].any() | given.panels[SIZE_BITS:].any()
+        size = beyond | Cat(getattr(given, name) == 0 for name in sizes).any()
         return Mux(known, Mux(misplaced, Cause.ADDRESS, Mux(size, Cause.SIZE, 0)), Cause.OPERATION)
 
     def _head_faults(self, given: Fields) -> Value:
         """What is wrong with an image's head: a cause, or 0."""
         wrong = [(getattr(given, name) == 0) & (name != "mode") for name, _most in self.limits]
         wrong += [getattr(given, name) > most for name, most in self.limits]
-        wrong += [getattr(given, name) == 0 for name in self._sizes]
+        wrong += [getattr(given, f"{name}_bytes") == 0 for name in self.streams if name != "act"]
         return Mux(given.digest == self.digest, Mux(Cat(wrong).any(), Cause.SIZE, 0), Cause.IMAGE)
 
 
@@ -321,22 +330,32 @@ _State = Callable[[str], AbstractContextManager[None]]
 
 
 class _Fetch:
-    """A record that is fetched: its burst, the words that have come, and whether one could not be read."""
+    """A record that is fetched: its bursts, the words that have come, and whether one could not be read."""
 
     def __init__(self, *, bus: Bus) -> None:
         self.words = DESCRIPTOR_BYTES // bus.word_bytes
-        bits = bus.word_address_bits
-        self.run = Run(address_bits=bits, count_bits=(self.words - 1).bit_length(), burst=bus.burst, name="fetch")
+        self.burst = min(bus.burst, self.words)
         self.index = Signal(INDEX_BITS, name="index")
+        self.some = Signal(name="fetch_goes_on")
         self.got = Signal(max(2, self.words.bit_length()), name="words_got")
         self.broken = Signal(name="fetch_failed")
+        self._record = Signal(bus.address_bits - _RECORD_BITS, name="record")
+        self._at = Signal(range(self.words), name="record_word")
+
+    @property
+    def address(self) -> Value:
+        """Of the next burst's first word."""
+        return Cat(self._at, self._record)
 
     @property
     def all_got(self) -> Value:
         """It is there."""
         return self.got == self.words
 
-    def start(self, m: Module, address: Value) -> None:
-        """Begin."""
-        self.run.start(m, address, Const(self.words - 1))
-        m.d.sync += [self.got.eq(0), self.broken.eq(0)]
+    def start(self, m: Module, record: Value) -> None:
+        """Begin with the record of this number, counted from address 0 on."""
+        m.d.sync += [self._record.eq(record), self._at.eq(0), self.some.eq(1), self.got.eq(0), self.broken.eq(0)]
+
+    def step(self, m: Module) -> None:
+        """Go on to the next burst, if there is one."""
+        m.d.sync += [self._at.eq(self._at + self.burst), self.some.eq(self._at != self.words - self.burst)]

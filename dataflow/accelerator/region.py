@@ -3,12 +3,10 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, reader_ports
-from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
-from dataflow.engine.walk import BlockWalk
 from hw.core.unit import Unit, place
 from hw.stream.gearbox import Gearbox
 from sw_ref.accelerator.bus import Bus
@@ -21,47 +19,46 @@ class RegionReader(Unit):
 
     Ports
     -----
-    base : In
-        Address of the (first) region, in words.
-    bytes : In(32)
-        Of a region.
-    m : In
-        Rows of A.
-    n, last_bytes : In, only with ``block_cols``
-        Columns of W, and the bytes of the last region.
+    in_front, last_byte : In
+        Address of the word in front of the region, and of its last byte.
+    panels : In
+        Panels of rows of A.
     beats : Out(stream)
-    and those of `dataflow.accelerator.channel.reader_ports`.
+    and those of `dataflow.accelerator.channel.reader_ports`. With ``by_block``, instead of ``last_byte``:
+
+    bytes, last_bytes : In(32)
+        Of a region, and of the last one.
+    blocks : In
+        How often each of them is read.
 
     Parameters
     ----------
     bus : Bus
     beat : int
         Bits of a beat in memory, see `sw_ref.accelerator.bus.stride_bits`.
-    panel_rows : int
-    block_cols : int
-        With which each region is read once for each block of so many columns, and the next panel's lies behind it; 0
-        for one region that is read once for each panel.
+    by_block : bool
+        Each region is read once for each block of columns, and the next panel's lies behind it, from a whole word on;
+        else one region is read once for each panel.
     depth : int
         Words that are asked for ahead.
     kept : int
-        Words that are read for the first panel only, as a cache has them; 0 with ``block_cols``.
+        Words that are read for the first panel only, as a cache has them; 0 with ``by_block``.
     """
 
-    def __init__(self, *, bus: Bus, beat: int, panel_rows: int, block_cols: int, depth: int, kept: int) -> None:
+    def __init__(self, *, bus: Bus, beat: int, by_block: bool, depth: int, kept: int) -> None:
         self.bus = bus
         self.beat = beat
-        self.panel_rows = panel_rows
-        self.block_cols = block_cols
+        self.by_block = by_block
         self.depth = depth
         self.kept = kept
         self.tag_bits = bus.low_bits + PRODUCT_BITS
-        by_block = {"n": In(SIZE_BITS), "last_bytes": In(32)} if block_cols else {}
+        one: dict[str, Member] = {"last_byte": In(bus.address_bits)}
+        several: dict[str, Member] = {"bytes": In(32), "last_bytes": In(32), "blocks": In(SIZE_BITS)}
         super().__init__(
             {
-                "base": In(bus.word_address_bits),
-                "bytes": In(32),
-                "m": In(SIZE_BITS),
-                **by_block,
+                "in_front": In(bus.word_address_bits),
+                **(several if by_block else one),
+                "panels": In(SIZE_BITS),
                 "beats": Out(stream.Signature(beat)),
                 **reader_ports(bus, self.tag_bits),
             }
@@ -73,78 +70,65 @@ class RegionReader(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        run = Run(
-            address_bits=len(self.address), count_bits=32 - self.bus.low_bits, burst=self.bus.burst, name="region"
-        )
+        region = _Region(self.bus)
         room = Signal(range(self.depth + 1), name="room", init=self.depth)
-        product = Signal(PRODUCT_BITS, name="product_of_run")
-        busy = Signal(name="busy")
-        used = self._elaborate_regions(m, run, busy, product)
+        product, busy = Signal(PRODUCT_BITS, name="product_of_run"), Signal(name="busy")
+        ends = Signal(name="region_ends")
         m.d.comb += [
-            self.request.eq(run.some & (room >= self.bus.burst)),
-            self.address.eq(run.address),
-            self.words.eq(run.length_less_one),
-            self.tag.eq(Cat(Mux(run.ends, used, -1)[: self.bus.low_bits], product)),
+            self.request.eq(region.some & (room >= self.bus.burst)),
+            self.address.eq(region.address),
+            self.words.eq(region.length_less_one),
+            self.tag.eq(Cat(Mux(region.ends, region.used, -1)[: self.bus.low_bits], product)),
+            self.ready.eq(~busy),
+            ends.eq(self.granted & region.ends),
         ]
-        with m.If(self.granted):
-            run.step(m)
+        with m.If(self.start):
+            m.d.sync += [busy.eq(1), product.eq(self.product)]
+        elaborate = self._elaborate_regions if self.by_block else self._elaborate_same
+        begins = elaborate(m, region, busy, ends)
+        region.elaborate(m, begins=begins, granted=self.granted)
         popped, holds = self._elaborate_words(m, room)
         m.d.comb += self.past.eq(~holds & ~(busy & (product == self.retiring)))
-        m.d.sync += room.eq(Mux(self.granted, room - run.length, room) + popped)
+        m.d.sync += room.eq(room - Mux(self.granted, self.words + 1, 0) + popped)
         return m
 
-    def _elaborate_regions(self, m: Module, run: Run, busy: Signal, product: Signal) -> Value:
-        """Start a run for each region; return the bytes of the last word of this one that count, less one."""
-        low = self.bus.low_bits
-        panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
-        blocks = BlockWalk(span=max(self.block_cols, 1), bits=SIZE_BITS, name="block")
-        base = Signal.like(self.base, name="region_base")
-        size, last_size = Signal(32, name="region_bytes"), Signal(32, name="last_region_bytes")
-        begins, first = Signal(name="begins"), Signal(name="first_region")
-        columns = Signal(SIZE_BITS, name="columns")
-        last_block = blocks.last if self.block_cols else Const(1)
-        # bytes, less one
-        now = Mux(panels.last, last_size, size) if self.block_cols else size
-        m.d.comb += self.ready.eq(~busy)
-        with m.If(self.start):
-            m.d.sync += [
-                busy.eq(1),
-                begins.eq(1),
-                base.eq(self.base),
-                size.eq(self.bytes - 1),
-                product.eq(self.product),
-            ]
-            panels.start(m, self.m)
+    def _elaborate_same(self, m: Module, region: "_Region", busy: Signal, ends: Signal) -> Value:
+        """One region for all panels; return when it begins."""
+        panels, first = Signal(SIZE_BITS, name="panels_left"), Signal(name="first_panel")
+        with m.If(ends):
+            m.d.sync += panels.eq(panels - 1)
+            with m.If(panels == 1):
+                m.d.sync += busy.eq(0)
             if self.kept:
-                m.d.sync += first.eq(1)
-            if self.block_cols:
-                blocks.start(m, self.n)
-                m.d.sync += columns.eq(self.n)
-                m.d.sync += last_size.eq(self.last_bytes - 1)
-        with m.If(begins):
-            run.start(m, base, now[low:])
-            m.d.sync += begins.eq(0)
-        with m.If(busy & ~begins & ~run.some):
-            m.d.sync += begins.eq(1)
-            if self.block_cols:
-                blocks.step(m)
-            with m.If(last_block):
-                panels.step(m)
-                if self.block_cols:
-                    blocks.start(m, columns)
-                    m.d.sync += base.eq(base + now[low:] + 1)
-                ends = panels.last
-                if self.kept:
-                    ends = ends | self._leave_out_kept(m, first, base, size)
-                with m.If(ends):
-                    m.d.sync += [begins.eq(0), busy.eq(0)]
-        return now[:low]
+                m.d.sync += first.eq(0)
+                with m.If(first):
+                    m.d.sync += region.in_front.eq(region.in_front + self.kept)
+                    with m.If((region.last - region.in_front)[: len(region.last)] <= self.kept):
+                        m.d.sync += busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [region.in_front.eq(self.in_front), region.end.eq(self.last_byte)]
+            m.d.sync += [panels.eq(self.panels), first.eq(1)]
+        return busy & ~region.some
 
-    def _leave_out_kept(self, m: Module, first: Signal, base: Signal, size: Signal) -> Value:
-        """Behind the first panel's region, leave out what is kept; return whether nothing is left."""
-        with m.If(first):
-            m.d.sync += [first.eq(0), base.eq(base + self.kept), size.eq(size - self.kept * self.bus.word_bytes)]
-        return first & (size[self.bus.low_bits :] < self.kept)
+    def _elaborate_regions(self, m: Module, region: "_Region", busy: Signal, ends: Signal) -> Value:
+        """A region for each panel, read once for each block; return when it begins."""
+        panels, left = Signal(SIZE_BITS, name="panels_left"), Signal(SIZE_BITS, name="blocks_left")
+        blocks, moves = Signal(SIZE_BITS, name="all_blocks"), Signal(name="moves")
+        size, last_size = Signal(32, name="region_bytes"), Signal(32, name="last_region_bytes")
+        last_byte_before = Cat(Const(-1, self.bus.low_bits), region.last)
+        with m.If(ends):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 1):
+                m.d.sync += [moves.eq(1), panels.eq(panels - 1)]
+                with m.If(panels == 1):
+                    m.d.sync += busy.eq(0)
+        with m.If(moves):
+            m.d.sync += [moves.eq(0), left.eq(blocks), region.in_front.eq(region.last)]
+            m.d.sync += region.end.eq(last_byte_before + Mux(panels == 1, last_size, size))
+        with m.If(self.start):
+            m.d.sync += [moves.eq(1), region.last.eq(self.in_front), panels.eq(self.panels), blocks.eq(self.blocks)]
+            m.d.sync += [size.eq(self.bytes), last_size.eq(self.last_bytes)]
+        return busy & ~region.some & ~moves
 
     def _elaborate_words(self, m: Module, room: Signal) -> tuple[Value, Value]:
         """Keep words until they are taken; return whether one is, and whether the retiring product has some left.
@@ -177,3 +161,35 @@ class RegionReader(Unit):
         # what is on its way belongs to nobody knows whom, until it is there
         waits = Mux(words.r_rdy, product == self.retiring, room != self.depth)
         return taken, waits | (~gearbox.empty & (before == self.retiring))
+
+
+class _Region:
+    """Words that follow each other, in bursts that end at multiples of the longest: none crosses 4 KiB.
+
+    ``before`` is the address of the word in front of them, ``end`` that of their last byte, whose word is ``last`` and
+    has ``used`` bytes more in front of it.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self.address = Signal(bus.word_address_bits, name="burst_address")
+        self.some = Signal(name="bursts_go_on")
+        self.in_front = Signal(bus.word_address_bits, name="word_before")
+        self.end = Signal(bus.word_address_bits + bus.low_bits, name="region_end")
+        self.used, self.last = self.end[: bus.low_bits], self.end[bus.low_bits :]
+        self._bits = (bus.burst - 1).bit_length()
+
+    @property
+    def ends(self) -> Value:
+        """The burst is the last one."""
+        return self.address[self._bits :] == self.last[self._bits :]
+
+    @property
+    def length_less_one(self) -> Value:
+        """Words of the burst, less one."""
+        return (Mux(self.ends, self.last[: self._bits], -1)[: self._bits] - self.address[: self._bits])[: self._bits]
+
+    def elaborate(self, m: Module, *, begins: Value, granted: Value) -> None:
+        """Stand at the first burst when they begin, and at the next when one is granted."""
+        here = Cat(Const(-1, self._bits), self.address[self._bits :])
+        with m.If(begins | granted):
+            m.d.sync += [self.address.eq(Mux(self.some, here, self.in_front) + 1), self.some.eq(begins | ~self.ends)]

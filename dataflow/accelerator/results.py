@@ -1,12 +1,12 @@
 """Writes results row by row."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
-from dataflow.engine.walk import BlockWalk
+from dataflow.engine.walk import BlockWalk, low_ones
 from hw.core.select import pick
 from hw.core.unit import Unit
 from sw_ref.accelerator.bus import Bus
@@ -142,79 +142,100 @@ class ResultWriter(Unit):
         self, m: Module, taken: Value, words: Signal, used: Value, row: Value, place: Value, cols: Value
     ) -> None:
         """From a row to its words."""
-        burst_bits, word_bytes = self.bus.length_bits, self.bus.word_bytes
-        held = Signal(max(self.row_bits, self.bus.data_bits), name="held_row", reset_less=True)
-        strobes = Signal(len(held) // 8, name="held_strobes", reset_less=True)
-        at = Signal(burst_bits, name="place_in_burst")
+        held = Signal(self.row_bits, name="held_row", reset_less=True)
+        part, at = (
+            Signal(range(self.row_words), name="word_of_row"),
+            Signal(self.bus.length_bits, name="place_in_burst"),
+        )
         m.d.comb += [
             self.word_valid.eq(words != 0),
-            self.data.eq(held),
-            self.strobe.eq(strobes),
             self.last.eq((words == 1) | (at == self.bus.burst - 1)),
         ]
         with m.If(self.word_valid & self.word_ready):
-            m.d.sync += [words.eq(words - 1), at.eq(at + 1)]
-            m.d.sync += [held.eq(held >> self.bus.data_bits), strobes.eq(strobes >> word_bytes)]
+            m.d.sync += [words.eq(words - 1), at.eq(at + 1), part.eq(part + 1)]
         slots = [
             Cat(value, value[-1].replicate(self.slot - self.result_bits))
             for value in (self.beats.payload.word_select(col, self.result_bits) for col in range(self.cols))
         ]
-        bytes_used = (cols * self.slot + 7)[3:]
-        mask = Cat(bytes_used > byte for byte in range(self.row_bits // 8))
         with m.If(taken):
-            m.d.sync += [words.eq(used), at.eq(row[:burst_bits])]
-            m.d.sync += held.eq(Cat(slots).replicate(self.word_rows))
-            m.d.sync += strobes.eq(mask)
-            for index in range(1, self.word_rows):
-                with m.If(place == index):
-                    m.d.sync += strobes.eq(Cat(Const(0, index * self.row_bits // 8), mask))
+            m.d.sync += [words.eq(used), at.eq(row[: len(at)]), part.eq(0), held.eq(Cat(slots))]
+        row_bytes = (cols * self.slot + 7)[3:]
+        if self.row_words == 1:
+            m.d.comb += self.data.eq(held.replicate(self.word_rows))
+            m.d.comb += self.strobe.eq(self._strobe_of_place(m, taken, row_bytes, place))
+        else:
+            m.d.comb += self.data.eq(pick(part, [held.word_select(at, len(self.data)) for at in range(self.row_words)]))
+            m.d.comb += self.strobe.eq(self._strobe_of_end(m, taken, row_bytes, words == 1))
+
+    def _strobe_of_place(self, m: Module, taken: Value, row_bytes: Value, place: Value) -> Value:
+        """Bytes of a word that a row takes up which shares it with others."""
+        strobe = Signal(self.bus.word_bytes, name="held_strobe", reset_less=True)
+        mask = low_ones(row_bytes, self.row_bits // 8)
+        with m.If(taken):
+            m.d.sync += strobe.eq(pick(place, [mask << at * len(mask) for at in range(self.word_rows)]))
+        return strobe
+
+    def _strobe_of_end(self, m: Module, taken: Value, row_bytes: Value, ends: Value) -> Value:
+        """Bytes of a row's word that count: all but in the last."""
+        last_byte = Signal(self.bus.low_bits, name="last_byte", reset_less=True)
+        with m.If(taken):
+            m.d.sync += last_byte.eq(row_bytes - 1)
+        return Cat(~ends | (last_byte >= byte) for byte in range(self.bus.word_bytes))
 
     def _elaborate_walk(self, m: Module, taken: Value, begins: Signal) -> tuple[Value, Value, Value, Value]:
         """Where the next row goes: its word and its place in it, its columns, and whether it is the last one.
 
-        Rows, sums, blocks and panels each have an address of their own. One adder takes the next step of one of them,
-        which is then the address of all within it.
+        Rows, sums and blocks each have an address of their own, and so has the last row of the panel's first block,
+        behind which the next panel begins. One adder takes the next step from one of them.
         """
         panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
         blocks = BlockWalk(span=self.cols, bits=SIZE_BITS, name="block")
-        bases = [Signal.like(self.base, name=f"{name}_base") for name in ("row", "sum", "block", "panel")]
-        row = bases[0]
-        stride, plane_stride, panel_stride = (
-            Signal.like(self.base, name=f"{name}_stride") for name in ("row", "plane", "panel")
-        )
-        place = Signal(range(self.word_rows), name="place")
-        rows_left = Signal(range(self.panel_rows + 1), name="rows_left")
-        results, columns = Signal.like(self.results, name="results_of_element"), Signal.like(self.n, name="columns")
-        sums_left = Signal.like(self.results, name="sums_left")
-        wraps = place == self.word_rows - 1
-        ends_rows, ends_sums = rows_left == 1, sums_left == 1
-        ends_plane = ends_rows & ends_sums
+        row, sum_, block, last_row = bases = [
+            Signal.like(self.base, name=f"{name}_base") for name in ("row", "sum", "block", "last_row")
+        ]
+        stride, plane = (Signal.like(self.base, name=f"{name}_stride") for name in ("row", "plane"))
+        place, first = Signal(range(self.word_rows), name="place"), Signal(name="first_rows")
+        # less two, so that the sign tells the last one
+        rows_left = Signal(signed(self.panel_rows.bit_length() + 1), name="rows_left")
+        ends_rows = rows_left[-1]
+        ends_sums = self._elaborate_sums(m, taken & ends_rows)
+        wraps, ends_plane = place == self.word_rows - 1, ends_rows & ends_sums
+        ends_panel = ends_plane & blocks.last
         level = Cat(Mux(ends_plane, blocks.last, ends_rows), ends_plane)
-        steps = [stride, plane_stride, Mux(wraps, self.row_words, 0), panel_stride]
+        steps = [stride, plane, Mux(wraps, self.row_words, 0), stride]
         if self.max_results == 1:
-            # then a sum is a block
             bases[1], steps[1] = row, stride
         following = (pick(level, bases) + pick(level, steps))[: len(row)]
+        moves = (Const(1), ends_rows, ends_plane, ends_panel | (first & ~ends_rows))
+        for base, condition in zip((row, sum_, block, last_row), moves, strict=True):
+            with m.If(self.start | (taken & condition)):
+                m.d.sync += base.eq(Mux(self.start, self.base, following))
         m.d.sync += begins.eq(self.start)
         with m.If(taken):
-            for at, base in enumerate(bases):
-                with m.If(level >= at if at else Const(1)):
-                    m.d.sync += base.eq(following)
             m.d.sync += [rows_left.eq(rows_left - 1), begins.eq(ends_rows)]
             with m.If(ends_rows):
-                m.d.sync += sums_left.eq(Mux(ends_sums, results, sums_left - 1))
+                m.d.sync += first.eq(ends_panel)
             with m.If(ends_plane):
                 m.d.sync += place.eq(Mux(wraps | blocks.last, 0, place + 1))
                 blocks.step(m)
-                with m.If(blocks.last):
-                    panels.step(m)
-                    blocks.start(m, columns)
+            with m.If(ends_panel):
+                panels.step(m)
+                blocks.repeat(m)
         with m.If(begins):
-            m.d.sync += [rows_left.eq(panels.used), panel_stride.eq(stride * self.panel_rows)]
+            m.d.sync += rows_left.eq(panels.used - 2)
         with m.If(self.start):
-            m.d.sync += [base.eq(self.base) for base in bases]
-            m.d.sync += [stride.eq(self.stride), plane_stride.eq(self.plane), columns.eq(self.n), place.eq(0)]
-            m.d.sync += [results.eq(self.results), sums_left.eq(self.results)]
+            m.d.sync += [stride.eq(self.stride), plane.eq(self.plane), place.eq(0), first.eq(1)]
             panels.start(m, self.m)
-            blocks.start(m, self.n)
-        return row, place, blocks.used, ends_plane & blocks.last & panels.last
+            blocks.start_to_repeat(m, self.n)
+        return row, place, blocks.used, ends_panel & panels.last
+
+    def _elaborate_sums(self, m: Module, step: Value) -> Value:
+        """Walk over the results of each element; return whether this is the last of them."""
+        if self.max_results == 1:
+            return Const(1)
+        results, left = Signal.like(self.results, name="all_results"), Signal.like(self.results, name="sums_left")
+        with m.If(step):
+            m.d.sync += left.eq(Mux(left == 1, results, left - 1))
+        with m.If(self.start):
+            m.d.sync += [results.eq(self.results), left.eq(self.results)]
+        return left == 1

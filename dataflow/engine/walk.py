@@ -107,6 +107,7 @@ class BlockWalk:
     def __init__(self, *, span: int, bits: int, name: str) -> None:
         self.span = span
         self._left = Signal(signed(max(bits, span.bit_length()) + 1), name=f"{name}_left")
+        self._all = Signal.like(self._left, name=f"{name}_all")
 
     @property
     def last(self) -> Value:
@@ -126,6 +127,14 @@ class BlockWalk:
     def start(self, m: Module, count: Value) -> None:
         """In the next cycle, stand at the first block."""
         m.d.sync += self._left.eq(count - (self.span + 1))
+
+    def start_to_repeat(self, m: Module, count: Value) -> None:
+        """As `start`, and keep in mind what `repeat` starts with."""
+        m.d.sync += [each.eq(count - (self.span + 1)) for each in (self._left, self._all)]
+
+    def repeat(self, m: Module) -> None:
+        """In the next cycle, stand at the first block again."""
+        m.d.sync += self._left.eq(self._all)
 
     def step(self, m: Module) -> None:
         """In the next cycle, stand at the next block."""

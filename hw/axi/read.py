@@ -70,10 +70,10 @@ class ReadMaster(Unit):
         m = Module()
         number = Signal(range(self.channels), name="chosen")
         m.submodules.owners = owners = SyncFIFO(width=len(number) + self.tag_bits, depth=self.bus.outstanding)
-        asking, go = Signal(name="asking"), Signal(name="go")
+        asking, go, asks = Signal(name="asking"), Signal(name="go"), self._of(self.request, 1, number)
         address, words = Signal(self.bus.address_bits, name="asked"), Signal(8, name="length")
         m.d.comb += [
-            go.eq(self.request.any() & ~self.stop & owners.w_rdy & (~asking | self.m_axi_arready)),
+            go.eq(asks & ~self.stop & owners.w_rdy & (~asking | self.m_axi_arready)),
             self.granted.eq(Mux(go, Const(1, self.channels) << number, 0)[: self.channels]),
             owners.w_en.eq(go),
             owners.w_data.eq(Cat(self._of(self.tag, self.tag_bits, number), number)),
@@ -95,7 +95,7 @@ class ReadMaster(Unit):
             ]
         with m.Elif(self.m_axi_arready):
             m.d.sync += asking.eq(0)
-        self._elaborate_choice(m, number, go)
+        self._elaborate_choice(m, number, asks, go)
         self._elaborate_answers(m, owners)
         return m
 
@@ -105,19 +105,11 @@ class ReadMaster(Unit):
         words += [words[-1]] * ((1 << len(number)) - len(words))
         return pick(number, words) if bits else Const(0, 0)
 
-    def _elaborate_choice(self, m: Module, number: Signal, go: Signal) -> None:
-        """The first channel that asks, from behind the one that was chosen last."""
-        before = Signal.like(number, name="chosen_before")
-        with m.If(go):
-            m.d.sync += before.eq(number)
-        m.d.comb += number.eq(before)
-        with m.Switch(before):
-            for last in range(self.channels):
-                with m.Case(last):
-                    for step in reversed(range(1, self.channels + 1)):
-                        at = (last + step) % self.channels
-                        with m.If(self.request[at]):
-                            m.d.comb += number.eq(at)
+    def _elaborate_choice(self, m: Module, number: Signal, asks: Value, go: Signal) -> None:
+        """The next channel that asks, chosen ahead so that what it asks for is all that is to be selected."""
+        behind = self.request & Cat(number < at for at in range(self.channels))
+        with m.If(go | ~asks):
+            m.d.sync += number.eq(_first(Mux(behind.any(), behind, self.request)))
 
     def _elaborate_answers(self, m: Module, owners: SyncFIFO) -> None:
         """Route what comes to who asked for it, a cycle later."""
@@ -137,3 +129,11 @@ class ReadMaster(Unit):
             self.error.eq(self.m_axi_rresp[1]),
             self.data_tag.eq(tag),
         ]
+
+
+def _first(bits: Value) -> Value:
+    """Number of the lowest bit that is set; of the highest if none is."""
+    number: Value = Const(len(bits) - 1)
+    for at in reversed(range(len(bits) - 1)):
+        number = Mux(bits[at], at, number)
+    return number

@@ -56,15 +56,16 @@ struct mf_product {
     uint8_t flags;
     uint16_t reserved;
     uint32_t m;              /* rows of activations and results */
-    uint64_t image;          /* addresses as the accelerator sees them */
-    uint64_t act;
+    uint64_t image;          /* addresses as the accelerator sees them: of an image, a multiple of 64 */
+    uint64_t act;            /* and of all else, of bytes of the bus */
     uint64_t row;
     uint64_t result;
     uint32_t act_stride;     /* bytes from one row to the next */
     uint32_t result_stride;
     uint32_t result_plane;   /* without a drain edge: bytes from one group's results to the next one's */
     uint32_t row_last_bytes; /* bytes of the last panel's parameters of rows */
-    uint64_t reserved_too;
+    uint32_t panels;         /* m over the rows of a panel, up to a whole number */
+    uint32_t reserved_too;
 };
 
 /* How registers are reached, and what makes writes to memory visible to the accelerator, and its writes to the caller. */

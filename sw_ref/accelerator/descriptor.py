@@ -65,7 +65,7 @@ DESCRIPTOR = _record(
     ("operation", 0, 1, "1: a product"),
     ("flags", 1, 1, "bit 0: interrupt; bit 1: wait for the results of all descriptors ahead"),
     ("m", 4, 4, "rows of the activations and results"),
-    ("image", 8, 8, "address of the layer's image"),
+    ("image", 8, 8, "address of the layer's image, a multiple of 64 bytes"),
     ("act", 16, 8, "address of the activations"),
     ("row", 24, 8, "address of the parameters of rows"),
     ("result", 32, 8, "address of the results"),
@@ -73,6 +73,7 @@ DESCRIPTOR = _record(
     ("result_stride", 44, 4, "bytes from one row of results to the next"),
     ("result_plane", 48, 4, "bytes from the results of one group to those of the next, without a drain edge"),
     ("row_last_bytes", 52, 4, "bytes of the last panel's parameters of rows"),
+    ("panels", 56, 4, "panels of rows of activations: m over the rows of a panel, up to a whole number"),
 )
 """What a product is, in a queue of such."""
 
@@ -90,5 +91,6 @@ HEAD = _record(
     ("column_bytes", 28, 4, "bytes of the parameters of columns, which follow the weights"),
     ("output_bytes", 32, 4, "bytes of the parameters of outputs, which follow those of columns"),
     ("weight_beats", 36, 4, "beats of the weights"),
+    ("blocks", 40, 4, "blocks of columns: n over the columns of the array, up to a whole number"),
 )
 """The head of a layer's image: weights and parameters lie behind it in the order of beats, each from a whole word."""

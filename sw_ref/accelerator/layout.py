@@ -9,6 +9,7 @@ import numpy as np
 
 from sw_ref.accelerator.bus import Bus, chunk_bits, slot_bits, stride_bits
 from sw_ref.accelerator.descriptor import DESCRIPTOR, HEAD, PRODUCT
+from sw_ref.accelerator.registers import VERSION
 from sw_ref.engine.beats import parameter_payloads, weight_payloads
 from sw_ref.engine.product import Product
 from sw_ref.engine.schedule import Schedule
@@ -62,7 +63,7 @@ class Layout:
     @cached_property
     def digest(self) -> int:
         """32 bits that tell whether an image was made for this engine and bus."""
-        text = repr((self.engine, self.bus.data_bits))
+        text = repr((self.engine, self.bus.data_bits, VERSION))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
     def stride(self, stream: str) -> int:
@@ -136,7 +137,7 @@ class Layout:
     def image(self, product: Product) -> bytes:
         """The image of a layer: a head, then its weights and parameters of columns and outputs."""
         schedule = product.schedule(self.engine)
-        panels = -(-schedule.m // self.engine.panel_rows)
+        panels = self._panels(schedule)
         streams = {"weight": weight_payloads(self.engine, product), **self._parameters(product)}
         # each panel takes the same
         once = {name: self._strided(name, beats[: len(beats) // panels]) for name, beats in streams.items()}
@@ -147,11 +148,16 @@ class Layout:
             "results": schedule.results,
             "row_bytes": self.row_bytes(product, self.engine.panel_rows),
             "weight_beats": len(streams["weight"]) // panels,
+            "blocks": -(-schedule.n // self.engine.cols),
             **{f"{name}_bytes": len(part) for name, part in zip(("weight", "column", "output"), parts, strict=True)},
             **self._command(schedule),
         }
         del head["m"]
         return b"".join(part.ljust(self.aligned(len(part)), b"\0") for part in (HEAD.pack(head), *parts))
+
+    def _panels(self, schedule: Schedule) -> int:
+        """Panels of rows of the activations."""
+        return -(-schedule.m // self.engine.panel_rows)
 
     def _command(self, schedule: Schedule) -> dict[str, int]:
         """Fields of the command."""
@@ -231,6 +237,7 @@ class Layout:
             "operation": PRODUCT,
             "flags": flags,
             "m": schedule.m,
+            "panels": self._panels(schedule),
             "act_stride": self.act_stride(product),
             "result_stride": row,
             "result_plane": row * schedule.m,

@@ -7,7 +7,7 @@ __all__ = ["ADDRESS_BITS", "COUNTERS", "ID", "REGISTERS", "VERSION", "Cause", "R
 
 ADDRESS_BITS = 8
 """Of a byte among the registers."""
-ID, VERSION = 0x4D414346, 1
+ID, VERSION = 0x4D414346, 2
 """What the first two registers say."""
 
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dataflow.accelerator.cache import WeightCache
+from dataflow.accelerator.region import RegionReader
+from dataflow.accelerator.results import ResultWriter
 from hw.axi.lite import LiteSlave
 from hw.axi.read import ReadMaster
 from hw.axi.write import WriteMaster
@@ -76,6 +79,12 @@ def _gearbox(beat: int) -> Proof:
     return Proof(unit=Gearbox(word=16, beat=beat), rules="gearbox.sv", depth=10, bounded=True, defines=defines)
 
 
+def _result_writer(cols: int) -> Proof:
+    # results of 16 bits, of which some share a word, or a row has several
+    unit = ResultWriter(bus=_BUS, cols=cols, panel_rows=2, result_bits=16, slot=16, max_results=1)
+    return Proof(unit=unit, rules="result_writer.sv", depth=12, bounded=True, defines={"ROW": 16 * cols})
+
+
 PROOFS = {
     "lite_slave": Proof(
         unit=LiteSlave(address_bits=8), rules="lite_slave.sv", inside={"has_read": "has_read"}, depth=12
@@ -101,6 +110,32 @@ PROOFS = {
         },
         depth=8,
     ),
+    "region_reader": Proof(
+        unit=RegionReader(bus=_BUS, beat=32, by_block=False, depth=8, kept=0),
+        rules="bursts.sv",
+        inside={
+            "in_front": "word_before",
+            "region_end": "region_end",
+            "some": "bursts_go_on",
+            "busy": "busy",
+            "room": "room",
+            "level": "words_1.inner_level",
+            "there": "words_1.r_rdy",
+        },
+        depth=6,
+    ),
+    **{f"result_writer_{cols}": _result_writer(cols) for cols in (1, 6)},
+    # of which all beats are kept, or some
+    **{
+        f"weight_cache_{count}": Proof(
+            unit=WeightCache(beat=2, depth=2, panel_rows=1),
+            rules="weight_cache.sv",
+            depth=16,
+            bounded=True,
+            defines={"COUNT": count},
+        )
+        for count in (2, 3)
+    },
     # of several beats in a word, several words in a beat, neither, and one in one
     **{f"gearbox_{beat}": _gearbox(beat) for beat in (8, 32, 24, 16)},
 }

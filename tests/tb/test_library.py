@@ -39,7 +39,8 @@ def test_headers_are_compiled_beforehand_and_taken(model, tmp_path, monkeypatch)
     """The compiler takes precompiled headers only if all its options are those they were compiled with."""
     commands, really = [], library._run
     monkeypatch.setattr(library, "_run", lambda command, folder: (commands.append(command), really(command, folder)))
-    model_library(ADDER.replace("adder", "other"), top="other", model=model, cycles=1)
+    # which no run before has left in the cache
+    model_library(f"{ADDER}// {tmp_path}\n", top="adder", model=model, cycles=1)
     words = [str(word) for word in commands[-1]]
     words[words.index("model/all.cpp")] = str(tmp_path / "none.cpp")
     (tmp_path / "none.cpp").write_text("")

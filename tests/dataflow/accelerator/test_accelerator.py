@@ -118,7 +118,11 @@ BAD_DESCRIPTORS = {
     "misaligned act": (Cause.ADDRESS, {"act": 0x1001}),
     "misaligned stride": (Cause.ADDRESS, {"result_stride": 12}),
     "beyond the bus": (Cause.ADDRESS, {"result": 1 << 32}),
+    "image between records": (Cause.ADDRESS, {"image": 0x1008}),
     "no rows": (Cause.SIZE, {"m": 0}),
+    "no panels": (Cause.SIZE, {"panels": 0}),
+    "too few panels": (Cause.LENGTH, {"panels": 1}),
+    "too many panels": (Cause.LENGTH, {"panels": 3}),
     "too many rows": (Cause.SIZE, {"m": 1 << 20}),
 }
 BAD_HEADS = {
@@ -126,6 +130,7 @@ BAD_HEADS = {
     "no columns": (Cause.SIZE, {"n": 0}),
     "too deep": (Cause.SIZE, {"k": 4097}),
     "no steps": (Cause.SIZE, {"steps": 0}),
+    "no weights": (Cause.SIZE, {"weight_bytes": 0}),
     "too few weights": (Cause.LENGTH, {"weight_bytes": 8}),
     "too many weights": (Cause.LENGTH, {"weight_bytes": 200}),
     "too few steps": (Cause.LENGTH, {"steps": 20}),
