@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from amaranth.hdl import Cat, Module
 
-from hw.core.delay import delayed
 from hw.core.naming import format_name
+from hw.core.registers import delayed
 from hw.core.unit import place
 from pe.base import PE, Core, Encoder, PEError
 from pe.look_up.base import LookUpPE

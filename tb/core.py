@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
 from dataflow.array.edge import edge_latency
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator

@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.hdl import Cat, Module
 from amaranth.lib.wiring import In, Out
 
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from sw_ref.wide import wrapped
 from tb.cycles import Timetable, simulate_cycles

@@ -11,8 +11,8 @@ from dataflow.accelerator.channel import PRODUCT_BITS, elaborate_errors, reader_
 from dataflow.accelerator.run import Run
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
-from hw.core.delay import delayed
 from hw.core.ram import RAM_LATENCY, Ram
+from hw.core.registers import delayed
 from hw.core.select import pick
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus

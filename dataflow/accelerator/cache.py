@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.walk import BlockWalk
-from hw.core.delay import delayed
 from hw.core.ram import DEEP_RAM_LATENCY, DeepRam
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 
 __all__ = ["WeightCache"]

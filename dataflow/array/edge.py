@@ -3,7 +3,8 @@
 from amaranth.hdl import Cat, Module, Value
 
 from dataflow.array.shape import Shape
-from hw.core.delay import Skew, delayed
+from hw.core.delay import Skew
+from hw.core.registers import delayed
 from hw.core.unit import place
 from pe.base import PE, Encoder
 

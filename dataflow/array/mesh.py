@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dataflow.array.shape import Shape
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
 

@@ -8,7 +8,7 @@ from dataflow.array.mesh import place_bands
 from dataflow.array.output_stationary_blocks import OutputStationaryBlocks, in_blocks
 from dataflow.array.output_stationary_cells import OutputStationaryCells
 from dataflow.array.shape import Shape
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
 from pe.float.rounded import finish_unit

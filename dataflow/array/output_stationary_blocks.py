@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from dataflow.array.mesh import Tile
 from dataflow.array.output_stationary_cells import OutputStationaryCells
 from dataflow.array.shape import Shape
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.rows import any_of
 from hw.core.unit import Unit, place
 from pe.base import PE

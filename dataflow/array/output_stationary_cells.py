@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from dataflow.array.mesh import Band, Cells, MeshRow, Tile
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.rows import any_of
 from hw.core.unit import Unit, place
 from pe.base import PE

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import In, Out
 from dataflow.array.edge import deskewed, edge_latency, place_edges
 from dataflow.array.mesh import Band, Cells, MeshRow, Tile, place_bands
 from dataflow.array.shape import Shape
-from hw.core.delay import delayed
 from hw.core.narrow import keep
 from hw.core.number import Number, assign
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from hw.integer.halves import Halved
 from pe.base import PE

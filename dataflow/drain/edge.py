@@ -11,9 +11,9 @@ from dataflow.drain.pipeline import CONVERT, to_float
 from dataflow.drain.term import TermColumn
 from dataflow.drain.total import AccumulateColumn
 from dataflow.drain.turns import Turns
-from hw.core.delay import delayed
 from hw.core.number import Number
 from hw.core.ram import CHOICE_LATENCY, Ram
+from hw.core.registers import delayed
 from hw.core.select import Choose
 from hw.core.unit import Unit, place
 from sw_ref.drain.edge import Drain

@@ -8,8 +8,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from amaranth.hdl import Module, Shape, Value
 
-from hw.core.delay import delayed
 from hw.core.number import Number
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from hw.float.from_integer import IntegerToFloat
 from hw.float.multiply import FloatMultiply

@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Member, Out
 
 from dataflow.drain.pipeline import Column, register
 from dataflow.drain.steps import CIRCUITS
-from hw.core.delay import delayed
 from hw.core.narrow import wrap
 from hw.core.number import Number, shape_of
+from hw.core.registers import delayed
 from sw_ref.drain.edge import Drain
 from sw_ref.drain.step import Sizes
 from sw_ref.interval import Interval

@@ -19,8 +19,8 @@ from dataflow.engine.panel import PANEL_LATENCY, PanelBuffer
 from dataflow.engine.parts import Leaving, Parts
 from dataflow.engine.tiling import Tiling
 from dataflow.engine.walk import PLAN_CYCLES, depth_steps, elaborate_plan
-from hw.core.delay import delayed
 from hw.core.naming import module_name
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator

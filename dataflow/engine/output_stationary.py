@@ -10,7 +10,7 @@ from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.panel import PANEL_LATENCY
 from dataflow.engine.parts import Parts
 from dataflow.engine.walk import BlockWalk, Countdown, PassWalk, low_ones
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import place
 
 __all__ = ["OutputStationaryEngine"]

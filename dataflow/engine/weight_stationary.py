@@ -11,8 +11,8 @@ from dataflow.engine.job import SIZE_BITS
 from dataflow.engine.panel import PANEL_LATENCY
 from dataflow.engine.parts import Parts
 from dataflow.engine.walk import BlockWalk, Countdown, PassWalk, low_ones
-from hw.core.delay import delayed
 from hw.core.ram import CHOICE_LATENCY, RAM_LATENCY, Ram
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from sw_ref.arith.float_sum import FloatSum
 

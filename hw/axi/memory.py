@@ -7,8 +7,8 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 
 from hw.axi.lite_master import access_ports
 from hw.axi.ports import read_ports, write_ports
-from hw.core.delay import delayed
 from hw.core.ram import DEEP_RAM_LATENCY, DeepRam
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus
 

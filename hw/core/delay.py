@@ -1,26 +1,20 @@
 """Delay lines: of one signal, and of many lanes that are skewed against each other."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
+from hw.core.ram import RAM_LATENCY, Ram
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 
-__all__ = ["Line", "Skew", "delayed"]
+__all__ = ["Line", "LongLine", "Skew"]
 
 # Cycles between two lanes of a skew from which on each has lines of its own, all of one kind, which is mapped once.
 _LONG = 5
-
-
-def delayed(module: Module, value: Value, cycles: int, *, name: str, init: int | None = None) -> Value:
-    """``value`` as it was ``cycles`` cycles ago.
-
-    Data is not reset (``init`` left out); a control signal starts from ``init`` and returns to it at reset.
-    """
-    for stage in range(1, cycles + 1):
-        register = Signal(value.shape(), name=f"{name}_{stage}", init=init or 0, reset_less=init is None)
-        module.d.sync += register.eq(value)
-        value = register
-    return value
+# Registers of a skew from which on they would crowd a device out, and cycles from which on a memory takes their place.
+_MANY, _FAR = 6000, 8
 
 
 class Line(Unit):
@@ -42,6 +36,42 @@ class Line(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.d.comb += self.late.eq(delayed(m, self.early, self.cycles, name="rank"))
+        return m
+
+
+class LongLine(Unit):
+    """``late`` is ``early`` as it was ``cycles`` cycles ago, through any reset, out of a memory that goes round.
+
+    Parameters
+    ----------
+    width, cycles : int
+        ``cycles`` is at least 4.
+    """
+
+    def __init__(self, *, width: int, cycles: int) -> None:
+        self.cycles = cycles
+        super().__init__({"early": In(width), "late": Out(width)})
+
+    @property
+    def name(self) -> str:
+        return f"long_line_{len(self.early)}_by_{self.cycles}"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        # from a word's being written to its address being given again
+        between = self.cycles - RAM_LATENCY
+        depth = 1 << between.bit_length()
+        words = place(m, "words", Ram(width=len(self.early), depth=depth))
+        write = Signal(range(depth), name="write_place", reset_less=True)
+        read = Signal(range(depth), name="read_place", init=depth - between, reset_less=True)
+        m.d.sync += [write.eq(write + 1), read.eq(read + 1)]
+        m.d.comb += [
+            words.write.eq(1),
+            words.write_address.eq(write),
+            words.write_data.eq(self.early),
+            words.read_address.eq(read),
+            self.late.eq(words.read_data),
+        ]
         return m
 
 
@@ -73,17 +103,35 @@ class Skew(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        rank, members = self.early, list(range(len(self.delays)))
-        late, now = {}, 0
-        for stage in sorted({0, *self.delays}):
+        many = self.width * sum(self.delays) > _MANY
+        far = [lane for lane, delay in enumerate(self.delays) if many and delay >= _FAR]
+        late = self._through_memories(m, far)
+        late |= self._through_registers(m, [lane for lane in range(len(self.delays)) if lane not in far])
+        m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(self.delays))))
+        return m
+
+    def _through_memories(self, m: Module, lanes: Sequence[int]) -> dict[int, Value]:
+        """Some lanes, as late as they are to be: those of one delay out of one memory."""
+        late: dict[int, Value] = {}
+        for delay in sorted({self.delays[lane] for lane in lanes}):
+            members = [lane for lane in lanes if self.delays[lane] == delay]
+            line = place(m, f"line_{delay}", LongLine(width=self.width * len(members), cycles=delay))
+            m.d.comb += line.early.eq(Cat(self.early.word_select(lane, self.width) for lane in members))
+            late |= {lane: line.late.word_select(at, self.width) for at, lane in enumerate(members)}
+        return late
+
+    def _through_registers(self, m: Module, members: list[int]) -> dict[int, Value]:
+        """Others, rank by rank."""
+        late: dict[int, Value] = {}
+        rank, now = self._words(self.early, members), 0
+        for stage in sorted({0, *(self.delays[lane] for lane in members)}):
             onward = [lane for lane in members if self.delays[lane] >= stage]
             if stage > now:
                 rank = self._later(m, self._words(rank, [members.index(lane) for lane in onward]), now, stage)
             now, members = stage, onward
             arrived = [lane for lane in members if self.delays[lane] == stage]
             late.update({lane: rank.word_select(members.index(lane), self.width) for lane in arrived})
-        m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(self.delays))))
-        return m
+        return late
 
     def _later(self, m: Module, rank: Value, now: int, stage: int) -> Value:
         """The lanes that go on, as many cycles later as lie between two stages."""

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.select import pick
 from hw.core.unit import Unit, place
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from amaranth.hdl import Const, Module
 
-from hw.core.delay import delayed
 from hw.core.number import Number
+from hw.core.registers import delayed
 
 __all__ = ["Step", "check_pipeline", "run_steps", "side_by_side", "spread", "stages_for", "stages_name"]
 

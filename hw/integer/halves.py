@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 
-from hw.core.delay import delayed
 from hw.core.narrow import wrap
 from hw.core.number import Number, assign
+from hw.core.registers import delayed
 from hw.core.rows import add_kept, add_with_carry
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.interval import Interval

@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib.wiring import In, Out
 
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.stages import check_pipeline
 from hw.core.unit import Unit, place
 

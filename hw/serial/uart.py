@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit
 
 __all__ = ["UartReceiver", "UartTransmitter"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Value
 
-from hw.core.delay import delayed
 from hw.core.number import Number, wire
+from hw.core.registers import delayed
 from hw.core.stages import Step, run_steps, side_by_side
 from hw.core.unit import Unit, place
 from hw.float.aligned_add import AlignedAdd, largest_steps

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
-from hw.core.delay import delayed
 from hw.core.number import Number, wire
+from hw.core.registers import delayed
 from hw.core.rows import above
 from hw.core.stages import Step, run_steps, stages_for
 from hw.core.unit import place

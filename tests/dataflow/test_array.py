@@ -13,9 +13,9 @@ from amaranth.sim import Simulator
 from dataflow.array.output_stationary import OutputStationaryArray
 from dataflow.array.shape import Shape
 from dataflow.array.weight_stationary import WeightStationaryArray
-from hw.core.delay import delayed
 from hw.core.narrow import keep
 from hw.core.number import Number, assign, total
+from hw.core.registers import delayed
 from pe.base import Core, Encoder
 from pe.float.family import FloatProduct
 from pe.mac import IntegerMac

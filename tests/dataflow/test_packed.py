@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Module
 from dataflow.array.output_stationary import OutputStationaryArray
 from dataflow.array.shape import Shape
 from dataflow.array.weight_stationary import WeightStationaryArray
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from pe.base import PEError
 from pe.packed.circuits import PackedFinish
 from pe.packed.family import Packed, PackedProducts

@@ -8,7 +8,7 @@ import pytest
 from amaranth.hdl import Module, Mux
 from amaranth.lib.wiring import In, Out
 
-from hw.core.delay import delayed
+from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from macforge import design_names
 from pe.base import PE, Codes

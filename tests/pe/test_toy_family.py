@@ -10,9 +10,9 @@ from amaranth.hdl import Module
 from dataflow.array.output_stationary import OutputStationaryArray
 from dataflow.array.shape import Shape
 from dataflow.array.weight_stationary import WeightStationaryArray
-from hw.core.delay import delayed
 from hw.core.narrow import keep
 from hw.core.number import Number, assign, total
+from hw.core.registers import delayed
 from pe.base import PE, Codes, Core, Encoder, PEError
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.formats.base import Int

@@ -3,9 +3,9 @@
 from amaranth.hdl import Cat, Module, Mux, Value
 
 from dataflow.drain.pipeline import Column, StepCircuit, register
-from hw.core.delay import delayed
 from hw.core.narrow import saturate
 from hw.core.number import Number
+from hw.core.registers import delayed
 from sw_ref.arith.float_codes import infinity_and_nan, round_to
 from sw_ref.drain.steps.limits import Limits
 from sw_ref.formats.minifloat import Float

@@ -3,8 +3,8 @@
 from amaranth.hdl import Module, Value
 
 from dataflow.drain.pipeline import ADD, CONVERT, Column, StepCircuit, multiply_stages
-from hw.core.delay import delayed
 from hw.core.number import Number
+from hw.core.registers import delayed
 from hw.core.unit import place
 from hw.float.add import FloatAdd
 from hw.float.multiply import FloatMultiply

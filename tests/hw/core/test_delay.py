@@ -1,11 +1,15 @@
 """Delay lines, cycle by cycle, through a reset."""
 
+import re
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from hw.core.delay import Skew, delayed
+from hw.core.delay import Skew
+from hw.core.registers import delayed
+from hw.emit.verilog import emit_verilog
 
 
 def play(circuit, given, shown, words, reset):
@@ -65,19 +69,31 @@ def test_delayed_keeps_the_sign():
     "delays", [(0,), (3,), (0, 1, 2, 3), (3, 2, 1, 0), (0, 0, 2, 2), (1, 0, 4), (0, 5, 10), (6, 6, 0)]
 )
 def test_skew_delays_each_lane_by_its_own(delays):
-    width = 5
+    assert_skewed(delays, width=5, cycles=12)
+
+
+@pytest.mark.parametrize("delays", [tuple(range(32)), tuple(at // 4 for at in reversed(range(128)))])
+def test_skew_of_many_registers_takes_memories(delays):
+    """Those that go on before they are full, and that are reset, too."""
+    assert_skewed(delays, width=13, cycles=90)
+    verilog = emit_verilog(Skew(width=13, delays=delays))
+    assert {int(delay) for delay in re.findall(r"long_line_\d+_by_(\d+)", verilog)} == set(range(8, max(delays) + 1))
+
+
+def assert_skewed(delays, *, width, cycles):
+    """Each lane is as late as it is to be, through a reset in the middle."""
     skew = Skew(width=width, delays=delays)
     random = np.random.default_rng(0)
-    lanes = random.integers(0, 1 << width, (12, len(delays)))
+    lanes = random.integers(0, 1 << width, (cycles, len(delays)))
     shifts = [width * lane for lane in range(len(delays))]
     words = [sum(int(code) << shift for code, shift in zip(row, shifts, strict=True)) for row in lanes]
     m = Module()
     m.submodules.skew = skew
-    seen = play(m, skew.early, skew.late, words, [i == 5 for i in range(12)])
+    seen = play(m, skew.early, skew.late, words, [i == cycles // 2 - 1 for i in range(cycles)])
     for cycle, word in enumerate(seen):
         for lane, delay in enumerate(delays):
             if cycle >= delay:
-                assert word >> shifts[lane] & 31 == lanes[cycle - delay, lane]
+                assert word >> shifts[lane] & ((1 << width) - 1) == lanes[cycle - delay, lane]
 
 
 @pytest.mark.parametrize("delays", [(), (0, -1)])
