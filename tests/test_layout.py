@@ -23,6 +23,7 @@ LAYERS = {
     "sw_ref/formats": {"sw_ref"},
     "sw_ref/arith": {"sw_ref", "sw_ref/formats"},
     "sw_ref/quantize": {"sw_ref", "sw_ref/formats", "sw_ref/arith"},
+    "sw_ref/transform": {"sw_ref", "sw_ref/formats", "sw_ref/quantize"},
     "sw_ref/drain": {"sw_ref", "sw_ref/formats", "sw_ref/arith", "sw_ref/quantize"},
     "sw_ref/engine": {"sw_ref", "sw_ref/formats", "sw_ref/arith", "sw_ref/drain"},
     "sw_ref/accelerator": {"sw_ref", "sw_ref/engine"},

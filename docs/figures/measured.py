@@ -129,9 +129,9 @@ def clean_commit() -> str:
     return found
 
 
-def rewrite(measured: str, first: str, last: str) -> None:
-    """Replace the part of the page between two marks."""
-    PATH.write_text(page(PATH.read_text(encoding="utf-8"), measured, first, last), encoding="utf-8")
+def rewrite(measured: str, first: str, last: str, path: Path = PATH) -> None:
+    """Replace the part of a page between two marks."""
+    path.write_text(page(path.read_text(encoding="utf-8"), measured, first, last), encoding="utf-8")
 
 
 def main() -> None:

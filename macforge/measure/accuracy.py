@@ -5,6 +5,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from statistics import fmean
 from typing import Any
@@ -15,9 +16,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from macforge.compile.compiler import compile_layer
 from macforge.compile.program import Program
 from macforge.design.design import Design
-from macforge.measure.minilm import Layer, MiniLM, float_result
+from macforge.measure.minilm import Compute, Layer, MiniLM, float_result
 from macforge.provenance import cached_figures, substance
 from macforge.run.job import job_of
+from macforge.run.transformed import compile_transformed, find_transform
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.rules import EXACT
@@ -65,7 +67,7 @@ class Accuracy:
         return {**table, "sqnr_db": fmean(self.sqnr_db.values()), "sqnr_db_by_layer": table["sqnr_db"]}
 
 
-def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
+def accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> Accuracy:
     """Compute all-MiniLM-L6-v2 with a design's arithmetic, and compare it with itself in float32.
 
     The product of each of the 36 linear layers is that of the model that the RTL equals bit for bit, as
@@ -85,6 +87,9 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
         Its array makes no difference.
     sentences : int
         How many of `SENTENCES` the model reads, the first of them; 0 for all.
+    transform : str
+        What is done with each layer in front of the quantizers, see `macforge.run.transformed.find_transform`; by
+        the activations that scales are calibrated with. Biases are then added in float32.
 
     Raises
     ------
@@ -103,7 +108,9 @@ def accuracy(design: Design, *, sentences: int = 0) -> Accuracy:
     fitted = _fitted(design, model)
     read = SENTENCES[: sentences or None]
     inputs = _numerics(fitted), model.identity, read, _blas()
-    found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read))
+    if transform:
+        inputs = (*inputs, transform)
+    found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read, transform))
     return Accuracy(design=design.name, sentences=len(read), **found)
 
 
@@ -138,7 +145,7 @@ def _blas() -> list[str]:
 
 # the order of these sums also depends on how many threads share them
 @threadpool_limits.wrap(limits=1)
-def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, Any]:
+def _measured(design: Design, model: MiniLM, read: Sequence[str], transform: str = "") -> dict[str, Any]:
     """The figures of `Accuracy`."""
     tokens = [len(model.token_ids(sentence)) for sentence in read]
     some = sum(tokens[:_MEASURED])
@@ -153,9 +160,9 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, A
         # encoder.layer.0.attention.self.query and the like
         kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
         by_itself = dataclasses.replace(layer, act=acts[layer.name])
-        program = compiled(design, by_itself)
-        found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, quantized_result(program, by_itself)))
-        return quantized_result(program, layer)
+        result = _transformed(design, by_itself, transform) if transform else _plain(design, by_itself)
+        found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, result(by_itself)))
+        return result(layer)
 
     reference = model.embeddings(read, exact).astype(np.float64)
     embeddings = model.embeddings(read, quantized).astype(np.float64)
@@ -167,6 +174,16 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str]) -> dict[str, A
         "cosine_min": float(cosines.min()),
         "sqnr_db": {kind: fmean(figures) for kind, figures in found.items()},
     }
+
+
+def _plain(design: Design, layer: Layer) -> Compute:
+    return partial(quantized_result, compiled(design, layer))
+
+
+def _transformed(design: Design, layer: Layer, transform: str) -> Compute:
+    chosen = find_transform(transform, design.target)
+    form = compile_transformed(design, layer.weight, layer.act, chosen)
+    return lambda given: form.product(given.act) + (0 if given.bias is None else given.bias)
 
 
 def _layer_sqnr_db(layer: Layer, result: np.ndarray) -> float:

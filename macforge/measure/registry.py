@@ -239,11 +239,11 @@ def _sim(design: Design, *, seed: int, m: int = 0, n: int = 0, k: int = 0, stall
     return {key: getattr(report, key) for key in kept}
 
 
-def _accuracy(design: Design, *, sentences: int = 0) -> dict[str, Any]:
+def _accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> dict[str, Any]:
     # which takes the extra's packages; other measurements do without
     from macforge.measure.accuracy import accuracy
 
-    table = accuracy(design, sentences=sentences).to_table()
+    table = accuracy(design, sentences=sentences, transform=transform).to_table()
     del table["design"]
     return table
 

@@ -192,7 +192,22 @@ class Quantizer:
         """
         if like.scale.size != 1:
             raise ValueError(f"Calibration must leave one scale for all, not {like.scale.size}")
+        return self._with_scales(finite_matrix(x, what), like, k_axis)
+
+    def quantize_rows(self, x: ArrayLike, like: Quantized, *, what: str = "weight") -> Quantized:
+        """Quantize rows of K of a weight (K, N) with the scales and zero points (1, N) that ``like`` has.
+
+        Raises
+        ------
+        ValueError
+            As `quantize`; or if ``like`` has scales of several groups.
+        """
         x = finite_matrix(x, what)
+        if like.scale.shape != (1, x.shape[1]):
+            raise ValueError(f"Rows must have scales of shape {(1, x.shape[1])}, not {like.scale.shape}")
+        return self._with_scales(x, like, 0)
+
+    def _with_scales(self, x: np.ndarray, like: Quantized, k_axis: int) -> Quantized:
         if self.scheme != "asymmetric":
             return self._symmetric(x, like.scale, k_axis)
         steps, step = self._steps()

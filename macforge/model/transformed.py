@@ -1,0 +1,63 @@
+"""A decoder whose linear layers are transformed and quantized again for a design."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from macforge.model.decoder import Decoder, Dequantized
+from macforge.model.layer import StoredLayer
+from macforge.run.transformed import TransformedLayer, compile_transformed, find_transform
+
+if TYPE_CHECKING:
+    from macforge.design.design import Design
+
+__all__ = ["Requantized", "activations"]
+
+
+def activations(decoder: Decoder, tokens: Sequence[int]) -> dict[str, np.ndarray]:
+    """What the linear layers of all blocks are given (M, K) while a text is read in floats, by their names."""
+    exact, found = Dequantized(), dict[str, np.ndarray]()
+
+    def compute(layer: StoredLayer, act: np.ndarray) -> np.ndarray:
+        found[layer.name] = act
+        return exact(layer, act)
+
+    decoder.hidden(tokens, decoder.start(), compute)
+    return found
+
+
+class Requantized:
+    """Linear layers of all blocks on one design, from the real numbers of the file; the head stays in floats.
+
+    Parameters
+    ----------
+    design : Design
+        With room for longer sums, if layers need it.
+    calibration : mapping of str to array (M, K)
+        As `activations` gives it.
+    transform : str
+        See `macforge.run.transformed.find_transform`; empty for none.
+    """
+
+    def __init__(self, design: "Design", calibration: Mapping[str, np.ndarray], *, transform: str = "") -> None:
+        longest = max(act.shape[1] for act in calibration.values())
+        tiling = replace(design.tiling, max_k=max(design.tiling.max_k, 2 * longest))
+        self._design = replace(design, tiling=tiling)
+        self._calibration = calibration
+        self._transform = transform
+        self._layers: dict[str, TransformedLayer] = {}
+        self._exact = Dequantized()
+
+    def __call__(self, layer: StoredLayer, act: np.ndarray) -> np.ndarray:
+        """The product (M, N), as the model of the design's hardware computes it."""
+        if layer.name not in self._calibration:
+            return self._exact(layer, act)
+        if layer.name not in self._layers:
+            self._layers[layer.name] = self._compiled(layer)
+        return self._layers[layer.name].product(act)
+
+    def _compiled(self, layer: StoredLayer) -> TransformedLayer:
+        transform = find_transform(self._transform, self._design.target)
+        return compile_transformed(self._design, layer.dequantized(), self._calibration[layer.name], transform)
