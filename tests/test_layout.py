@@ -40,7 +40,7 @@ LAYERS = {
     "macforge/model": {"macforge", *_HARDWARE, *_rooms("design", "compile", "run")},
     "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
-    "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run")},
+    "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run", "model")},
     "macforge/report": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure")},
     "macforge/cli": {
         "macforge",

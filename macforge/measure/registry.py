@@ -86,8 +86,8 @@ class Measurement:
     function : callable
         ``function(design, *, ...)`` gives figures by their names, as plain data that JSON can hold. What it takes
         besides the design says what they depend on: ``family`` and ``seed`` are axes of a sweep, ``layer`` is the layer
-        that a report is on, and anything else is an option, an int or a float with its default. It is called in other
-        processes, so it must be importable there.
+        that a report is on, and anything else is an option, an int, a float or a str with its default. It is called in
+        other processes, so it must be importable there.
     figures : dict of str to Figure
         Which figures tables show.
     title : str
@@ -118,7 +118,7 @@ class Measurement:
         return "layer" in self._parameters
 
     @property
-    def options(self) -> dict[str, int | float]:
+    def options(self) -> dict[str, int | float | str]:
         """Every option, with its default."""
         return {name: each.default for name, each in self._parameters.items() if name not in _AXES + _OPERANDS}
 
@@ -248,6 +248,13 @@ def _accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> dic
     return table
 
 
+def _perplexity(design: Design, *, tokens: int = 256, transform: str = "") -> dict[str, Any]:
+    # which takes the extra's packages
+    from macforge.measure.perplexity import perplexity
+
+    return perplexity(design, tokens=tokens, transform=transform).to_table()
+
+
 _USE = "Of the cycles of the accelerator, simulated, what the peak of the array or the words on the bus take at least,"
 MEASUREMENTS: dict[str, Measurement] = {
     "layer": Measurement(
@@ -335,6 +342,16 @@ MEASUREMENTS: dict[str, Measurement] = {
         },
         extras=("model",),
         report=InReport(figures=("cosine_mean", "cosine_min"), own_model=True),
+    ),
+    "perplexity": Measurement(
+        function=_perplexity,
+        figures={
+            "ratio": Figure("perplexity", digits=3, note="Of a text by a small language model, over that in floats"),
+            "top1": Figure("same top token", digits=3, note="As in floats"),
+            "kl": Figure("KL", "nats", 4, "Of the next token's probabilities from those in floats"),
+            "requantized": Figure("re-quantized", note="Layers of 210 that are not taken as they are stored"),
+        },
+        extras=("decoder", "files"),
     ),
 }
 """Every measurement, by its name. A new one is a function and an entry here."""

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from macforge.model.compiled import compile_stored_layer
 from macforge.model.decoder import Decoder, Dequantized
+from macforge.model.fit import fit
 from macforge.model.layer import StoredLayer
 from macforge.run.transformed import TransformedLayer, compile_transformed, find_transform
+from sw_ref.transform.base import Transformed
 
 if TYPE_CHECKING:
     from macforge.design.design import Design
@@ -39,16 +42,34 @@ class Requantized:
         As `activations` gives it.
     transform : str
         See `macforge.run.transformed.find_transform`; empty for none.
+    keep_stored : bool
+        Whether layers that the design takes as they are stored stay so; not with a transform.
+
+    Attributes
+    ----------
+    requantized : int
+        Layers that have been quantized again so far.
     """
 
-    def __init__(self, design: "Design", calibration: Mapping[str, np.ndarray], *, transform: str = "") -> None:
+    def __init__(
+        self,
+        design: "Design",
+        calibration: Mapping[str, np.ndarray],
+        *,
+        transform: str = "",
+        keep_stored: bool = False,
+    ) -> None:
+        if transform and keep_stored:
+            raise ValueError("Layers that are transformed must be quantized again")
         longest = max(act.shape[1] for act in calibration.values())
         tiling = replace(design.tiling, max_k=max(design.tiling.max_k, 2 * longest))
         self._design = replace(design, tiling=tiling)
         self._calibration = calibration
         self._transform = transform
         self._layers: dict[str, TransformedLayer] = {}
+        self._keep_stored = keep_stored
         self._exact = Dequantized()
+        self.requantized = 0
 
     def __call__(self, layer: StoredLayer, act: np.ndarray) -> np.ndarray:
         """The product (M, N), as the model of the design's hardware computes it."""
@@ -59,5 +80,9 @@ class Requantized:
         return self._layers[layer.name].product(act)
 
     def _compiled(self, layer: StoredLayer) -> TransformedLayer:
+        if self._keep_stored and fit(self._design.target, layer) is None:
+            program, _reason = compile_stored_layer(self._design, layer, calibration=self._calibration[layer.name])
+            return TransformedLayer(form=Transformed(weights=(layer.stored(),)), programs=(program,))
+        self.requantized += 1
         transform = find_transform(self._transform, self._design.target)
         return compile_transformed(self._design, layer.dequantized(), self._calibration[layer.name], transform)

@@ -127,10 +127,20 @@ def _measurements(given: object, cells: object, families: Sequence[str]) -> dict
         options = {"cells": cells, **measurement.options}
         for option, value in table.items():
             one_of(f"Option of sweep measure.{name}", option, options)
-            kind = {"like": 1, "least": 1} if option == "cells" else {"like": options[option], "least": 0}
-            options[option] = _number(f"Sweep measure.{name}.{option}", value, **kind)
+            options[option] = _option(f"Sweep measure.{name}.{option}", option, value, options[option])
         chosen[name] = options
     return chosen
+
+
+def _option(what: str, option: str, given: Any, default: Any) -> Any:
+    """What is given for an option, of the kind of its default."""
+    if option == "cells":
+        return _number(what, given, like=1, least=1)
+    if not isinstance(default, str):
+        return _number(what, given, like=default, least=0)
+    if not isinstance(given, str):
+        raise ValueError(f"{what} must be a string, not {shown(given)}")
+    return given
 
 
 def _number(what: str, given: Any, *, like: float, least: int) -> float:

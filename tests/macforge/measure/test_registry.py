@@ -43,7 +43,8 @@ def test_what_they_depend_on():
         "use": ((), {"n": 576, "k": 576}),
         "schedule": ((), {"m": 256, "n": 256, "k": 256}),
         "sim": (("seed",), {"m": 0, "n": 0, "k": 0, "stalls": 0.0}),
-        "accuracy": ((), {"sentences": 0}),
+        "accuracy": ((), {"sentences": 0, "transform": ""}),
+        "perplexity": ((), {"tokens": 256, "transform": ""}),
     }
     assert [name for name in FAMILIES if MEASUREMENTS["fmax"].fits(name)] == [
         name for name, family in FAMILIES.items() if family.has_pnr

@@ -122,6 +122,7 @@ def test_wrong_designs(load, tmp_path, text, message):
         ("measure.area.cell = 1", "Option of sweep measure.area must be one of cells, not 'cell'; did you mean cells"),
         ("measure.area.cells = 0", "Sweep measure.area.cells must be an integer from 1 to 1048575, not 0$"),
         ("measure.sim.m = 1.5", r"Sweep measure.sim.m must be an integer from 0 to 1048575, not 1\.5$"),
+        ("measure.accuracy.transform = 1", "Sweep measure.accuracy.transform must be a string, not 1$"),
         ("measure.sim.stalls = 'no'", "Sweep measure.sim.stalls must be a number from 0 to 1048575, not 'no'$"),
         (
             "families = ['xc7']\nmeasure.fmax = {}",
