@@ -75,7 +75,7 @@ class Accelerator(Unit):
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.domains += ClockDomain(_WORK, local=True)
-        control = place(m, "control", Control(digest=self.layout.digest))
+        control = place(m, "control", Control(digest=self.layout.digest, address_bits=self.bus.address_bits))
         readers = self._place_readers(m)
         spec = self.layout.engine
         limits = {"n": (1 << SIZE_BITS) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
@@ -252,7 +252,7 @@ class Accelerator(Unit):
             dispatcher.enable.eq(control.enable),
             dispatcher.reset.eq(control.reset),
             dispatcher.resume.eq(control.resume),
-            dispatcher.queue_base.eq(control.queue_base[: self.bus.address_bits][-len(dispatcher.queue_base) :]),
+            dispatcher.queue_base.eq(control.queue_base[-len(dispatcher.queue_base) :]),
             dispatcher.queue_size.eq(control.queue_size),
             dispatcher.queue_head.eq(control.queue_head),
             dispatcher.digest.eq(self.layout.digest),

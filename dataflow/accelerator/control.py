@@ -20,7 +20,7 @@ class Control(Unit):
     Ports
     -----
     s_axi_* : AXI4-Lite
-    enable, reset, resume : Out(1), queue_base : Out(64), queue_size : Out(4), queue_head : Out(16)
+    enable, reset, resume : Out(1), queue_base : Out, queue_size : Out(4), queue_head : Out(16)
         What they say; ``reset`` and ``resume`` for a cycle.
     busy, halted : In(1), tail : In(16), cause : In(8)
     interrupt_done, interrupt_error : In(1)
@@ -31,16 +31,18 @@ class Control(Unit):
 
     Parameters
     ----------
-    digest : int
+    digest, address_bits : int
+        Of addresses no other bits are kept.
     """
 
-    def __init__(self, *, digest: int) -> None:
+    def __init__(self, *, digest: int, address_bits: int) -> None:
         self.digest = digest
+        self.address_bits = address_bits
         super().__init__(
             {
                 **lite_ports("s_axi", address_bits=ADDRESS_BITS),
                 **{name: Out(1) for name in ("enable", "reset", "resume")},
-                "queue_base": Out(64),
+                "queue_base": Out(address_bits),
                 "queue_size": Out(4),
                 "queue_head": Out(INDEX_BITS),
                 **{name: In(1) for name in ("busy", "halted", "interrupt_done", "interrupt_error")},

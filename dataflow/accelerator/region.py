@@ -94,10 +94,10 @@ class RegionReader(Unit):
 
     def _elaborate_same(self, m: Module, region: "_Region", busy: Signal, ends: Signal) -> Value:
         """One region for all panels; return when it begins."""
-        panels, first = Signal(SIZE_BITS, name="panels_left"), Signal(name="first_panel")
+        panels, first = _Tally("panel"), Signal(name="first_panel")
         with m.If(ends):
-            m.d.sync += panels.eq(panels - 1)
-            with m.If(panels == 1):
+            panels.step(m)
+            with m.If(panels.last):
                 m.d.sync += busy.eq(0)
             if self.kept:
                 m.d.sync += first.eq(0)
@@ -107,26 +107,30 @@ class RegionReader(Unit):
                         m.d.sync += busy.eq(0)
         with m.If(self.start):
             m.d.sync += [region.in_front.eq(self.in_front), region.end.eq(self.last_byte)]
-            m.d.sync += [panels.eq(self.panels), first.eq(1)]
+            m.d.sync += first.eq(1)
+            panels.start(m, self.panels)
         return busy & ~region.some
 
     def _elaborate_regions(self, m: Module, region: "_Region", busy: Signal, ends: Signal) -> Value:
         """A region for each panel, read once for each block; return when it begins."""
-        panels, left = Signal(SIZE_BITS, name="panels_left"), Signal(SIZE_BITS, name="blocks_left")
-        blocks, moves = Signal(SIZE_BITS, name="all_blocks"), Signal(name="moves")
+        panels, blocks, moves = _Tally("panel"), _Tally("block"), Signal(name="moves")
         size, last_size = Signal(32, name="region_bytes"), Signal(32, name="last_region_bytes")
         last_byte_before = Cat(Const(-1, self.bus.low_bits), region.last)
         with m.If(ends):
-            m.d.sync += left.eq(left - 1)
-            with m.If(left == 1):
-                m.d.sync += [moves.eq(1), panels.eq(panels - 1)]
-                with m.If(panels == 1):
+            blocks.step(m)
+            with m.If(blocks.last):
+                m.d.sync += moves.eq(1)
+                blocks.repeat(m)
+                panels.step(m)
+                with m.If(panels.last):
                     m.d.sync += busy.eq(0)
         with m.If(moves):
-            m.d.sync += [moves.eq(0), left.eq(blocks), region.in_front.eq(region.last)]
-            m.d.sync += region.end.eq(last_byte_before + Mux(panels == 1, last_size, size))
+            m.d.sync += [moves.eq(0), region.in_front.eq(region.last)]
+            m.d.sync += region.end.eq(last_byte_before + Mux(panels.last, last_size, size))
         with m.If(self.start):
-            m.d.sync += [moves.eq(1), region.last.eq(self.in_front), panels.eq(self.panels), blocks.eq(self.blocks)]
+            m.d.sync += [moves.eq(1), region.last.eq(self.in_front)]
+            panels.start(m, self.panels)
+            blocks.start(m, self.blocks)
             m.d.sync += [size.eq(self.bytes), last_size.eq(self.last_bytes)]
         return busy & ~region.some & ~moves
 
@@ -161,6 +165,32 @@ class RegionReader(Unit):
         # what is on its way belongs to nobody knows whom, until it is there
         waits = Mux(words.r_rdy, product == self.retiring, room != self.depth)
         return taken, waits | (~gearbox.empty & (before == self.retiring))
+
+
+class _Tally:
+    """Counts from 1 up to what it is given: a reset and a comparison take less than a number that is taken in."""
+
+    def __init__(self, name: str) -> None:
+        self._count = Signal(SIZE_BITS, name=f"{name}_number")
+        self._all = Signal(SIZE_BITS, name=f"all_{name}s")
+
+    @property
+    def last(self) -> Value:
+        """This is the last one."""
+        return self._count == self._all
+
+    def start(self, m: Module, count: Value) -> None:
+        """In the next cycle, stand at the first of so many."""
+        m.d.sync += self._all.eq(count)
+        self.repeat(m)
+
+    def repeat(self, m: Module) -> None:
+        """In the next cycle, stand at the first one again."""
+        m.d.sync += self._count.eq(1)
+
+    def step(self, m: Module) -> None:
+        """In the next cycle, stand at the next one."""
+        m.d.sync += self._count.eq(self._count + 1)
 
 
 class _Region:

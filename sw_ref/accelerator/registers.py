@@ -61,7 +61,7 @@ REGISTERS = _table(
     ("control", 0x10, "rw", "bit 0: take descriptors; bit 1: reset, as soon as the bus is quiet; bit 2: counters to 0"),
     ("status", 0x14, "w1c", "bit 0: busy; bit 1: stopped by an error, go on with the next descriptor if it is cleared"),
     ("queue_base_low", 0x18, "rw", "address of the ring of descriptors, a multiple of 64 bytes"),
-    ("queue_base_high", 0x1C, "rw", "its high bits"),
+    ("queue_base_high", 0x1C, "rw", "its high bits, as many as the bus has"),
     ("queue_size", 0x20, "rw", "logarithm of the ring's size, from 0 to 15"),
     ("queue_head", 0x24, "rw", "descriptors that have been given, modulo 65536: the doorbell"),
     ("queue_tail", 0x28, "r", "descriptors that are done or were given up, modulo 65536"),
