@@ -1,14 +1,32 @@
 """Arguments and options that several commands take, and what they print to."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from macforge.extras import require_extras
+from macforge.files import check_output_file
+from sw_ref.fields import one_of
+
 if TYPE_CHECKING:
     from macforge.design.design import Design
 
-__all__ = ["All", "Cells", "DesignName", "DesignNames", "Json", "Settings", "chosen_designs", "err", "out"]
+__all__ = [
+    "All",
+    "Cells",
+    "DesignName",
+    "DesignNames",
+    "Json",
+    "Settings",
+    "check_chart",
+    "chosen_designs",
+    "err",
+    "out",
+]
+
+_CHARTS = (".html", ".png", ".svg")
 
 out = Console()
 err = Console(stderr=True)
@@ -26,6 +44,21 @@ Cells = Annotated[
     int | None, typer.Option(min=1, max=256, help="Resize arrays to so many cells each way; a flat array stays flat.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def check_chart(path: Path) -> None:
+    """Check that a chart can be written there.
+
+    Raises
+    ------
+    ValueError
+        If its ending is none of a chart's, or as `macforge.files.check_output_file`.
+    ModuleNotFoundError
+        If the extra ``report`` is not installed.
+    """
+    require_extras("report")
+    check_output_file(path, "Chart")
+    one_of("Chart's ending", path.suffix, _CHARTS)
 
 
 def chosen_designs(

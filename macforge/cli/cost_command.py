@@ -5,11 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from macforge.cli.arguments import Json, Settings, err, out
-from macforge.extras import require_extras
-from macforge.files import check_output_file
+from macforge.cli.arguments import Json, Settings, check_chart, err, out
 from macforge.tables import print_rows
-from sw_ref.fields import one_of
 
 if TYPE_CHECKING:
     from fpga.boards import Board
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cost_"]
 
-_CHARTS = (".html", ".png", ".svg")
 _LAYERS = {
     "layer": "layer",
     "layers": "like it",
@@ -68,9 +64,7 @@ def cost_(
 
     counts = _counts(rows)
     if roofline is not None:
-        require_extras("report")
-        check_output_file(roofline, "Chart")
-        one_of("Chart's ending", roofline.suffix, _CHARTS)
+        check_chart(roofline)
     layers, head = _layers(file)
     target, chosen = _designs(designs, board, settings)
     shared, reasons = programs_of(layers, chosen)

@@ -1,26 +1,30 @@
 """macforge model tune: a design for each layer of a decoder, of least loss within budgets."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from macforge.cli.arguments import Json, Settings, err
+from macforge.cli.arguments import Json, Settings, check_chart, err
 from macforge.extras import require_extras
 from macforge.files import check_output_file
 from macforge.tables import print_rows
+from sw_ref.fields import one_of
 
 if TYPE_CHECKING:
     from macforge.design.design import Design
+    from macforge.model.tokenizer import Vocabulary
     from macforge.model.tune import Choice, Option
 
 # Whatever else the command takes it imports itself.
 
 __all__ = ["tune_"]
 
-_BUDGETS = ("cycles", "bytes")
-_COLUMNS = {"choice": "choice", "layers": "layers", "loss": "loss", "cycles": "cycles", "bytes": "bytes"}
+_OF_LAYERS = ("cycles", "bytes")
+_BUDGETS = (*_OF_LAYERS, "lut")
+_COLUMNS = {name: name for name in ("choice", "layers", "loss", *_BUDGETS)}
 
 
 def tune_(
@@ -30,13 +34,21 @@ def tune_(
     designs: Annotated[list[str], typer.Argument(metavar="DESIGN...", help="Designs that layers may go to.")],
     text: Annotated[Path, typer.Option(help="Text whose tokens give the layers their activations.")],
     budget: Annotated[
-        list[str], typer.Option(metavar="NAME=NUMBER", help="Of all layers: cycles or bytes. Repeatable.")
+        list[str],
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Of all layers: cycles or bytes; or lut: LUT4 of ECP5 for the engines in use. Repeatable.",
+        ),
     ],
     rows: Annotated[int, typer.Option(min=1, help="Rows of activations that cycles and bytes are of.")] = 1,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens of the text that are taken.")] = 64,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The choice, .json, for `macforge model generate`.")
     ] = None,
+    pareto: Annotated[
+        str | None, typer.Option("--front", metavar="NAME", help="Of which budget to show all best choices, too.")
+    ] = None,
+    chart: Annotated[Path | None, typer.Option(help="Chart of them: .svg, .png or .html.")] = None,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
@@ -50,23 +62,42 @@ def tune_(
     from macforge.model.choice import ChosenDesigns
     from macforge.model.llama import open_decoder
     from macforge.model.losses import layer_options
-    from macforge.model.tune import choose
+    from macforge.model.tune import choose, front
 
     budgets = _budgets(budget)
+    _check_front(pareto, chart)
     if output is not None:
         check_output_file(output, "Choice")
     decoder, vocabulary = open_decoder(file)
     chosen = [load_design(name, settings or ()) for name in designs]
+    options = layer_options(decoder, _read(vocabulary, text, tokens), chosen, rows=rows)
+    fixed = _engines(chosen) if "lut" in budgets else {}
+    best = choose(options, budgets, fixed=fixed)
+    if output is not None:
+        of_layers = {name: option.design for name, option in best.options.items()}
+        ChosenDesigns(designs=of_layers, settings=tuple(settings or ())).save(output)
+    choices = [_row("tuned", best, fixed), *_alone(options, chosen, fixed)]
+    if pareto is not None:
+        found = front(options, pareto, budgets, fixed=fixed)
+        best_of = [_row(f"best within {each.cost(pareto):,.0f}", each, fixed) for each in found]
+        if chart is not None:
+            from macforge.model.pareto import front_of
+
+            front_of(best_of, choices, pareto).save(str(chart))
+        choices += best_of
+    _print(best, choices, json_)
+
+
+def _read(vocabulary: "Vocabulary", text: Path, tokens: int) -> list[int]:
+    """The first tokens of a text."""
     content = text.read_text(encoding="utf-8")
     given = vocabulary.encode(content)[:tokens] if content else []
     if len(given) < 2:
         raise ValueError(f"Text must have two tokens at least, not {len(given)} as {text}")
-    options = layer_options(decoder, given, chosen, rows=rows)
-    best = choose(options, budgets)
-    if output is not None:
-        of_layers = {name: option.design for name, option in best.options.items()}
-        ChosenDesigns(designs=of_layers, settings=tuple(settings or ())).save(output)
-    choices = [_row("tuned", best), *_alone(options, chosen)]
+    return given
+
+
+def _print(best: "Choice", choices: list[dict[str, object]], json_: bool) -> None:
     counts = Counter(option.design for option in best.options.values())
     again = sum(option.is_requantized for option in best.options.values())
     if json_:
@@ -80,6 +111,16 @@ def tune_(
     )
 
 
+def _check_front(pareto: str | None, chart: Path | None) -> None:
+    if pareto is not None:
+        one_of("Front", pareto, _OF_LAYERS)
+    if chart is None:
+        return
+    if pareto is None:
+        raise ValueError("Chart must have a --front")
+    check_chart(chart)
+
+
 def _budgets(given: list[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in given:
@@ -89,20 +130,31 @@ def _budgets(given: list[str]) -> dict[str, float]:
         except ValueError:
             found[name] = -1
         if name not in _BUDGETS or not found[name] > 0:
-            raise ValueError(f"Budget must be {' or '.join(_BUDGETS)}=NUMBER, above 0, not {each!r}")
+            raise ValueError(f"Budget must be {', '.join(_OF_LAYERS)} or lut=NUMBER, above 0, not {each!r}")
     return found
 
 
-def _row(choice: str, taken: "Choice") -> dict[str, object]:
+def _engines(designs: "list[Design]") -> dict[str, dict[str, float]]:
+    """LUT4 that the engine of each design takes on ECP5."""
+    from macforge.measure.whole import whole
+
+    return {design.name: {"lut": whole(design, seeds=()).resources.lut} for design in designs}
+
+
+def _row(choice: str, taken: "Choice", fixed: "Mapping[str, Mapping[str, float]]") -> dict[str, object]:
+    used = {option.design for option in taken.options.values()}
     return {
         "choice": choice,
         "layers": len(taken.options),
         "loss": taken.loss,
-        **{budget: int(taken.cost(budget)) for budget in _BUDGETS},
+        **{budget: int(taken.cost(budget)) for budget in _OF_LAYERS},
+        **({"lut": int(sum(fixed[name]["lut"] for name in used))} if fixed else {}),
     }
 
 
-def _alone(options: "dict[str, list[Option]]", designs: "list[Design]") -> list[dict[str, object]]:
+def _alone(
+    options: "dict[str, list[Option]]", designs: "list[Design]", fixed: "Mapping[str, Mapping[str, float]]"
+) -> list[dict[str, object]]:
     """All layers on one design, of those that can have them all."""
     from macforge.model.tune import Choice
 
@@ -110,5 +162,5 @@ def _alone(options: "dict[str, list[Option]]", designs: "list[Design]") -> list[
     for design in designs:
         own = {name: option for name, each in options.items() for option in each if option.design == design.name}
         if len(own) == len(options):
-            found.append(_row(f"all on {design.name}", Choice(options=own)))
+            found.append(_row(f"all on {design.name}", Choice(options=own), fixed))
     return found

@@ -1,14 +1,14 @@
 """Which design each layer of a model goes to: the least loss within budgets."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from macforge.extras import require_extras
 
-__all__ = ["Choice", "Option", "choose"]
+__all__ = ["Choice", "Option", "choose", "front"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,48 @@ def choose(
     if found.x is None:
         raise ValueError(f"Budgets must be such that a choice is possible: {_least(layers, budgets, fixed or {})}")
     return Choice(options={name: option for taken, (name, option) in zip(found.x, flat, strict=False) if taken > 0.5})
+
+
+def front(
+    layers: Mapping[str, Sequence[Option]],
+    budget: str,
+    budgets: Mapping[str, float] | None = None,
+    *,
+    fixed: Mapping[str, Mapping[str, float]] | None = None,
+    points: int = 16,
+) -> list[Choice]:
+    """Choices of which none loses less without taking more of one budget, from the cheapest one on.
+
+    Each is the best within the budget's own number: ``points`` of them, in equal ratios from the least that is possible
+    to what the least loss takes. What is the same, or loses no less than a cheaper one, is there once.
+
+    Parameters
+    ----------
+    layers, budgets, fixed
+        As for `choose`; ``budgets`` are those of other kinds.
+    budget : str
+    points : int
+        2 at least.
+
+    Raises
+    ------
+    ValueError
+        As `choose`.
+    """
+    others = {name: most for name, most in (budgets or {}).items() if name != budget}
+    best = choose(layers, others, fixed=fixed)
+    cheap = {
+        name: [replace(option, loss=option.costs.get(budget, 0.0)) for option in options]
+        for name, options in layers.items()
+    }
+    least, most = choose(cheap, others, fixed=fixed).cost(budget), best.cost(budget)
+    found = [best]
+    for limit in reversed(np.geomspace(max(least, 1e-9), max(most, least, 1e-9), points)[:-1]):
+        # a solver's tolerance is not to cut off the cheapest one
+        choice = choose(layers, {**others, budget: limit * (1 + 1e-9)}, fixed=fixed)
+        if choice.cost(budget) < found[-1].cost(budget):
+            found.append(choice)
+    return found[::-1]
 
 
 def _constraints(

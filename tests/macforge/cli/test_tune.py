@@ -33,11 +33,30 @@ def test_a_choice_is_made_and_run(macforge, small_decoder, text, tmp_path):
     assert (code, len(json.loads(out)["tokens"])) == (0, 2)
 
 
+def test_front_goes_from_the_cheapest_choice_to_the_best(macforge, small_decoder, text, tmp_path):
+    """With a chart of it, and the area of the engines in use."""
+    cells, chart = ("--set", "array.rows=2", "--set", "array.cols=2"), tmp_path / "front.svg"
+    command = ["model", "tune", small_decoder, "w8a8_q8_0", "w4a8_ws", "--text", text, "--json", *cells]
+    code, out, _ = macforge(*command, "--budget", "lut=1e5", "--front", "bytes", "--chart", chart)
+    rows = json.loads(out)["choices"]
+    tuned, wide, narrow, *best = rows
+    assert code == 0 and chart.read_text().startswith("<svg")
+    assert best[0]["bytes"] == narrow["bytes"] and best[-1]["loss"] == tuned["loss"] <= wide["loss"]
+    assert [row["bytes"] for row in best] == sorted(row["bytes"] for row in best) and len(best) > 4
+    assert [row["loss"] for row in best] == sorted((row["loss"] for row in best), reverse=True)
+    assert best[1]["lut"] == wide["lut"] + narrow["lut"]
+    code, out, _ = macforge(*command, "--budget", f"lut={wide['lut']}")
+    assert (code, json.loads(out)["choices"][0]["lut"]) == (0, wide["lut"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--budget", "cycles"], "Budget must be cycles or bytes=NUMBER, above 0, not 'cycles'"),
-        (["--budget", "lut=5"], "Budget must be cycles or bytes=NUMBER, above 0, not 'lut=5'"),
+        (["--budget", "cycles"], "Budget must be cycles, bytes or lut=NUMBER, above 0, not 'cycles'"),
+        (["--budget", "dsp=5"], "Budget must be cycles, bytes or lut=NUMBER, above 0, not 'dsp=5'"),
+        (["--budget", "bytes=9", "--front", "lut"], "Front must be cycles or bytes, not 'lut'"),
+        (["--budget", "bytes=9", "--chart", "x.svg"], "Chart must have a --front"),
+        (["--budget", "bytes=9", "--front", "bytes", "--chart", "x.txt"], "Chart's ending must be one of .html, "),
         (["--budget", "bytes=9", "--set", "array.cols=3"], "Designs must be such that results fit their bus, which "),
         (["--budget", "bytes=1"], "Budgets must be such that a choice is possible: bytes of at least "),
     ],

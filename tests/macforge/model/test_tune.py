@@ -14,7 +14,7 @@ from macforge.model.decoder import Dequantized
 from macforge.model.generate import DESIGNS, Programs
 from macforge.model.llama import open_decoder
 from macforge.model.losses import layer_options
-from macforge.model.tune import Option, choose
+from macforge.model.tune import Option, choose, front
 from macforge.run.executor import run_program
 
 NAMES = ("a", "b", "c")
@@ -66,6 +66,26 @@ def test_no_choice_is_better(seed):
     assert found.loss == pytest.approx(best)
     assert list(found.options) == list(layers)
     assert all(found.cost(name) <= budgets[name] * (1 + 1e-6) for name in ("cycles", "bytes"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_is_better_than_the_front(seed):
+    """No choice of all there are takes less than one of the front without losing more; the ends are the extremes."""
+    layers = random_layers(np.random.default_rng(seed))
+    found = front(layers, "bytes")
+    points = [
+        (sum(option.costs["bytes"] for option in chosen), sum(option.loss for option in chosen))
+        for chosen in itertools.product(*layers.values())
+    ]
+    for choice in found:
+        taken, lost = choice.cost("bytes"), choice.loss
+        assert not any(other < taken and loss <= lost * (1 - 1e-9) for other, loss in points)
+        assert not any(other <= taken and loss < lost * (1 - 1e-9) for other, loss in points)
+    assert found[0].cost("bytes") == min(points)[0]
+    assert found[-1].loss == pytest.approx(min(loss for _taken, loss in points))
+    assert len(found) > 4
+    within = front(layers, "bytes", {"cycles": found[0].cost("cycles")})
+    assert all(choice.cost("cycles") <= found[0].cost("cycles") for choice in within)
 
 
 def test_some_seeds_have_a_choice_and_some_have_none():
