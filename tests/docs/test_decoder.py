@@ -1,7 +1,20 @@
 """The page says how near a whole decoder comes to floats, and what it takes."""
 
+from dataclasses import replace
+
 from docs.figures import measured
-from docs.figures.decoder import MARKS, WINDOW, WINDOWS, Step, agreement_section, steps_section, texts
+from docs.figures.decoder import (
+    MARKS,
+    WINDOW,
+    WINDOWS,
+    OfDesign,
+    Step,
+    agreement_section,
+    designs_section,
+    steps_section,
+    texts,
+)
+from macforge.measure.perplexity import Perplexity
 from macforge.model.agreement import Agreement
 from macforge.model.files import model_path
 from macforge.model.llama import open_decoder
@@ -27,6 +40,22 @@ def test_rows_are_steps():
         ["8 x 8", "`rtl`", "prompt", "15,500", "17,622", "108.2"],
         ["8 x 8", "`ref`", "token 2", "10,518", "-", "2.9"],
     ]
+
+
+def test_rows_are_designs():
+    """The least loss first, and behind them why others cannot."""
+    found = Perplexity(tokens=256, ratio=1.25, top1=0.75, kl=0.125, requantized=210)
+    rows = [
+        OfDesign(design="wide", found=found, lut=50.0, drain_lut=None),
+        OfDesign(design="none", found="Weights must be small", lut=9.0, drain_lut=None),
+        OfDesign(design="best", found=replace(found, ratio=1.125, requantized=0), lut=25.25, drain_lut=3.5),
+    ]
+    lines = designs_section(rows, "0123abc").splitlines()
+    assert [cells(line) for line in lines if line.startswith("| `")] == [
+        ["`best`", "0", "1.125", "0.750", "0.1250", "25.2", "3.5"],
+        ["`wide`", "210", "1.250", "0.750", "0.1250", "50.0", "-"],
+    ]
+    assert lines[-1] == "- `none`: Weights must be small"
 
 
 def test_texts_are_long_enough():

@@ -83,7 +83,7 @@ def test_nothing_is_better_than_the_front(seed):
         assert not any(other <= taken and loss < lost * (1 - 1e-9) for other, loss in points)
     assert found[0].cost("bytes") == min(points)[0]
     assert found[-1].loss == pytest.approx(min(loss for _taken, loss in points))
-    assert len(found) > 4
+    assert len(found) > 2
     within = front(layers, "bytes", {"cycles": found[0].cost("cycles")})
     assert all(choice.cost("cycles") <= found[0].cost("cycles") for choice in within)
 
