@@ -106,8 +106,7 @@ class RegionReader(Unit):
                     with m.If((region.last - region.in_front)[: len(region.last)] <= self.kept):
                         m.d.sync += busy.eq(0)
         with m.If(self.start):
-            m.d.sync += [region.in_front.eq(self.in_front), region.end.eq(self.last_byte)]
-            m.d.sync += first.eq(1)
+            m.d.sync += [region.in_front.eq(self.in_front), region.end.eq(self.last_byte), first.eq(1)]
             panels.start(m, self.panels)
         return busy & ~region.some
 
@@ -196,8 +195,8 @@ class _Tally:
 class _Region:
     """Words that follow each other, in bursts that end at multiples of the longest: none crosses 4 KiB.
 
-    ``before`` is the address of the word in front of them, ``end`` that of their last byte, whose word is ``last`` and
-    has ``used`` bytes more in front of it.
+    ``in_front`` is the address of the word in front of them, ``end`` that of their last byte, whose word is ``last``
+    and has ``used`` bytes more in front of it.
     """
 
     def __init__(self, bus: Bus) -> None:

@@ -40,7 +40,9 @@ class Line(Unit):
 
 
 class LongLine(Unit):
-    """``late`` is ``early`` as it was ``cycles`` cycles ago, through any reset, out of a memory that goes round.
+    """``late`` is ``early`` as it was ``cycles`` cycles ago, out of a memory that goes round.
+
+    What comes in before a reset, and in it, is lost: then ``late`` is unknown for as many cycles.
 
     Parameters
     ----------
@@ -62,8 +64,8 @@ class LongLine(Unit):
         between = self.cycles - RAM_LATENCY
         depth = 1 << between.bit_length()
         words = place(m, "words", Ram(width=len(self.early), depth=depth))
-        write = Signal(range(depth), name="write_place", reset_less=True)
-        read = Signal(range(depth), name="read_place", init=depth - between, reset_less=True)
+        write = Signal(range(depth), name="write_place")
+        read = Signal(range(depth), name="read_place", init=depth - between)
         m.d.sync += [write.eq(write + 1), read.eq(read + 1)]
         m.d.comb += [
             words.write.eq(1),
@@ -78,8 +80,8 @@ class LongLine(Unit):
 class Skew(Unit):
     """Delays each lane of a vector by a number of cycles of its own.
 
-    Lane ``i`` of ``late`` is lane ``i`` of ``early`` as it was ``delays[i]`` cycles ago. Not reset: what travels
-    here is data, whose meaning comes with it.
+    Lane ``i`` of ``late`` is lane ``i`` of ``early`` as it was ``delays[i]`` cycles ago, of what came behind the last
+    reset at least. Not reset: what travels here is data, whose meaning comes with it.
 
     Parameters
     ----------
