@@ -1,7 +1,5 @@
 """Delay lines: of one signal, and of many lanes that are skewed against each other."""
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +11,7 @@ __all__ = ["Line", "LongLine", "Skew"]
 
 # Cycles between two lanes of a skew from which on each has lines of its own, all of one kind, which is mapped once.
 _LONG = 5
-# Registers of a skew from which on they would crowd a device out, and cycles from which on a memory takes their place.
+# Registers of a skew from which on they would crowd a device out, and cycles for which a memory takes their place.
 _MANY, _FAR = 6000, 8
 
 
@@ -105,35 +103,31 @@ class Skew(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        many = self.width * sum(self.delays) > _MANY
-        far = [lane for lane, delay in enumerate(self.delays) if many and delay >= _FAR]
-        late = self._through_memories(m, far)
-        late |= self._through_registers(m, [lane for lane in range(len(self.delays)) if lane not in far])
-        m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(self.delays))))
-        return m
-
-    def _through_memories(self, m: Module, lanes: Sequence[int]) -> dict[int, Value]:
-        """Some lanes, as late as they are to be: those of one delay out of one memory."""
-        late: dict[int, Value] = {}
-        for delay in sorted({self.delays[lane] for lane in lanes}):
-            members = [lane for lane in lanes if self.delays[lane] == delay]
-            line = place(m, f"line_{delay}", LongLine(width=self.width * len(members), cycles=delay))
-            m.d.comb += line.early.eq(Cat(self.early.word_select(lane, self.width) for lane in members))
-            late |= {lane: line.late.word_select(at, self.width) for at, lane in enumerate(members)}
-        return late
-
-    def _through_registers(self, m: Module, members: list[int]) -> dict[int, Value]:
-        """Others, rank by rank."""
-        late: dict[int, Value] = {}
-        rank, now = self._words(self.early, members), 0
-        for stage in sorted({0, *(self.delays[lane] for lane in members)}):
-            onward = [lane for lane in members if self.delays[lane] >= stage]
+        rank, delays = self.early, self.delays
+        if self.width * sum(delays) > _MANY:
+            rank, delays = self._through_memories(m), tuple(delay % _FAR for delay in delays)
+        late, members, now = dict[int, Value](), list(range(len(delays))), 0
+        for stage in sorted({0, *delays}):
+            onward = [lane for lane in members if delays[lane] >= stage]
             if stage > now:
                 rank = self._later(m, self._words(rank, [members.index(lane) for lane in onward]), now, stage)
             now, members = stage, onward
-            arrived = [lane for lane in members if self.delays[lane] == stage]
+            arrived = [lane for lane in members if delays[lane] == stage]
             late.update({lane: rank.word_select(members.index(lane), self.width) for lane in arrived})
-        return late
+        m.d.comb += self.late.eq(Cat(late[lane] for lane in range(len(delays))))
+        return m
+
+    def _through_memories(self, m: Module) -> Value:
+        """All lanes, as late as memories make them: one behind the other, all of one kind."""
+        late = []
+        for lane, delay in enumerate(self.delays):
+            word = self.early.word_select(lane, self.width)
+            for part in range(delay // _FAR):
+                line = place(m, f"line_{lane}_{part}", LongLine(width=self.width, cycles=_FAR))
+                m.d.comb += line.early.eq(word)
+                word = line.late
+            late.append(word)
+        return Cat(late)
 
     def _later(self, m: Module, rank: Value, now: int, stage: int) -> Value:
         """The lanes that go on, as many cycles later as lie between two stages."""

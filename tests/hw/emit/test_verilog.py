@@ -233,7 +233,7 @@ def test_lint_finds_what_is_not_clean(tmp_path):
     assert "%Warning-" in lint(spoilt, "chain", tmp_path).stderr
 
 
-@pytest.mark.parametrize(("kind", "most"), few([(WeightStationaryArray, 14), (OutputStationaryArray, 12)], 2))
+@pytest.mark.parametrize(("kind", "most"), few([(WeightStationaryArray, 18), (OutputStationaryArray, 16)], 2))
 def test_large_array_is_a_few_small_modules(kind, most):
     pe = IntegerMac(act=Int(8), weight=Int(8))
     verilog = emit_verilog(kind(pe=pe, shape=Shape(rows=64, cols=64), accumulator=Accumulator(32)))
