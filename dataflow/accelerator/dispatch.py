@@ -264,7 +264,8 @@ class Dispatcher(Unit):
         self, m: Module, state: "_State", fetch: "_Fetch", descriptor: Fields, head: Fields, why: Signal
     ) -> None:
         """From a descriptor's number to what it and its image's head say."""
-        of_slot = Cat(self.queue_size > bit for bit in range(INDEX_BITS))
+        # rings have at most half of all numbers, which tell an overrun
+        of_slot = Cat(*(self.queue_size > bit for bit in range(INDEX_BITS - 1)), Const(0, 1))
         queued = Signal(INDEX_BITS, name="queued")
         m.d.comb += queued.eq(self.queue_head - fetch.index)
         with state("IDLE"), m.If(self.enable & (queued != 0)):

@@ -159,7 +159,8 @@ class ResultWriter(Unit):
         ]
         with m.If(taken):
             m.d.sync += [words.eq(used), at.eq(row[: len(at)]), part.eq(0), held.eq(Cat(slots))]
-        row_bytes = (cols * self.slot + 7)[3:]
+        # slots are powers of two
+        row_bytes = (Cat(Const(0, (self.slot - 1).bit_length()), cols) + 7)[3:]
         if self.row_words == 1:
             m.d.comb += self.data.eq(held.replicate(self.word_rows))
             m.d.comb += self.strobe.eq(self._strobe_of_place(m, taken, row_bytes, place))
@@ -180,7 +181,8 @@ class ResultWriter(Unit):
         last_byte = Signal(self.bus.low_bits, name="last_byte", reset_less=True)
         with m.If(taken):
             m.d.sync += last_byte.eq(row_bytes - 1)
-        return Cat(~ends | (last_byte >= byte) for byte in range(self.bus.word_bytes))
+        others = (~ends | (last_byte >= byte) for byte in range(1, self.bus.word_bytes))
+        return Cat(Const(1, 1), *others)
 
     def _elaborate_walk(self, m: Module, taken: Value, begins: Signal) -> tuple[Value, Value, Value, Value]:
         """Where the next row goes: its word and its place in it, its columns, and whether it is the last one.

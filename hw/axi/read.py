@@ -107,7 +107,7 @@ class ReadMaster(Unit):
 
     def _elaborate_choice(self, m: Module, number: Signal, asks: Value, go: Signal) -> None:
         """The next channel that asks, chosen ahead so that what it asks for is all that is to be selected."""
-        behind = self.request & Cat(number < at for at in range(self.channels))
+        behind = self.request & Cat(Const(0, 1), *(number < at for at in range(1, self.channels)))
         with m.If(go | ~asks):
             m.d.sync += number.eq(_first(Mux(behind.any(), behind, self.request)))
 
