@@ -102,7 +102,6 @@ class ReadMaster(Unit):
     def _of(self, values: Value, bits: int, number: Value) -> Value:
         """The value of one channel."""
         words = [values[at * bits : (at + 1) * bits] for at in range(self.channels)]
-        words += [words[-1]] * ((1 << len(number)) - len(words))
         return pick(number, words) if bits else Const(0, 0)
 
     def _elaborate_choice(self, m: Module, number: Signal, asks: Value, go: Signal) -> None:

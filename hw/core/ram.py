@@ -171,7 +171,6 @@ class DeepRam(_Memory):
             word = self._place_part(m, index, depth, {**now, "write": written})
             words.append(word)
         which = delayed(m, now["read_address"][low:], RAM_LATENCY, name="which")
-        words += [words[-1]] * ((1 << len(which)) - len(words))
         m.d.comb += self.read_data.eq(delayed(m, pick(which, words), 1, name="word"))
         return m
 

@@ -134,8 +134,9 @@ def _chosen(m: Module, name: str, words: list[Value], key: Value, negate: Value 
 
 
 def pick(key: Value, choices: Sequence[ValueLike]) -> Value:
-    """``choices[key]``, of as many as ``key`` can say: by choices of two, which linters read better than an `Array`."""
+    """``choices[key]``, the last one if there is none: by choices of two, which linters read better than an `Array`."""
     if len(choices) == 1:
         return Value.cast(choices[0])
+    choices = [*choices, *[choices[-1]] * ((1 << len(key)) - len(choices))]
     half = len(choices) // 2
     return Mux(key[-1], pick(key[:-1], choices[half:]), pick(key[:-1], choices[:half]))

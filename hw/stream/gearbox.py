@@ -3,7 +3,7 @@
 from itertools import pairwise
 from math import gcd
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -124,7 +124,7 @@ class Gearbox(Unit):
         needed = [self._words_of(beat) for beat in range(beats)]
         m.d.comb += [
             self.empty.eq(full == 0),
-            self.words.ready.eq(~ends & ~pick(put_at, [*full, *[Const(0, 1)] * ((1 << len(put_at)) - words)])),
+            self.words.ready.eq(~ends & ~pick(put_at, list(full))),
             self.beats.valid.eq(pick(take_at, [Cat(full[word] for word in of).all() for of in needed])),
             self.beats.payload.eq(pick(take_at, [held.word_select(beat, self.beat) for beat in range(beats)])),
             put.eq(self.words.valid & self.words.ready),

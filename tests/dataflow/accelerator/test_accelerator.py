@@ -5,6 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dataflow.accelerator.accelerator import Accelerator
+from macforge.design.design import load_design
+from macforge.run.random_products import random_products
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
 from sw_ref.accelerator.memory_image import MemoryImage
@@ -40,6 +43,21 @@ def test_bus_of_any_width(name, bus):
     unit = accelerator(name, bus=bus)
     given = products(name, ((5, 9, 130),))
     driven = drive(unit, filled(unit, given, base=0x4000), [["write", "queue_base_low", 0x4000], *ring(len(given))])
+    assert driven.right == [True] * len(given)
+
+
+@pytest.mark.parametrize("cols", [3, 6, 12])
+def test_rows_of_any_number_of_words(cols):
+    """Three words of the bus for a row of a block, and six, with rows that end in the middle of a block and a word."""
+    bus = Bus(data_bits=32 if cols == 3 else 64)
+    design = load_design("w8a8_os", ["array.rows=2", f"array.cols={cols}"])
+    unit, random = Accelerator(engine=design.engine, bus=bus), np.random.default_rng(1)
+    given = [
+        one
+        for m, n, k in ((5, 2 * cols + 1, 20), (2, cols, 7))
+        for one in random_products(design, random, m=m, n=n, k=k)
+    ]
+    driven = drive(unit, filled(unit, given), ring(len(given)), stalls=0.2)
     assert driven.right == [True] * len(given)
 
 
