@@ -172,9 +172,7 @@ class ActReader(Unit):
         )
         panels = BlockWalk(span=self.panel_rows, bits=SIZE_BITS, name="panel")
         # the tile's first row and this one, where the next panel begins, and the distance of two rows
-        first, row, after, stride = (
-            Signal.like(self.base, name=f"{name}") for name in ("first", "row", "after", "stride")
-        )
+        first, row, after, stride = (Signal.like(self.base, name=name) for name in ("first", "row", "after", "stride"))
         steps, left = Signal.like(self.steps, name="all_steps"), Signal.like(self.steps, name="steps_left")
         rows_left = Signal(range(self.panel_rows + 1), name="rows_left")
         tile, last_tile = data.View(self._tile, tiles.w_data), left <= self.tile_steps

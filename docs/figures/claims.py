@@ -78,6 +78,7 @@ _INT8 = _way("w8a8_os", _TENSOR)
 _INT4 = _way("w4a4_os")
 _FP4 = _way("llm_fp4_w4a4")
 _W4A8 = _way("w4a8_os")
+_INT4_IN_GROUPS = _way("mixpe_w4a8", "quantizer.weight.scheme=symmetric", "drain.weight_zero=none")
 
 CLAIMS = (
     Claim(
@@ -150,7 +151,7 @@ CLAIMS = (
         says="FP8 activations lose less than INT8 ones, with INT4 weights",
         source="ZeroQuant-FP, 2307.09782",
         first=_way("w4a8_fp8"),
-        second=_way("mixpe_w4a8", "quantizer.weight.scheme=symmetric", "drain.weight_zero=none"),
+        second=_INT4_IN_GROUPS,
     ),
     Claim(
         says="Scales that are powers of two cost little, with FP4 weights",
@@ -175,13 +176,13 @@ CLAIMS = (
         says="FP4 with one special value a group loses less than INT4 in the same groups",
         source="BitMoD, 2411.11745",
         first=_way("bitmod_fp4a8"),
-        second=_way("mixpe_w4a8", "quantizer.weight.scheme=symmetric", "drain.weight_zero=none"),
+        second=_INT4_IN_GROUPS,
     ),
     Claim(
         says="NormalFloat weights lose less than INT4 in the same groups",
         source="QLoRA, 2305.14314; FLUTE, 2407.10960",
         first=_way("flute_nf4a8"),
-        second=_way("mixpe_w4a8", "quantizer.weight.scheme=symmetric", "drain.weight_zero=none"),
+        second=_INT4_IN_GROUPS,
     ),
     Claim(
         says="MXFP6 (E2M3) takes the place of floats",

@@ -78,8 +78,8 @@ class LongLine(Unit):
 class Skew(Unit):
     """Delays each lane of a vector by a number of cycles of its own.
 
-    Lane ``i`` of ``late`` is lane ``i`` of ``early`` as it was ``delays[i]`` cycles ago, of what came behind the last
-    reset at least. Not reset: what travels here is data, whose meaning comes with it.
+    Lane ``i`` of ``late`` is lane ``i`` of ``early`` as it was ``delays[i]`` cycles ago. Not reset: what travels here
+    is data, whose meaning comes with it. Where there are many long delays, what came before a reset is lost.
 
     Parameters
     ----------

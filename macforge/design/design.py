@@ -1,6 +1,7 @@
 """A design: everything that decides what is generated, as one small value; TOML in, TOML out."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -255,6 +256,24 @@ class Design:
         array = dataclasses.replace(shape, rows=rows, cols=cols, **tile)
         drain_lanes = -(-self.tiling.drain_lanes * rows * cols // (shape.rows * shape.cols))
         return dataclasses.replace(self, array=array, tiling=dataclasses.replace(self.tiling, drain_lanes=drain_lanes))
+
+    @property
+    def product_lanes(self) -> int:
+        """Lanes that a product takes."""
+        return self.pe.lanes // self.pe.modes[0].lanes
+
+    def with_depth(self, depth: int) -> "Design":
+        """The design with room for sums of so many products along K, all digits of activations among them.
+
+        Accumulators and buffers get larger if ``tiling.max_k`` is too short, which changes no sum.
+        """
+        formats = [self.act_quantizer.format]
+        if self.quantizer.act.method == "mixed":
+            formats.append(self.wide_quantizer("act").format)
+        digits = max(math.ceil(form.bits / self.pe.act.bits) for form in formats)
+        needed = depth * digits * self.product_lanes
+        tiling = dataclasses.replace(self.tiling, max_k=max(self.tiling.max_k, needed))
+        return dataclasses.replace(self, tiling=tiling)
 
     def with_settings(self, settings: Iterable[str]) -> "Design":
         """This design with fields replaced, each given as ``key=value``, such as ``array.rows=4``."""

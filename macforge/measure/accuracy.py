@@ -1,7 +1,6 @@
 """What a transformer loses when all of its linear layers are computed as a design computes them."""
 
 import dataclasses
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from macforge.measure.minilm import Compute, Layer, MiniLM, float_result
 from macforge.provenance import cached_figures, substance
 from macforge.run.job import job_of
 from macforge.run.transformed import compile_transformed, find_transform
-from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.rules import EXACT
 from sw_ref.engine.product import expected_results
@@ -105,7 +103,7 @@ def accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> Accu
         if given := getattr(design.drain, step):
             raise ValueError(f"Drain {step} must be left out for layers without one, not {given!r}")
     model = MiniLM.load()
-    fitted = _fitted(design, model)
+    fitted = design.with_depth(max(model.weights[f"{name}.weight"].shape[1] for name in model.linear_layers))
     read = SENTENCES[: sentences or None]
     inputs = _numerics(fitted), model.identity, read, _blas()
     if transform:
@@ -192,23 +190,6 @@ def _layer_sqnr_db(layer: Layer, result: np.ndarray) -> float:
     return sqnr_db(exact, result)
 
 
-def _fitted(design: Design, model: MiniLM) -> Design:
-    """The design with room for the longest sums of the model's layers."""
-    longest = max(model.weights[f"{name}.weight"].shape[1] for name in model.linear_layers)
-    formats = [design.act_quantizer.format]
-    if design.quantizer.act.method == "mixed":
-        formats.append(design.wide_quantizer("act").format)
-    digits = max(math.ceil(form.bits / design.pe.act.bits) for form in formats)
-    needed = longest * digits * _slots(design.pe)
-    tiling = dataclasses.replace(design.tiling, max_k=max(design.tiling.max_k, needed))
-    return dataclasses.replace(design, tiling=tiling)
-
-
-def _slots(pe: PE) -> int:
-    """Lanes that a product takes."""
-    return pe.lanes // pe.modes[0].lanes
-
-
 def _numerics(design: Design) -> dict[str, Any]:
     """All of a design that its results depend on, as plain data: everything but what is known to make no difference."""
     pe, sums, table = design.pe, design.sums, substance(design.to_table())
@@ -218,7 +199,7 @@ def _numerics(design: Design) -> dict[str, Any]:
         del table["tiling"][field]
     # only then does the order of products matter, and how many come at a time
     if not isinstance(sums, Accumulator) or sums.overflow == "saturate" or pe.rule != EXACT:
-        return {**table, "step": design.engine.span // _slots(pe)}
+        return {**table, "step": design.engine.span // design.product_lanes}
     # whatever forms exact products, their sum is the same
     del table["family"], table["lanes"], table["options"]
     return {**table, "modes": [[mode.act.name, mode.weight.name] for mode in pe.modes]}

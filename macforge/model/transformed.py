@@ -1,7 +1,6 @@
 """A decoder whose linear layers are transformed and quantized again for a design."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +36,7 @@ class Requantized:
     Parameters
     ----------
     design : Design
-        With room for longer sums, if layers need it.
+        There is room made for longer sums, if layers need it.
     calibration : mapping of str to array (M, K)
         As `activations` gives it.
     transform : str
@@ -61,9 +60,7 @@ class Requantized:
     ) -> None:
         if transform and keep_stored:
             raise ValueError("Layers that are transformed must be quantized again")
-        longest = max(act.shape[1] for act in calibration.values())
-        tiling = replace(design.tiling, max_k=max(design.tiling.max_k, 2 * longest))
-        self._design = replace(design, tiling=tiling)
+        self._design = design.with_depth(max(act.shape[1] for act in calibration.values()))
         self._calibration = calibration
         self._transform = transform
         self._layers: dict[str, TransformedLayer] = {}
