@@ -1,20 +1,24 @@
 """Products of integers at the drain edge."""
 
-from types import SimpleNamespace
-
 from amaranth.hdl import Module
 
-from dataflow.drain.pipeline import register
 from hw.core.number import Number
-from hw.core.stages import run_steps
-from hw.integer.multiply import product_steps
+from hw.core.stages import stages_for
+from hw.core.unit import place
+from hw.integer.multiply import Multiply, product_steps
+from sw_ref.interval import Interval
 
-__all__ = ["product"]
+__all__ = ["product", "product_cycles"]
 
 
-def product(m: Module, name: str, x: Number, y: Number) -> Number:
-    """``x * y``, a cycle later."""
-    narrow, wide = sorted((x, y), key=lambda number: len(number.value))
-    at = SimpleNamespace(multiplicand=wide, multiplier=narrow)
-    run_steps(m, at, product_steps(narrow.interval, dsp="none", name=name), registers=0)
-    return register(m, name, at.product)
+def product_cycles(factor: Interval) -> int:
+    """Register stages of `product`: more where ``factor`` makes many rows of adders."""
+    return 1 + stages_for(product_steps(factor, dsp="none"))
+
+
+def product(m: Module, name: str, x: Number, factor: Number) -> Number:
+    """``x * factor``, `product_cycles` of the factor's interval later."""
+    a, b = ((len(each.value), each.value.shape().signed) for each in (x, factor))
+    unit = place(m, name, Multiply(a=a, b=b, dsp="none", pipeline=product_cycles(factor.interval)))
+    m.d.comb += [unit.a.eq(x.value), unit.b.eq(factor.value)]
+    return Number(unit.product, x.interval * factor.interval)

@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
 from dataflow.drain.pipeline import Column, StepCircuit, multiply_stages, register, scaled
-from dataflow.drain.products import product
+from dataflow.drain.products import product, product_cycles
 from hw.core.narrow import wrap
 from hw.core.number import Number, total
 from hw.core.rows import above
@@ -15,11 +15,14 @@ __all__ = ["ScaleCircuit"]
 
 
 class ScaleCircuit(StepCircuit[Scale]):
-    """One cycle for integers, `multiply_stages` for floats."""
+    """One cycle for shifts, `product_cycles` for integers, `multiply_stages` for floats."""
 
     @property
     def cycles(self) -> int:
-        return multiply_stages(self.step.scale) if isinstance(self.step.scale, Float) else 1
+        form = self.step.scale
+        if isinstance(form, Float):
+            return multiply_stages(form)
+        return 1 if form is None or isinstance(form, PowerOfTwo) else product_cycles(form.interval)
 
     def describe(self, m: Module, column: Column, value: Number | Value) -> Number | Value:
         form = self.step.scale
