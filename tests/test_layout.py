@@ -41,12 +41,13 @@ LAYERS = {
     "macforge/driver": {"macforge", "sw_ref", "macforge/emit"},
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run", "model")},
+    "macforge/prove": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "emit", "measure")},
     "macforge/report": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure")},
     "macforge/cli": {
         "macforge",
         *_HARDWARE,
         "fpga",
-        *_rooms("design", "compile", "run", "emit", "driver", "measure", "model", "report"),
+        *_rooms("design", "compile", "run", "emit", "driver", "measure", "model", "prove", "report"),
     },
 }
 # the two front doors
@@ -57,6 +58,7 @@ PACKAGES = {room.split("/")[0] for room in LAYERS}
 THIRD_PARTY = {
     "altair": {"macforge"},
     "amaranth": PACKAGES - {"sw_ref"},
+    "bitwuzla": {"tb"},
     "cocotb": {"tb"},
     "cocotb_tools": {"tb"},
     "dask": {"macforge"},

@@ -14,6 +14,7 @@ from macforge.cli import (
     layer_commands,
     measure_commands,
     model_commands,
+    prove_command,
     tune_command,
 )
 from macforge.exits import exit_code
@@ -60,6 +61,7 @@ app.command()(describe_commands.verilog)
 app.command()(describe_commands.driver)
 app.command()(board_commands.build)
 app.command()(measure_commands.sim)
+app.command()(prove_command.prove)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)

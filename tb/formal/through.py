@@ -1,21 +1,16 @@
 """Paths of logic that lead through a design, from an input to an output, without a register between."""
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from hw.emit import yosys
+from tb.formal.netlist import netlist
 
 __all__ = ["through_paths"]
 
 _SCRIPT = """
-read_verilog design.v
 prep -flatten -top {top}
 memory_collect
 opt_clean
-write_json netlist.json
 """
 
 
@@ -24,11 +19,7 @@ def through_paths(verilog: str, top: str) -> set[tuple[str, str]]:
 
     Bit by bit at ports, but of a cell every output is taken to depend on every input.
     """
-    with tempfile.TemporaryDirectory(prefix="macforge-") as name:
-        folder = Path(name)
-        (folder / "design.v").write_text(verilog)
-        yosys.run(_SCRIPT.format(top=top), cwd=folder)
-        module = json.loads((folder / "netlist.json").read_bytes())["modules"][top]
+    module = netlist(verilog, top, _SCRIPT)
     drivers = {bit: inputs for inputs, outputs in _logic(module) for bit in outputs}
     inputs = {
         bit: port for port, each in module["ports"].items() if each["direction"] == "input" for bit in each["bits"]

@@ -19,7 +19,12 @@ def test_modules_are_those_of_the_project():
     packages = {
         name: {present(re.match(r"[\w-]+", each))[0] for each in each_list} for name, each_list in extras.items()
     }
-    modules = {"serial": "pyserial", "systemrdl": "systemrdl-compiler", "vl_convert": "vl-convert-python"}
+    modules = {
+        "serial": "pyserial",
+        "systemrdl": "systemrdl-compiler",
+        "vl_convert": "vl-convert-python",
+        "z3": "z3-solver",
+    }
     for extra, names in EXTRAS.items():
         assert {modules.get(name, name.replace("_", "-")) for name in names} == packages[extra]
 
@@ -47,7 +52,7 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
     [
         ("altair.utils", "report"),
         ("distributed", "sweep"),
-        ("narwhals", "boards,decoder,driver,files,model,report,sweep,tune"),
+        ("narwhals", "boards,decoder,driver,files,model,prove,report,sweep,tune"),
     ],
 )
 def test_an_import_that_fails_names_the_extra(module, extras):

@@ -1,0 +1,286 @@
+"""Proofs that a cell, with the encoders of its row and column, adds what the model says, for all codes and sums.
+
+The proof is by induction over lanes. Let ``f(mask, addend)`` be what the circuit gives for any codes. Then
+
+    f(no lane, addend) = addend
+    f(mask whose highest lane is l, addend) = f(mask without lane l, addend + act[l] * weight[l])
+
+modulo ``2**bits`` of the sum, which together say that the sum is that of `pe.base.Core`. Each equation is an instance
+for an SMT solver: all codes, all masks of the lanes below, all addends. Where products of a lane take the solver too
+long, one instance for each code of the lane's weight is easier.
+"""
+
+import functools
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from bitwuzla import Bitwuzla, Kind, Option, Options, Result, Term
+from bitwuzla import version as solver_version
+
+from hw.core.digest import digest
+from hw.emit.cache import cached_json
+from hw.emit.tools import ToolError
+from hw.emit.verilog import emit_verilog
+from pe.base import PE
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
+from sw_ref.arith.rules import EXACT
+from sw_ref.formats.nonfinite import zeroed
+from sw_ref.wide import integer_type
+from tb.core import EncodedCore, Trial, simulate_cores
+from tb.formal.numbers import fixed_term
+from tb.formal.words import Bits, FeedForward, size
+from tb.runner import Outcome
+
+__all__ = ["SOLVER", "CellProof", "Equation", "Found", "why_not"]
+
+SOLVER = f"bitwuzla {solver_version()}"
+
+# Of the time that an equation may take, what is spent before it is split.
+_WHOLE = 0.2
+
+
+@dataclass(frozen=True)
+class Equation:
+    """What is proven of a cell.
+
+    Parameters
+    ----------
+    mode : int
+        Which of `PE.modes`.
+    lane : int or None
+        Whose product is added, of the mode's; None: no lane counts.
+    """
+
+    mode: int
+    lane: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What is known of an equation.
+
+    Parameters
+    ----------
+    result : {"proven", "broken", "open"}
+        ``open``: not decided in the time that was given.
+    instances : int
+        That were decided: one, or those of all codes of a weight.
+    seconds : float
+        Of a processor.
+    example : dict of str to int
+        Codes, mask and addend for which the equation does not hold.
+    """
+
+    result: Literal["proven", "broken", "open"]
+    instances: int
+    seconds: float
+    example: dict[str, int] | None = None
+
+
+def why_not(pe: PE, accumulator: Accumulator | FloatSum) -> str | None:
+    """Why a cell cannot be proven so, if it cannot."""
+    if pe.block is not None:
+        return "a block of cells keeps its sums itself"
+    if isinstance(accumulator, FloatSum):
+        return "sums are floats"
+    if pe.rule != EXACT:
+        return f"products are not exact ({type(pe.rule).__name__})"
+    if accumulator.overflow == "saturate":
+        return "sums saturate"
+    return None
+
+
+class CellProof:
+    """Equations of a cell, and their proofs.
+
+    Parameters
+    ----------
+    pe : PE
+    accumulator : Accumulator
+
+    Raises
+    ------
+    ToolError
+        If `why_not` says why, or the circuit or a format has no terms.
+    """
+
+    def __init__(self, pe: PE, accumulator: Accumulator) -> None:
+        if (reason := why_not(pe, accumulator)) is not None:
+            raise ToolError(f"Cell {pe.name} cannot be proven: {reason}")
+        self._pe, self._accumulator = pe, accumulator
+        self._unit = EncodedCore(pe=pe, accumulator=accumulator)
+
+    @property
+    def equations(self) -> list[Equation]:
+        """All that together say what the cell adds."""
+        return [
+            Equation(index, lane) for index, mode in enumerate(self._pe.modes) for lane in (None, *range(mode.lanes))
+        ]
+
+    def decide(self, equation: Equation, *, seconds: float) -> Found:
+        """Prove an equation, or find where it does not hold.
+
+        What is found is kept on disk, by the instance as the solver gets it; what stays open is not.
+
+        Parameters
+        ----------
+        equation : Equation
+        seconds : float
+            How long each instance may take; a fifth of it is for the equation as a whole, if it can be split.
+        """
+        wrong, weight = self._wrong(equation)
+        text = self._solver(wrong, seconds).print_formula("smt2")
+
+        searched: dict[str, Any] = {}
+
+        def compute() -> dict[str, Any]:
+            start = time.process_time()
+            instances, example = self._search(wrong, weight, seconds)
+            result = "open" if example is None else "broken" if example else "proven"
+            spent = time.process_time() - start
+            searched.update(result=result, instances=instances, seconds=spent, example=example or None)
+            return searched
+
+        key = digest(text, str(weight), SOLVER)
+        return Found(**cached_json("cell_proof", key, compute, is_valid=lambda: searched["result"] != "open"))
+
+    def replay(self, equation: Equation, example: dict[str, int], *, waves: str = "") -> Outcome:
+        """Simulate the two steps of which an equation says that their sums are equal.
+
+        Where they are not, one of them at least differs from the model.
+
+        Parameters
+        ----------
+        equation : Equation
+        example : dict of str to int
+            Codes, masks and an addend, see `Found`.
+        waves : {"", "vcd", "fst"}
+            Format of the waves to record, if any.
+        """
+        return simulate_cores([self._trial(equation, example)], waves=waves)
+
+    def _trial(self, equation: Equation, example: dict[str, int]) -> Trial:
+        mode, addend = self._pe.modes[equation.mode], _signed(example["addend"], self._accumulator.bits)
+        codes = {
+            side: [example[side] >> lane * form.bits & (1 << form.bits) - 1 for lane in range(mode.lanes)]
+            for side, form in (("act", mode.act), ("weight", mode.weight))
+        }
+        each = self._pe.lanes // mode.lanes
+        highest = -1 if equation.lane is None else equation.lane
+        counts = np.array([lane < highest and example["mask"] >> lane * each & 1 for lane in range(mode.lanes)])
+        masks, addends = [counts], [addend]
+        if equation.lane is not None:
+            masks = [np.where(np.arange(mode.lanes) == equation.lane, on, counts) for on in (1, 0)]
+            factors = (
+                int(form.to_fixed(zeroed(form, codes[side][equation.lane])))
+                for side, form in (("act", mode.act), ("weight", mode.weight))
+            )
+            addends = [addend, _signed(addend + math.prod(factors), self._accumulator.bits)]
+        steps = len(masks)
+        # lanes that the mode has not are of no account
+        words = {
+            side: np.resize(np.pad(row, (0, self._pe.lanes - mode.lanes)), (steps, self._pe.lanes))
+            for side, row in codes.items()
+        }
+        return Trial(
+            pe=self._pe,
+            accumulator=self._accumulator,
+            mask=np.repeat(masks, each, axis=1).astype(bool),
+            addend=np.array(addends, integer_type(self._accumulator.bits)),
+            mode=np.full(steps, equation.mode),
+            **words,
+        )
+
+    def _search(self, wrong: Term, weight: Term | None, seconds: float) -> tuple[int, dict[str, int] | None]:
+        """Instances that were decided, and inputs for which the equation does not hold, see `_ask`."""
+        example = self._ask(wrong, None, seconds if weight is None else _WHOLE * seconds)
+        if example is not None or weight is None:
+            return int(example is not None), example
+        for code in range(1 << size(weight)):
+            example = self._ask(wrong, (weight, code), seconds)
+            if example != {}:
+                return code, example
+        return 1 << size(weight), {}
+
+    @functools.cached_property
+    def _bits(self) -> Bits:
+        return Bits()
+
+    @functools.cached_property
+    def _circuit(self) -> FeedForward:
+        return FeedForward(self._bits, emit_verilog(self._unit), self._unit.name)
+
+    @functools.cached_property
+    def _inputs(self) -> dict[str, Term]:
+        """Any codes, masks and addends."""
+        names = ("act", "weight", "mask", "addend")
+        return {name: self._bits.variable(name, self._circuit.width(name)) for name in names}
+
+    def _sum(self, mode: int, **given: Term) -> Term:
+        """What the circuit gives, with ``given`` in place of some inputs."""
+        chosen = {"mode": self._bits.constant(mode, self._pe.mode_bits)} if self._pe.mode_bits else {}
+        term, age = self._circuit.output("sum", {**self._inputs, **chosen, **given})
+        if age != self._unit.latency:
+            raise ToolError(f"Cell {self._pe.name} must have a latency of {self._unit.latency}, not {age}")
+        return term
+
+    def _wrong(self, equation: Equation) -> tuple[Term, Term | None]:
+        """That the equation does not hold; and the code by which it can be split."""
+        bits, addend = self._bits, self._inputs["addend"]
+        if equation.lane is None:
+            empty = bits.constant(0, self._pe.lanes)
+            return bits.of(Kind.DISTINCT, self._sum(equation.mode, mask=empty), addend), None
+        mode, lane = self._pe.modes[equation.mode], equation.lane
+        codes = [
+            bits.slice(self._inputs[side], lane * form.bits, form.bits)
+            for side, form in (("act", mode.act), ("weight", mode.weight))
+        ]
+        factors = [
+            fixed_term(bits, form, code, size(addend))
+            for form, code in zip((mode.act, mode.weight), codes, strict=True)
+        ]
+        added = bits.of(Kind.BV_ADD, addend, bits.of(Kind.BV_MUL, *factors))
+        masks = [self._masks(equation, counts) for counts in (True, False)]
+        sums = [self._sum(equation.mode, mask=masks[0]), self._sum(equation.mode, mask=masks[1], addend=added)]
+        return bits.of(Kind.DISTINCT, *sums), codes[1]
+
+    def _masks(self, equation: Equation, counts: bool) -> Term:
+        """Any mask in which the lanes of a product are alike, and whose highest lane is the equation's, or below it."""
+        each = self._pe.lanes // self._pe.modes[equation.mode].lanes
+        mask, parts = self._inputs["mask"], []
+        assert equation.lane is not None
+        for lane in range(self._pe.modes[equation.mode].lanes):
+            below = lane < equation.lane
+            is_on = counts and lane == equation.lane
+            parts += [self._bits.slice(mask, lane * each, 1) if below else self._bits.constant(is_on, 1)] * each
+        return self._bits.concat(parts)
+
+    def _ask(self, wrong: Term, fixed: tuple[Term, int] | None, seconds: float) -> dict[str, int] | None:
+        """Inputs for which ``wrong`` is so; none if there are none; None if that is not found out in time."""
+        solver = self._solver(wrong, seconds)
+        if fixed is not None:
+            term, number = fixed
+            solver.assert_formula(self._bits.of(Kind.EQUAL, term, self._bits.constant(number, size(term))))
+        match solver.check_sat():
+            case Result.UNSAT:
+                return {}
+            case Result.SAT:
+                return {name: int(solver.get_value(term).value(10)) for name, term in self._inputs.items()}
+        return None
+
+    def _solver(self, wrong: Term, seconds: float) -> Bitwuzla:
+        options = Options()
+        options.set(Option.PRODUCE_MODELS, True)
+        options.set(Option.TIME_LIMIT_PER, max(1, int(1000 * seconds)))
+        solver = Bitwuzla(self._bits.manager, options)
+        solver.assert_formula(wrong)
+        return solver
+
+
+def _signed(number: int, bits: int) -> int:
+    """``number`` modulo ``2**bits``, in two's complement."""
+    return (number + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)

@@ -1,0 +1,84 @@
+"""macforge prove: statements about designs, and what is found of them."""
+
+import json
+
+import pytest
+
+from hw.emit.tools import ToolError
+from macforge.design.design import load_design
+from macforge.prove import design as prove_module
+from macforge.prove import parts
+from macforge.prove.cell import cell_statements
+from macforge.prove.design import prove_design
+from macforge.prove.statement import Statement, Verdict
+from tb.runner import Outcome
+from tests.quick import named_designs
+
+FIRST = "sum = addend + products of int8 x int2, 1 lane"
+
+
+def test_cell_in_a_table_and_as_json(macforge):
+    code, out, err = macforge("prove", "w2a8_ws", "--part", "cell", "--json")
+    assert (code, err) == (0, "")
+    (row,) = json.loads(out)
+    assert (row["design"], row["part"], row["statement"]) == ("w2a8_ws", "cell", FIRST)
+    assert (row["result"], row["instances"], row["example"]) == ("proven", 2, None)
+    code, out, err = macforge("prove", "w2a8_ws", "--part", "cell")
+    assert (code, "proven" in out) == (0, True)
+
+
+def test_what_is_out_of_reach_is_said(macforge):
+    code, out, _err = macforge("prove", "bf16_fp32", "--part", "cell", "--json")
+    (row,) = json.loads(out)
+    assert (code, row["result"], row["note"]) == (0, "not tried", "sums are floats")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--part", "cells"), "Part must be one of cell, streams, mapping, not 'cells'; did you mean cell?"),
+        (("--waves", "x.png"), "Ending of waves must be .fst or .vcd, not '.png'"),
+    ],
+)
+def test_bad_requests(macforge, arguments, says):
+    code, out, err = macforge("prove", "w2a8_ws", *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_accumulators_of_users_are_proven():
+    design = load_design("w2a8_ws", ("accumulator.overflow=wrap", "accumulator.bits=12"))
+    (row,) = prove_design(design, ["cell"])
+    assert row["result"] == "proven"
+
+
+def simulated(failure):
+    """A part with a statement that is called broken, and what the simulator says of the example."""
+    outcome = Outcome(failure=failure, figures={}, arrays={}, waves=b"waves", seconds=0.0)
+    verdict = Verdict(result="broken", note="lane 0", example={"act": 1})
+    statement = Statement(
+        part="cell", text="nothing is added", decide=lambda _seconds: verdict, replay=lambda _example, _waves: outcome
+    )
+    return {"cell": lambda _design: [statement]}
+
+
+def test_what_is_broken_ends_with_waves_and_an_exit_code(macforge, monkeypatch, tmp_path):
+    monkeypatch.setattr(parts, "PARTS", simulated("sum differs"))
+    monkeypatch.setattr(prove_module, "PARTS", simulated("sum differs"))
+    code, out, err = macforge("prove", "w2a8_ws", "--part", "cell", "--waves", tmp_path / "x.vcd", "--json")
+    assert code == 1
+    assert json.loads(out)[0]["example"] == {"act": 1}
+    assert "w2a8_ws: nothing is added (lane 0)" in err
+    assert (tmp_path / "x.vcd").read_bytes() == b"waves"
+
+
+def test_a_proof_that_the_simulator_contradicts_is_no_proof(monkeypatch):
+    monkeypatch.setattr(prove_module, "PARTS", simulated(None))
+    with pytest.raises(ToolError, match="right in the simulator"):
+        prove_design(load_design("w2a8_ws"), ["cell"])
+
+
+@pytest.mark.parametrize("name", named_designs())
+def test_named_designs_have_a_statement_for_each_mode(name):
+    design = load_design(name)
+    assert len(cell_statements(design)) == len(design.pe.modes)

@@ -1,0 +1,182 @@
+"""Cells are proven to add what the model says, and what is wrong with one is found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+from bitwuzla import Bitwuzla, Kind, Result
+
+from hw.core.registers import delayed
+from hw.core.unit import Unit
+from hw.emit.tools import ToolError
+from hw.emit.verilog import emit_verilog
+from pe import FAMILIES
+from pe.base import Codes
+from pe.mac import IntegerMac
+from sw_ref.arith.accumulate import Accumulator
+from sw_ref.formats.base import Int
+from sw_ref.formats.catalog import parse_format
+from sw_ref.formats.nonfinite import zeroed
+from tb.formal.cells import CellProof, Equation
+from tb.formal.numbers import fixed_term
+from tb.formal.words import Bits, FeedForward, NotFeedForwardError
+from tests.typed import present
+
+# Family, formats, lanes, options: an element of each family whose proof takes a second or two.
+CELLS = [
+    ("mac", "int4", "uint3", 2, {}),
+    ("mac", "int4", "int4", 1, {"structure": "tree", "pipeline": 2}),
+    ("shift_add", "int5", "int3", 2, {"pipeline": 2}),
+    ("shift_add", "int4", "pot3", 1, {}),
+    ("product_table", "fp4_e2m1", "fp4_e2m1", 1, {"lut": 4}),
+    ("decoded", "int4", "nf4", 1, {}),
+    ("float", "fp6_e2m3", "fp4_e2m1", 1, {}),
+    ("bit_serial", "uint1", "uint1", 7, {"pipeline": 3}),
+    ("bit_serial", "bipolar1", "bipolar1", 5, {}),
+    ("table", "int4", "bipolar1", 4, {"k": 4}),
+    ("ternary_table", "int4", "ternary", 2, {}),
+    ("sub_word", "int8", "int8", 4, {}),
+]
+FORMATS = [
+    "int4",
+    "uint5",
+    "bipolar3",
+    "fixed8_6",
+    "fp4_e2m1",
+    "fp8_e4m3",
+    "fp8_e5m2",
+    "fp8_e4m3_ieee",
+    "posit8_0",
+    "nf4",
+]
+
+
+def element(family, act, weight, lanes, options):
+    return FAMILIES[family](act=parse_format(act), weight=parse_format(weight), lanes=lanes, **options)
+
+
+@pytest.mark.parametrize("family, act, weight, lanes, options", CELLS)
+def test_cell_is_proven(family, act, weight, lanes, options):
+    proof = CellProof(element(family, act, weight, lanes, options), Accumulator(20, "wrap"))
+    found = [proof.decide(equation, seconds=60) for equation in proof.equations]
+    assert {each.result for each in found} == {"proven"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unmasked(IntegerMac):
+    """Multiplies what is masked by codes of its own."""
+
+    def row_encoder(self, *, masked):
+        return _NoMask(bits=self.act.bits, lanes=self.lanes, masked=masked)
+
+
+class _NoMask(Codes):
+    """Takes no notice of the mask of lane 1."""
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}_wrong"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.operand.eq(self.codes)
+        return m
+
+
+def test_wrong_cell_is_found_and_simulated(tmp_path):
+    proof = CellProof(Unmasked(act=Int(4), weight=Int(4), lanes=2), Accumulator(12, "wrap"))
+    empty = Equation(0, None)
+    found = proof.decide(empty, seconds=60)
+    assert found.result == "broken"
+    outcome = proof.replay(empty, present(found.example), waves="vcd")
+    assert "sum" in present(outcome.failure)
+    assert b"$enddefinitions" in present(outcome.waves)
+
+
+def test_example_of_a_lane_is_simulated():
+    """The steps of an equation that holds are right in the simulator, too."""
+    proof = CellProof(element("mac", "int4", "int4", 2, {}), Accumulator(12, "wrap"))
+    example = {"act": 0x7F, "weight": 0x83, "mask": 0b11, "addend": 5}
+    assert [proof.replay(equation, example).failure for equation in proof.equations] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "pe, accumulator, reason",
+    [
+        (element("float", "fp8_e4m3", "fp8_e4m3", 1, {}), Accumulator(60, "saturate"), "sums saturate"),
+        (element("packed", "int4", "int4", 1, {}), Accumulator(20), "keeps its sums itself"),
+        (element("table", "int8", "bipolar1", 4, {"table_bits": 6}), Accumulator(20), "not exact"),
+    ],
+)
+def test_what_cannot_be_proven_says_why(pe, accumulator, reason):
+    with pytest.raises(ToolError, match=reason):
+        CellProof(pe, accumulator)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_term_is_what_a_code_stands_for(name):
+    form, bits, width = parse_format(name), Bits(), 40
+    code = bits.variable("code", form.bits)
+    term = fixed_term(bits, form, code, width)
+    for each, value in enumerate(form.to_fixed(zeroed(form, np.arange(1 << form.bits)))):
+        solver = Bitwuzla(bits.manager)
+        solver.assert_formula(bits.of(Kind.EQUAL, code, bits.constant(each, form.bits)))
+        solver.assert_formula(bits.of(Kind.DISTINCT, term, bits.constant(int(value), width)))
+        assert solver.check_sat() == Result.UNSAT, each
+
+
+class _Feedback(Unit):
+    """Adds up what comes."""
+
+    def __init__(self) -> None:
+        super().__init__({"x": In(4), "y": Out(4)})
+
+    @property
+    def name(self) -> str:
+        return "feedback"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        total = Signal(4, reset_less=True)
+        m.d.sync += total.eq(total + self.x)
+        m.d.comb += self.y.eq(total)
+        return m
+
+
+class _WithReset(_Feedback):
+    """A register that returns to 0."""
+
+    @property
+    def name(self) -> str:
+        return "with_reset"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.y.eq(delayed(m, self.x, 1, name="before", init=0))
+        return m
+
+
+class _Mixed(_Feedback):
+    """Adds what comes and what came before it."""
+
+    @property
+    def name(self) -> str:
+        return "mixed"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += self.y.eq(self.x + delayed(m, self.x, 1, name="before"))
+        return m
+
+
+@pytest.mark.parametrize(
+    "unit, reason",
+    [(_Feedback(), "no feedback"), (_Mixed(), "0 and 1 cycles before"), (_WithReset(), "no other inputs")],
+)
+def test_other_circuits_are_refused(unit, reason):
+    bits = Bits()
+    circuit = FeedForward(bits, emit_verilog(unit), unit.name)
+    with pytest.raises(NotFeedForwardError, match=reason):
+        circuit.output("y", {"x": bits.variable("x", 4)})
