@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-quick test-all sim verilog board area docs lint clean tools icarus
+.PHONY: help report test test-quick test-all sim verilog prove board area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ sim: .venv/.stamp ## simulate a small array of every named design against the mo
 
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
+
+prove: .venv/.stamp ## prove cells, streams and mappings of the headline designs (DESIGNS=all or "a b"; PARTS=cell,streams)
+	$(run) macforge prove $(if $(DESIGNS),$(if $(filter all,$(DESIGNS)),--all,$(DESIGNS)),--headline) \
+	  $(if $(PARTS),--part $(PARTS))
 
 board: .venv/.stamp ## build a bitstream for the ULX3S in build/board (BOARD=tang_primer_20k, DESIGN=w8a8_os)
 	$(run) macforge build $(or $(DESIGN),w8a8_os) --board $(or $(BOARD),ulx3s_85f) -o build/board

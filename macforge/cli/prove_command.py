@@ -35,6 +35,7 @@ _COLUMNS = {
 def prove(
     designs: DesignNames = None,
     all_: All = False,
+    headline: Annotated[bool, typer.Option("--headline", help="Those that a report has by default.")] = False,
     parts: Annotated[str, typer.Option("--part", metavar="NAMES", help=f"Some of {_PARTS}.")] = _PARTS,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long a single question to a solver may take.")] = 60.0,
     waves: Annotated[Path | None, typer.Option(help="Waves of a counterexample of a cell: .fst or .vcd.")] = None,
@@ -51,7 +52,11 @@ def prove(
     from macforge.prove.design import prove_design
     from macforge.prove.parts import PARTS
 
-    chosen = chosen_designs(designs, all_, settings, cells)
+    if headline and (designs or all_):
+        raise ValueError("Give names of designs, --headline or --all, one of them")
+    chosen = chosen_designs(designs, all_ or headline, settings, cells)
+    if headline:
+        chosen = [design for design in chosen if design.headline]
     named = parts.split(",")
     for part in named:
         one_of("Part", part, PARTS)
