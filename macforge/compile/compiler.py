@@ -11,7 +11,7 @@ from macforge.compile.operands import Operand, read_operand, read_vector
 from macforge.compile.parameters import part_of
 from macforge.compile.program import Program
 from macforge.compile.stored import compile_stored
-from macforge.compile.weights import column_classes, group_passes, quantize_operand, wide_groups
+from macforge.compile.weights import check_wide, column_classes, group_passes, quantize_operand, wide_groups
 from macforge.design.target import Target
 from sw_ref.drain.steps.limits import Limits
 from sw_ref.drain.steps.requantize import Requantize
@@ -32,6 +32,7 @@ def compile_layer(
     *,
     static: Quantized | None = None,
     result: tuple[float, int] | None = None,
+    wide: ArrayLike | None = None,
 ) -> Program:
     """Prepare weights for a design: once, for any activations.
 
@@ -51,6 +52,9 @@ def compile_layer(
         With stored weights: activations that have the scale and zero point of all that come.
     result : tuple of float and int, optional
         With stored weights: the scale and the zero point of requantized results.
+    wide : bool array (N,), optional
+        Where a design has two precisions of columns of weights: those that get more bits, whatever their share. By
+        default the calibration decides, see `sw_ref.quantize.salience.salient_columns`.
 
     Raises
     ------
@@ -63,14 +67,20 @@ def compile_layer(
     shape = given.shape if isinstance(given, Stored) else given.values.shape
     if act is not None and act.values.shape[1] != shape[0]:
         raise ValueError(f"act (M, K) and weight (K, N) must share K, not have shapes {act.values.shape} and {shape}")
+    if wide is not None:
+        wide = check_wide(target, wide, shape[1])
     if isinstance(given, Stored):
+        if wide is not None:
+            raise ValueError("Columns with more bits must be left out for weights that are stored")
         return compile_stored(target, given, bias=bias, act=act, static=static, result=result)
     if static is not None or result is not None:
         raise ValueError("Scales of activations and results must be left out for weights that are not stored")
-    return _compile_operand(target, given, bias, act)
+    return _compile_operand(target, given, bias, act, wide)
 
 
-def _compile_operand(target: Target, given: Operand, bias: ArrayLike | None, act: Operand | None) -> Program:
+def _compile_operand(
+    target: Target, given: Operand, bias: ArrayLike | None, act: Operand | None, columns: np.ndarray | None
+) -> Program:
     """Weights that are quantized for the design."""
     k, n = given.values.shape
     program = partial(Program, target=target, k=k, n=n, exponent=given.exponent, integral=given.integral)
@@ -88,11 +98,13 @@ def _compile_operand(target: Target, given: Operand, bias: ArrayLike | None, act
     if acts.order is not None:
         given = given.permuted(acts.order, slice(None))
         act = act and act.permuted(slice(None), acts.order)
+    if wide is None:
+        classes = column_classes(target, given, act, columns)
+    else:
+        classes = [(np.arange(n), group_passes(target, given, wide))]
     parts = [
         part_of(target, acts, passes, chosen, reals[chosen], _reference(target, act, given, reals, chosen))
-        for chosen, passes in (
-            column_classes(target, given, act) if wide is None else [(np.arange(n), group_passes(target, given, wide))]
-        )
+        for chosen, passes in classes
     ]
     return program(acts=acts, parts=tuple(parts))
 

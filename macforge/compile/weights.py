@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from macforge.compile.layout import Digit, Segment, digit_codes, digits_of
 from macforge.compile.operands import Operand
@@ -25,6 +26,8 @@ from sw_ref.quantize.uniform import Quantized, Quantizer
 __all__ = [
     "Pass",
     "block_quantizer",
+    "check_two_precisions",
+    "check_wide",
     "coded",
     "column_classes",
     "group_digits",
@@ -93,7 +96,31 @@ def quantize_operand(operand: Operand, quantizer: Quantizer, *, k_axis: int) -> 
     )
 
 
-def column_classes(target: Target, weight: Operand, act: Operand | None) -> list[tuple[np.ndarray, list[Pass]]]:
+def check_two_precisions(target: Target) -> None:
+    """ValueError unless a design has two precisions of columns of weights."""
+    choice = target.quantizer.weight
+    if choice.method != "mixed" or choice.axis != "column":
+        raise ValueError(f"Design must have two precisions of columns of weights, which {target.name} has not")
+
+
+def check_wide(target: Target, wide: ArrayLike, n: int) -> np.ndarray:
+    """Which columns get more bits, checked: bool (N,).
+
+    Raises
+    ------
+    ValueError
+        If the design has no two precisions of columns, or it is not a bool for each.
+    """
+    check_two_precisions(target)
+    wide = np.asarray(wide)
+    if wide.dtype != bool or wide.shape != (n,):
+        raise ValueError(f"Columns with more bits must be {n} bools, not {wide.dtype} of shape {wide.shape}")
+    return wide
+
+
+def column_classes(
+    target: Target, weight: Operand, act: Operand | None, wide: np.ndarray | None = None
+) -> list[tuple[np.ndarray, list[Pass]]]:
     """The columns of each precision, and their passes; see `group_passes` where it is groups of K that differ.
 
     Parameters
@@ -102,21 +129,25 @@ def column_classes(target: Target, weight: Operand, act: Operand | None) -> list
     weight : Operand (K, N)
     act : Operand (M, K) or None
         Activations that tell which columns deserve more bits, where a design has two precisions.
+    wide : bool array (N,), optional
+        Which columns they are, as `check_wide` gives it.
     """
     choice = target.quantizer.weight
     if choice.method != "mixed":
         return [(np.arange(weight.values.shape[1]), _passes(target, weight))]
-    if weight.integral:
+    if wide is not None:
+        salient = wide
+    elif weight.integral:
         # they need more bits, or do not
         salient = ~target.weight_quantizer.format.holds(weight.values).all(axis=0)
     else:
         known = None if act is None else act.values
         salient = salient_columns(weight.values, target.weight_quantizer, fraction=choice.fraction, act=known)
     classes = []
-    for wide in (False, True):
-        chosen = np.flatnonzero(salient == wide)
+    for is_wide in (False, True):
+        chosen = np.flatnonzero(salient == is_wide)
         if len(chosen):
-            quantizer = target.wide_quantizer("weight") if wide else target.weight_quantizer
+            quantizer = target.wide_quantizer("weight") if is_wide else target.weight_quantizer
             some = weight.permuted(slice(None), chosen)
             classes.append((chosen, _uniform_passes(target, quantize_operand(some, quantizer, k_axis=0))))
     return classes

@@ -17,7 +17,12 @@ __all__ = ["compile_for_first", "compile_stored_layer"]
 
 
 def compile_stored_layer(
-    design: "Design", layer: StoredLayer, *, calibration: ArrayLike | None = None, requantize: bool = False
+    design: "Design",
+    layer: StoredLayer,
+    *,
+    calibration: ArrayLike | None = None,
+    requantize: bool = False,
+    wide: ArrayLike | None = None,
 ) -> tuple[Program, str | None]:
     """A layer compiled for a design, as it is stored; and if it was quantized again, why.
 
@@ -30,6 +35,8 @@ def compile_stored_layer(
     calibration : array (M, K), optional
     requantize : bool
         Whether a weight that the design does not take is quantized again, from its real numbers.
+    wide : bool array (N,), optional
+        Columns that get more bits, see `macforge.compile.compiler.compile_layer`; the layer is then quantized again.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def compile_stored_layer(
         If the design does not take the layer, and ``requantize`` is false; or as
         `macforge.compile.compiler.compile_layer`.
     """
-    reason = fit(design.target, layer)
+    reason = fit(design.target, layer) if wide is None else "gives chosen columns more bits"
     if reason is None:
         static = result = None
         if layer.act is not None and layer.act.is_static:
@@ -48,7 +55,7 @@ def compile_stored_layer(
         return compile_layer(design, weight, layer.bias, calibration, static=static, result=result), None
     if not requantize:
         raise ValueError(f"Layer {layer.name} must be one that {design.name} takes as it is stored, but it {reason}")
-    return compile_layer(design, layer.dequantized(), layer.bias, calibration), reason
+    return compile_layer(design, layer.dequantized(), layer.bias, calibration, wide=wide), reason
 
 
 def compile_for_first(designs: "Sequence[Design]", layer: StoredLayer) -> "tuple[Design, Program]":

@@ -43,6 +43,8 @@ class Requantized:
         See `macforge.run.transformed.find_transform`; empty for none.
     keep_stored : bool
         Whether layers that the design takes as they are stored stay so; not with a transform.
+    wide : mapping of str to bool array (N,), optional
+        By the names of layers: columns that get more bits, see `macforge.compile.compiler.compile_layer`.
 
     Attributes
     ----------
@@ -57,6 +59,7 @@ class Requantized:
         *,
         transform: str = "",
         keep_stored: bool = False,
+        wide: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         if transform and keep_stored:
             raise ValueError("Layers that are transformed must be quantized again")
@@ -65,6 +68,7 @@ class Requantized:
         self._transform = transform
         self._layers: dict[str, TransformedLayer] = {}
         self._keep_stored = keep_stored
+        self._wide = wide or {}
         self._exact = Dequantized()
         self.requantized = 0
 
@@ -82,4 +86,5 @@ class Requantized:
             return TransformedLayer(form=Transformed(weights=(layer.stored(),)), programs=(program,))
         self.requantized += 1
         transform = find_transform(self._transform, self._design.target)
-        return compile_transformed(self._design, layer.dequantized(), self._calibration[layer.name], transform)
+        calibration, wide = self._calibration[layer.name], self._wide.get(layer.name)
+        return compile_transformed(self._design, layer.dequantized(), calibration, transform, wide=wide)

@@ -74,7 +74,12 @@ def find_transform(name: str, target: Target) -> Transform:
 
 
 def compile_transformed(
-    design: "Design", weight: ArrayLike, calibration: ArrayLike, transform: Transform
+    design: "Design",
+    weight: ArrayLike,
+    calibration: ArrayLike,
+    transform: Transform,
+    *,
+    wide: ArrayLike | None = None,
 ) -> TransformedLayer:
     """A layer's weight, transformed and compiled for a design.
 
@@ -86,6 +91,8 @@ def compile_transformed(
         Activations of the kind that will come.
     transform : Transform
         As `find_transform` gives it.
+    wide : bool array (N,), optional
+        Columns that get more bits, see `macforge.compile.compiler.compile_layer`.
 
     Raises
     ------
@@ -96,7 +103,7 @@ def compile_transformed(
     form = transform(np.asarray(weight, np.float32), act)
     given = form.before(act)
     return TransformedLayer(
-        form=form, programs=tuple(compile_layer(design, each, calibration=given) for each in form.weights)
+        form=form, programs=tuple(compile_layer(design, each, calibration=given, wide=wide) for each in form.weights)
     )
 
 

@@ -136,6 +136,42 @@ def test_more_bits_for_columns_help():
     assert found[0] < found[1] < found[2]
 
 
+def test_columns_with_more_bits_may_be_chosen():
+    """The ones that calibration would choose give the same program; others have their own passes."""
+    act, weight, _ = operands()
+    design = load_design("mixllm_w4_8a8")
+    salient = salient_columns(weight, design.target.weight_quantizer, fraction=0.1, act=act)
+    by_itself, given = (
+        job_of(compile_layer(design, weight, calibration=act, wide=wide), act) for wide in (None, salient)
+    )
+    for one, other in zip(by_itself.products, given.products, strict=True):
+        np.testing.assert_array_equal(one.planes, other.planes)
+    wide = np.zeros(N, dtype=bool)
+    wide[[1, 5]] = True
+    program = compile_layer(design, weight, calibration=act, wide=wide)
+    assert [part.columns.tolist() for part in program.parts] == [np.flatnonzero(~wide).tolist(), [1, 5]]
+    assert [product.planes.shape[::2] for product in job_of(program, act).products] == [(1, N - 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "wide", "message"),
+    [
+        ("mxfp4", np.ones(N, bool), r"^Design must have two precisions of columns of weights, which mxfp4 has not$"),
+        (
+            "slim_w2_3a8",
+            np.ones(N, bool),
+            r"^Design must have two precisions of columns of weights, which slim_w2_",
+        ),
+        ("mixllm_w4_8a8", np.ones(N), r"^Columns with more bits must be \d+ bools, not float64 of shape \(\d+,\)$"),
+        ("mixllm_w4_8a8", np.ones(3, bool), r"^Columns with more bits must be \d+ bools, not bool of shape \(3,\)$"),
+    ],
+)
+def test_columns_with_more_bits_are_checked(name, wide, message):
+    act, weight, _ = operands()
+    with pytest.raises(ValueError, match=message):
+        compile_layer(load_design(name), weight, calibration=act, wide=wide)
+
+
 @pytest.mark.parametrize("name", few(["mixllm_w4_8a8", "qserve_w4a8", "rbe_w4a4"], 3))
 def test_hardware_is_the_model(name):
     design = load_design(name).resized(2)
