@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike
 from sw_ref.groups import group_slices
 from sw_ref.quantize.uniform import Quantizer, finite_matrix
 
-__all__ = ["blocks_with", "by_magnitude", "outlier_channels", "salient_columns", "salient_groups"]
+__all__ = [
+    "blocks_with",
+    "by_magnitude",
+    "loss_changes",
+    "outlier_channels",
+    "salient_columns",
+    "salient_groups",
+]
 
 
 def salient_columns(
@@ -17,8 +24,8 @@ def salient_columns(
     """The output columns that quantization harms most.
 
     A column n is harmed by ``sum over k of mean(act[:, k]**2) * (weight - dequantized)[k, n]**2``, the mean squared
-    error of its output if the channels of act are uncorrelated. MixLLM (arXiv 2412.14590) so gives the columns with
-    the greatest loss 8 bits and all others 4; its loss is the whole model's.
+    error of its output if the channels of act are uncorrelated. MixLLM (arXiv 2412.14590) gives the columns with the
+    greatest loss 8 bits and all others 4, but by `loss_changes`, over all layers of a model.
 
     Parameters
     ----------
@@ -56,6 +63,31 @@ def salient_groups(
     harm = _harm(weight, quantizer, act).sum(axis=1)
     starts = [group.start for group in group_slices(len(harm), quantizer.group_size)]
     return _most(np.add.reduceat(harm, starts), fraction)
+
+
+def loss_changes(gradient: ArrayLike, error: ArrayLike) -> np.ndarray:
+    """What a model's loss of one text changes by if a single output column of a layer has errors, estimated.
+
+    ``abs(d + d**2 / 2)``, where ``d[n] = sum over m of gradient[m, n] * error[m, n]``: the series of the loss to the
+    second order, with the gradient's product with itself in place of the second derivatives. As ``error`` is
+    ``act @ delta``, d is the product of the gradient by a column's weights with the change of these weights.
+
+    Source: Zheng et al., MixLLM, arXiv 2412.14590, whose code takes the same; the average over texts is the caller's.
+
+    Parameters
+    ----------
+    gradient : real array (M, N)
+        Of the loss by the results of the layer.
+    error : real array (M, N)
+        What the results change by.
+
+    Returns
+    -------
+    float64 array (N,)
+    """
+    gradient, error = finite_matrix(gradient, "gradient"), finite_matrix(error, "error")
+    change = np.einsum("mn,mn->n", gradient, error, dtype=np.float64)
+    return np.abs(change + change**2 / 2)
 
 
 def _harm(weight: ArrayLike, quantizer: Quantizer, act: ArrayLike | None) -> np.ndarray:
