@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from hw.core.digest import digest
 from macforge.compile.compiler import compile_layer
 from macforge.compile.program import Program
 from macforge.design.design import Design
@@ -65,7 +66,9 @@ class Accuracy:
         return {**table, "sqnr_db": fmean(self.sqnr_db.values()), "sqnr_db_by_layer": table["sqnr_db"]}
 
 
-def accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> Accuracy:
+def accuracy(
+    design: Design, *, sentences: int = 0, transform: str = "", wide: Mapping[str, np.ndarray] | None = None
+) -> Accuracy:
     """Compute all-MiniLM-L6-v2 with a design's arithmetic, and compare it with itself in float32.
 
     The product of each of the 36 linear layers is that of the model that the RTL equals bit for bit, as
@@ -88,6 +91,8 @@ def accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> Accu
     transform : str
         What is done with each layer in front of the quantizers, see `macforge.run.transformed.find_transform`; by
         the activations that scales are calibrated with. Biases are then added in float32.
+    wide : mapping of str to bool array (N,), optional
+        By the names of layers: columns that get more bits, see `macforge.compile.compiler.compile_layer`.
 
     Raises
     ------
@@ -108,14 +113,19 @@ def accuracy(design: Design, *, sentences: int = 0, transform: str = "") -> Accu
     inputs = _numerics(fitted), model.identity, read, _blas()
     if transform:
         inputs = (*inputs, transform)
-    found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read, transform))
+    if wide:
+        inputs = (*inputs, "wide", {name: digest(columns) for name, columns in wide.items()})
+    found = cached_figures("accuracy", *inputs, compute=lambda: _measured(fitted, model, read, transform, wide or {}))
     return Accuracy(design=design.name, sentences=len(read), **found)
 
 
-def compiled(design: Design, layer: Layer) -> Program:
-    """A layer for a design, calibrated with its own activations; with its bias, if the drain edge takes one."""
+def compiled(design: Design, layer: Layer, *, wide: np.ndarray | None = None) -> Program:
+    """A layer for a design, calibrated with its own activations; with its bias, if the drain edge takes one.
+
+    ``wide`` says which columns get more bits, see `macforge.compile.compiler.compile_layer`.
+    """
     bias = layer.bias if design.drain.adds_bias else None
-    return compile_layer(design, layer.weight, bias, calibration=layer.act)
+    return compile_layer(design, layer.weight, bias, calibration=layer.act, wide=wide)
 
 
 def quantized_result(program: Program, layer: Layer) -> np.ndarray:
@@ -143,7 +153,9 @@ def _blas() -> list[str]:
 
 # the order of these sums also depends on how many threads share them
 @threadpool_limits.wrap(limits=1)
-def _measured(design: Design, model: MiniLM, read: Sequence[str], transform: str = "") -> dict[str, Any]:
+def _measured(
+    design: Design, model: MiniLM, read: Sequence[str], transform: str, wide: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
     """The figures of `Accuracy`."""
     tokens = [len(model.token_ids(sentence)) for sentence in read]
     some = sum(tokens[:_MEASURED])
@@ -158,7 +170,9 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str], transform: str
         # encoder.layer.0.attention.self.query and the like
         kind = layer.name.split(".", maxsplit=3)[-1].removesuffix(".dense")
         by_itself = dataclasses.replace(layer, act=acts[layer.name])
-        result = _transformed(design, by_itself, transform) if transform else _plain(design, by_itself)
+        columns = wide.get(layer.name)
+        make = partial(_transformed, transform=transform) if transform else _plain
+        result = make(design, by_itself, wide=columns)
         found.setdefault(kind, []).append(_layer_sqnr_db(by_itself, result(by_itself)))
         return result(layer)
 
@@ -174,13 +188,13 @@ def _measured(design: Design, model: MiniLM, read: Sequence[str], transform: str
     }
 
 
-def _plain(design: Design, layer: Layer) -> Compute:
-    return partial(quantized_result, compiled(design, layer))
+def _plain(design: Design, layer: Layer, *, wide: np.ndarray | None) -> Compute:
+    return partial(quantized_result, compiled(design, layer, wide=wide))
 
 
-def _transformed(design: Design, layer: Layer, transform: str) -> Compute:
+def _transformed(design: Design, layer: Layer, *, transform: str, wide: np.ndarray | None) -> Compute:
     chosen = find_transform(transform, design.target)
-    form = compile_transformed(design, layer.weight, layer.act, chosen)
+    form = compile_transformed(design, layer.weight, layer.act, chosen, wide=wide)
     return lambda given: form.product(given.act) + (0 if given.bias is None else given.bias)
 
 

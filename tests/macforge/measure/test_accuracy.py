@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import re
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from macforge.design.design import load_design
 from macforge.measure import accuracy as module
 from macforge.measure.accuracy import SENTENCES, Accuracy, accuracy, compiled, quantized_result
+from macforge.measure.columns import encoder_losses
 from macforge.measure.minilm import Layer, MiniLM, float_result
+from macforge.model.columns import choose_columns, same_share
 from macforge.run.product import matmul
 from sw_ref.quantize.uniform import sqnr_db
 
@@ -184,3 +187,26 @@ def test_key_tells_numpys_library_of_products_alone():
     assert any("scipy.libs" in path for path in loaded)
     others = [path for path in loaded if "scipy.libs" not in path]
     assert len(module._blas()) == 3 * len(others) > 0
+
+
+def test_columns_of_an_encoder_are_chosen_over_all_layers():
+    """Losses are squared relative errors of results with the weights quantized; the choice then loses less."""
+    design = load_design("mixllm_w4_8a8", ["quantizer.weight.clip_search=0"])
+    losses = encoder_losses(design, sentences=1)
+    model, seen = MiniLM.load(), {}
+
+    def compute(layer):
+        seen[layer.name] = layer
+        return float_result(layer)
+
+    model.hidden(SENTENCES[:1], compute)
+    assert list(losses) == list(seen) and len(losses) == 36
+    name = "encoder.layer.3.attention.output.dense"
+    layer, quantizer = seen[name], design.target.weight_quantizer
+    exact = float_result(layer).astype(np.float64)
+    error = layer.act.astype(np.float64) @ (quantizer.quantize(layer.weight, k_axis=0).reals() - layer.weight)
+    np.testing.assert_allclose(losses[name].few, (error**2).sum(axis=0) / (exact**2).sum(), rtol=1e-4)
+    chosen, fixed = (choose(losses, share=0.1).wide for choose in (choose_columns, same_share))
+    found = [accuracy(design, sentences=1, wide=wide) for wide in (chosen, fixed, None)]
+    means = [fmean(each.sqnr_db.values()) for each in found]
+    assert means[0] > means[1] != means[2]
