@@ -58,9 +58,10 @@ def generate_(
         design = load_design(name, [*more, *(settings or ())])
         return design.resized(cells) if cells else design
 
-    chosen = None if choice is None else _chosen(choice, decoder, loaded)
-    named = [] if chosen else [loaded(name) for name in designs.split(",")]
-    programs = Programs(named, engine=cast("Engine", engine), chosen=chosen)
+    if choice is None:
+        programs = Programs([loaded(name) for name in designs.split(",")], engine=cast("Engine", engine))
+    else:
+        programs = _chosen(choice, decoder, loaded, cast("Engine", engine))
     given = vocabulary.encode(vocabulary.chat(prompt) if chat else prompt)
     found = generate(decoder, given, programs, count=tokens, end=vocabulary.end)
     # products of groups are small, and threads that wait for each other take longer
@@ -73,14 +74,18 @@ def generate_(
     print_rows(rows, json_, _COLUMNS)
 
 
-def _chosen(path: Path, decoder: "Decoder", loaded: "Callable[[str, tuple[str, ...]], Design]") -> "dict[str, Design]":
-    """The designs of all layers that a file has chosen, each loaded once."""
+def _chosen(
+    path: Path, decoder: "Decoder", loaded: "Callable[[str, tuple[str, ...]], Design]", engine: "Engine"
+) -> "Programs":
+    """Programs of the designs that a file has chosen, each loaded once, and with its columns."""
     from macforge.model.choice import ChosenDesigns
+    from macforge.model.generate import Programs
 
     found = ChosenDesigns.load(path)
     found.check_layers(layer.name for layer in decoder.linear_layers)
     designs = {name: loaded(name, found.settings) for name in dict.fromkeys(found.designs.values())}
-    return {layer: designs[name] for layer, name in found.designs.items()}
+    chosen = {layer: designs[name] for layer, name in found.designs.items()}
+    return Programs([], engine=engine, chosen=chosen, wide=found.wide_columns)
 
 
 def _timed(

