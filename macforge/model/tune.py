@@ -1,6 +1,10 @@
 """Which design each layer of a model goes to: the least loss within budgets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import ctypes
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,9 +53,11 @@ class Choice:
         """Of all layers."""
         return sum(option.loss for option in self.options.values())
 
-    def cost(self, budget: str) -> float:
-        """What all layers take of a budget."""
-        return sum(option.costs[budget] for option in self.options.values())
+    def cost(self, budget: str, fixed: Mapping[str, Mapping[str, float]] | None = None) -> float:
+        """What all layers take of a budget, and the designs in use, see `choose`."""
+        used = {option.design for option in self.options.values()}
+        of_designs = sum((fixed or {}).get(design, {}).get(budget, 0.0) for design in sorted(used))
+        return sum(option.costs.get(budget, 0.0) for option in self.options.values()) + of_designs
 
 
 def choose(
@@ -85,29 +91,7 @@ def choose(
     ModuleNotFoundError
         If the extra ``tune`` is not installed.
     """
-    require_extras("tune")
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    for name, options in layers.items():
-        if not options:
-            raise ValueError(f"Layer {name} must have a design that it may go to")
-    flat = [(name, option) for name, options in layers.items() for option in options]
-    designs = list(dict.fromkeys(option.design for _, option in flat))
-    rows, most = _constraints(flat, designs, budgets, fixed or {})
-    size = len(flat) + len(designs)
-    of_each = np.zeros((len(layers), size))
-    places = {name: at for at, name in enumerate(layers)}
-    for at, (name, _) in enumerate(flat):
-        of_each[places[name], at] = 1
-    found = milp(
-        np.array([option.loss for _, option in flat] + [0.0] * len(designs)),
-        integrality=np.ones(size),
-        bounds=Bounds(0, 1),
-        constraints=[LinearConstraint(of_each, 1, 1), LinearConstraint(rows, -np.inf, most)],
-    )
-    if found.x is None:
-        raise ValueError(f"Budgets must be such that a choice is possible: {_least(layers, budgets, fixed or {})}")
-    return Choice(options={name: option for taken, (name, option) in zip(found.x, flat, strict=False) if taken > 0.5})
+    return _optimum(layers, budgets, fixed or {}, {})
 
 
 def front(
@@ -142,14 +126,64 @@ def front(
         name: [replace(option, loss=option.costs.get(budget, 0.0)) for option in options]
         for name, options in layers.items()
     }
-    least, most = choose(cheap, others, fixed=fixed).cost(budget), best.cost(budget)
+    taken = {design: each.get(budget, 0.0) for design, each in (fixed or {}).items()}
+    least, most = (each.cost(budget, fixed) for each in (_optimum(cheap, others, fixed or {}, taken), best))
     found = [best]
     for limit in reversed(np.geomspace(max(least, 1e-9), max(most, least, 1e-9), points)[:-1]):
         # a solver's tolerance is not to cut off the cheapest one
         choice = choose(layers, {**others, budget: limit * (1 + 1e-9)}, fixed=fixed)
-        if choice.cost(budget) < found[-1].cost(budget):
+        if choice.cost(budget, fixed) < found[-1].cost(budget, fixed):
             found.append(choice)
     return found[::-1]
+
+
+def _optimum(
+    layers: Mapping[str, Sequence[Option]],
+    budgets: Mapping[str, float],
+    fixed: Mapping[str, Mapping[str, float]],
+    losses: Mapping[str, float],
+) -> Choice:
+    """As `choose`, where designs that are in use have losses too."""
+    require_extras("tune")
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    for name, options in layers.items():
+        if not options:
+            raise ValueError(f"Layer {name} must have a design that it may go to")
+    flat = [(name, option) for name, options in layers.items() for option in options]
+    designs = list(dict.fromkeys(option.design for _, option in flat))
+    rows, most = _constraints(flat, designs, budgets, fixed)
+    size = len(flat) + len(designs)
+    of_each = np.zeros((len(layers), size))
+    places = {name: at for at, name in enumerate(layers)}
+    for at, (name, _) in enumerate(flat):
+        of_each[places[name], at] = 1
+    with _quiet():
+        found = milp(
+            np.array([option.loss for _, option in flat] + [losses.get(design, 0.0) for design in designs]),
+            integrality=np.ones(size),
+            bounds=Bounds(0, 1),
+            constraints=[LinearConstraint(of_each, 1, 1), LinearConstraint(rows, -np.inf, most)],
+        )
+    if found.x is None:
+        raise ValueError(f"Budgets must be such that a choice is possible: {_least(layers, budgets, fixed)}")
+    return Choice(options={name: option for taken, (name, option) in zip(found.x, flat, strict=False) if taken > 0.5})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what HiGHS writes to the standard output of the process, past Python, whatever its options say."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        # what the C library has not written yet is not to come later
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _constraints(

@@ -1,10 +1,13 @@
 """A choice is the best of all there are, within budgets; losses are those of programs."""
 
+import ctypes
 import itertools
+import os
 import re
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from macforge.compile.cost import cost
 from macforge.design.design import load_design
@@ -88,6 +91,21 @@ def test_nothing_is_better_than_the_front(seed):
     assert all(choice.cost("cycles") <= found[0].cost("cycles") for choice in within)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_front_of_what_designs_take_counts_them_once(seed):
+    """Its ends are the least that a choice can take, and the least loss; no choice of its designs loses less."""
+    random = np.random.default_rng(seed)
+    layers = random_layers(random)
+    fixed = {name: {"lut": float(random.integers(1000, 9000))} for name in NAMES}
+    found = front(layers, "lut", fixed=fixed)
+    assert found[0].cost("lut", fixed) == min(each["lut"] for each in fixed.values())
+    assert found[-1].loss == pytest.approx(choose(layers, {}).loss)
+    for choice in found:
+        used = {option.design for option in choice.options.values()}
+        assert choice.cost("lut", fixed) == sum(fixed[name]["lut"] for name in used)
+        assert choice.loss == pytest.approx(exhaustive(layers, {"lut": choice.cost("lut", fixed)}, fixed))
+
+
 def test_some_seeds_have_a_choice_and_some_have_none():
     found = []
     for seed in range(12):
@@ -96,6 +114,22 @@ def test_some_seeds_have_a_choice_and_some_have_none():
         budgets = {"cycles": float(random.uniform(0.8e6, 3e6)), "bytes": float(random.uniform(0.8e8, 3e8))}
         found.append(exhaustive(layers, budgets, {}) is None)
     assert {True, False} == set(found)
+
+
+def test_nothing_of_the_solver_is_printed(monkeypatch, capfd):
+    """Some versions of it write to standard output past Python; what is printed before and after stays."""
+    real = optimize.milp
+
+    def loud(*given, **options):
+        os.write(1, b"work\n")
+        ctypes.CDLL(None).puts(b"later")
+        return real(*given, **options)
+
+    monkeypatch.setattr(optimize, "milp", loud)
+    print("before")
+    choose(random_layers(np.random.default_rng(0)), {})
+    print("after", flush=True)
+    assert capfd.readouterr().out == "before\nafter\n"
 
 
 def test_a_layer_without_a_design_is_named():
