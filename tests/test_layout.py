@@ -42,7 +42,12 @@ LAYERS = {
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run", "model")},
     "macforge/prove": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "emit", "measure")},
-    "macforge/report": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "emit", "measure")},
+    "macforge/report": {
+        "macforge",
+        *_HARDWARE,
+        "fpga",
+        *_rooms("design", "compile", "run", "emit", "measure", "model"),
+    },
     "macforge/cli": {
         "macforge",
         *_HARDWARE,

@@ -183,6 +183,10 @@ def report(
     ] = ",".join(COMPARED),
     findings: Annotated[bool, typer.Option("--findings", help="Find the smallest ways to multiply, too.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Measure whole engines and accelerators, too.")] = False,
+    front: Annotated[
+        list[Path] | None,
+        typer.Option(help="Show the best choices that `macforge model tune --front NAME --json` printed to a file."),
+    ] = None,
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
@@ -201,6 +205,7 @@ def report(
     from macforge.design.named import design_names
     from macforge.measure.finding import CANDIDATES
     from macforge.measure.workload import load_layer, load_weight
+    from macforge.model.pareto import Front
     from macforge.report.page import GrowingFiles
     from macforge.report.report import growing_report, reported_measurements
 
@@ -219,7 +224,8 @@ def report(
         candidates=CANDIDATES if findings else (),
         every=GrowingFiles.EVERY,
     )
-    _print_report(_written(growing, output), json_)
+    fronts = tuple(map(Front.load, front or ()))
+    _print_report(_written((dataclasses.replace(each, fronts=fronts) for each in growing), output), json_)
 
 
 def _written(growing: Iterator["Report"], output: Path) -> "Report":

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -89,7 +89,7 @@ def tune_(
         return tune_columns(decoder, read, designs, budgets, output=output, settings=tuple(settings or ()), json_=json_)
     chosen = [load_design(name, settings or ()) for name in designs]
     options = layer_options(decoder, read, chosen, rows=rows)
-    fixed = _engines(chosen) if "lut" in budgets else {}
+    fixed = _engines(chosen) if "lut" in (*budgets, pareto) else {}
     best = choose(options, budgets, fixed=fixed)
     if output is not None:
         of_layers = {name: option.design for name, option in best.options.items()}
@@ -97,13 +97,19 @@ def tune_(
     choices = [_row("tuned", best, fixed), *_alone(options, chosen, fixed)]
     if pareto is not None:
         found = front(options, pareto, budgets, fixed=fixed)
-        best_of = [_row(f"best within {each.cost(pareto):,.0f}", each, fixed) for each in found]
-        if chart is not None:
-            from macforge.model.pareto import front_of
+        choices += [_row(f"best within {each.cost(pareto, fixed):,.0f}", each, fixed, best=True) for each in found]
+    about = {"model": str(file), "tokens": len(read), "rows": rows, "front": pareto}
+    if chart is not None:
+        _draw(about, choices, chart)
+    _print(about, best, choices, json_)
 
-            front_of(best_of, choices, pareto).save(str(chart))
-        choices += best_of
-    _print(best, choices, json_)
+
+def _draw(about: dict[str, Any], choices: list[dict[str, Any]], chart: Path) -> None:
+    from macforge.model.pareto import Front
+
+    best, others = (tuple(row for row in choices if row["best"] is which) for which in (True, False))
+    shown = {name: about[name] for name in ("model", "tokens", "rows")}
+    Front(**shown, budget=about["front"], best=best, others=others).chart.save(str(chart))
 
 
 def _read(vocabulary: "Vocabulary", text: Path, tokens: int) -> list[int]:
@@ -115,13 +121,14 @@ def _read(vocabulary: "Vocabulary", text: Path, tokens: int) -> list[int]:
     return given
 
 
-def _print(best: "Choice", choices: list[dict[str, object]], json_: bool) -> None:
+def _print(about: dict[str, Any], best: "Choice", choices: list[dict[str, Any]], json_: bool) -> None:
     counts = Counter(option.design for option in best.options.values())
     again = sum(option.is_requantized for option in best.options.values())
     if json_:
-        print_rows({"choices": choices, "layers": dict(counts), "requantized": again}, json_)
+        print_rows({**about, "choices": choices, "layers": dict(counts), "requantized": again}, json_)
     else:
-        print_rows([{**row, "loss": f"{row['loss']:.4g}"} for row in choices], json_, _COLUMNS)
+        columns = {name: title for name, title in _COLUMNS.items() if name in choices[0]}
+        print_rows([{**row, "loss": f"{row['loss']:.4g}"} for row in choices], json_, columns)
     err.print(
         f"layers: {', '.join(f'{count} on {name}' for name, count in counts.items())}; {again} of them re-quantized",
         highlight=False,
@@ -133,7 +140,7 @@ def _check_front(pareto: str | None, chart: Path | None, columns: bool) -> None:
     if columns and pareto is not None:
         raise ValueError("Front must be left out with --columns")
     if pareto is not None:
-        one_of("Front", pareto, _OF_LAYERS)
+        one_of("Front", pareto, _BUDGETS)
     if chart is None:
         return
     if pareto is None:
@@ -161,20 +168,23 @@ def _engines(designs: "list[Design]") -> dict[str, dict[str, float]]:
     return {design.name: {"lut": whole(design, seeds=()).resources.lut} for design in designs}
 
 
-def _row(choice: str, taken: "Choice", fixed: "Mapping[str, Mapping[str, float]]") -> dict[str, object]:
-    used = {option.design for option in taken.options.values()}
+def _row(
+    choice: str, taken: "Choice", fixed: "Mapping[str, Mapping[str, float]]", *, best: bool = False
+) -> dict[str, Any]:
+    """A choice as it is shown; ``best`` if it is one of the front."""
     return {
         "choice": choice,
+        "best": best,
         "layers": len(taken.options),
         "loss": taken.loss,
         **{budget: int(taken.cost(budget)) for budget in _OF_LAYERS},
-        **({"lut": int(sum(fixed[name]["lut"] for name in used))} if fixed else {}),
+        **({"lut": int(taken.cost("lut", fixed))} if fixed else {}),
     }
 
 
 def _alone(
     options: "dict[str, list[Option]]", designs: "list[Design]", fixed: "Mapping[str, Mapping[str, float]]"
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """All layers on one design, of those that can have them all."""
     from macforge.model.tune import Choice
 

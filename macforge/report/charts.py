@@ -6,7 +6,9 @@ from typing import Any
 
 import altair as alt
 
-__all__ = ["chart_specs", "first_family", "label_heights", "on_front"]
+from macforge.model.pareto import Front
+
+__all__ = ["chart_specs", "first_family", "front_specs", "label_heights", "on_front"]
 
 _PARTS = {"cells_per_mac": "cells", "edges_per_mac": "edges of operands", "drain_per_mac": "drain edge"}
 _HEIGHT = 440
@@ -39,6 +41,21 @@ def chart_specs(
         charts.append(_use(use))
     family = alt.param(name="fpga", value=first_family(rows))
     return [_styled(chart.add_params(family)).to_dict() for chart in charts]
+
+
+def front_specs(fronts: Sequence[Front]) -> list[dict[str, Any]]:
+    """The chart of each front as a Vega-Lite specification, as wide as its place."""
+    subtitle = "Down and to the left is better; the line joins the best choices of designs for the layers"
+    return [
+        _styled(
+            front.chart.properties(
+                width="container",
+                height=_HEIGHT,
+                title=alt.TitleParams(f"Loss of {front.model} against {front.budget}", subtitle=subtitle),
+            )
+        ).to_dict()
+        for front in fronts
+    ]
 
 
 def first_family(rows: Sequence[Mapping[str, Any]]) -> str:

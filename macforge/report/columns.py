@@ -8,7 +8,7 @@ from fpga.families import COMPARED, find
 from macforge.measure.registry import MEASUREMENTS, Figure
 from macforge.report.rows import Slot
 
-__all__ = ["Column", "brief_columns", "design_columns", "filled", "mode_columns"]
+__all__ = ["Column", "brief_columns", "design_columns", "filled", "front_columns", "mode_columns"]
 
 # What the terminal shows of all that the page has.
 _BRIEF = ("design", "product", "verified", "sqnr_db", "cycles", "lut_per_mac", "lut_ratio", "fmax_mhz", "failed")
@@ -96,6 +96,18 @@ def mode_columns(families: Sequence[str] = COMPARED) -> list[Column]:
         Column.plain("product", "product"),
         Column.plain("products", "products/cycle"),
         *figures,
+    ]
+
+
+def front_columns() -> list[Column]:
+    """Of the table with a row for each choice of designs for the layers of a model."""
+    return [
+        Column.plain("choice", "choice"),
+        Column.plain("layers", "layers"),
+        Column.plain("loss", "loss", digits=5, note="Of the layers' results, squared and relative, summed over layers"),
+        Column.plain("cycles", "cycles", note="The larger of the engines' and the bus's"),
+        Column.plain("bytes", "bytes", note="All that the bus moves"),
+        Column.plain("lut", "LUT4", note="Of the engines in use, on ECP5"),
     ]
 
 

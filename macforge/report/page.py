@@ -1,11 +1,12 @@
 """The report as files: an HTML page that needs no network, whose tables sort and filter, Markdown, CSV and JSON."""
 
 import base64
+import dataclasses
 import functools
 import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,7 @@ from fpga.families import COMPARED, find
 from hw.emit.cache import write_whole
 from macforge.measure import peers
 from macforge.progress import duration
-from macforge.report.charts import chart_specs, first_family
+from macforge.report.charts import chart_specs, first_family, front_specs
 from macforge.report.columns import Column
 from macforge.report.report import Report
 from macforge.report.sizes import ACCURACY, as_csv
@@ -76,6 +77,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "finding": report.finding.to_table() if report.finding else None,
         "failures": report.failures,
         "peers": report.peers,
+        "fronts": [dataclasses.asdict(front) for front in report.fronts],
         "tools": report.tools,
     }
     templates = _templates()
@@ -84,6 +86,7 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
         "report.html": templates.get_template("report.html.j2").render(
             **common,
             **_charts(report),
+            front_charts=_as_scripts(front_specs(report.fronts)),
             libraries=_libraries(),
             every=GrowingFiles.EVERY,
         ),
@@ -119,17 +122,21 @@ def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
 
 
 def _charts(report: Report) -> dict[str, Any]:
-    """Specifications of the charts, as JSON that a script can hold, and the families that they are of."""
+    """The charts of designs, and the families that they are of."""
     rows = [row for row in finite(report.sizes) if row["size_per_mac"] is not None]
     if not rows:
         return {"charts": [], "chart_families": {}, "first_family": None}
     accuracy = {key: title for key, title in ACCURACY.items() if any(row[key] is not None for row in rows)}
-    specs = (json.dumps(spec, allow_nan=False) for spec in chart_specs(rows, accuracy=accuracy, use=report.use))
     return {
-        "charts": [Markup(spec.replace("</", "<\\/")) for spec in specs],
+        "charts": _as_scripts(chart_specs(rows, accuracy=accuracy, use=report.use)),
         "chart_families": {family: find(family) for family in dict.fromkeys(row["fpga"] for row in rows)},
         "first_family": first_family(rows),
     }
+
+
+def _as_scripts(specs: Iterable[dict[str, Any]]) -> list[Markup]:
+    """Specifications of charts as JSON that a script can hold."""
+    return [Markup(json.dumps(spec, allow_nan=False).replace("</", "<\\/")) for spec in specs]
 
 
 @functools.cache

@@ -16,9 +16,10 @@ from macforge.measure.registry import MEASUREMENTS, InReport
 from macforge.measure.steps import Outcome, Step, take_steps
 from macforge.measure.use import ROWS
 from macforge.measure.workload import Layer
+from macforge.model.pareto import Front
 from macforge.progress import Pace, State
 from macforge.provenance import LOADED
-from macforge.report.columns import Column, brief_columns, design_columns, filled, mode_columns
+from macforge.report.columns import Column, brief_columns, design_columns, filled, front_columns, mode_columns
 from macforge.report.rows import DesignRow, Slot
 from macforge.report.sizes import size_columns, size_rows
 
@@ -52,6 +53,8 @@ class Report:
         Whether macforge's own files have changed while figures were measured.
     is_interrupted : bool
         Whether nothing will be added any more, though it is not complete.
+    fronts : tuple of Front
+        Choices of designs for the layers of models, which were made before.
     """
 
     layer: str
@@ -65,6 +68,7 @@ class Report:
     failed_ways: list[str] = field(default_factory=list)
     sources_changed: bool = False
     is_interrupted: bool = False
+    fronts: tuple[Front, ...] = ()
 
     @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -151,6 +155,11 @@ class Report:
         """Published figures beside ours (`macforge.measure.peers`); none if no design does the same."""
         rows = peers.beside(peers.load_peers(), self.rows)
         return rows if any(row["ours"] for row in rows) else []
+
+    @staticmethod
+    def front_columns(front: Front) -> list[Column]:
+        """Columns of the choices of a front."""
+        return filled(front_columns(), [*front.best, *front.others])
 
     @staticmethod
     def taken(name: str) -> InReport:

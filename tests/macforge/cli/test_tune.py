@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from macforge.model.pareto import Front
+
 
 @pytest.fixture
 def text(tmp_path):
@@ -47,6 +49,25 @@ def test_front_goes_from_the_cheapest_choice_to_the_best(macforge, small_decoder
     assert best[1]["lut"] == wide["lut"] + narrow["lut"]
     code, out, _ = macforge(*command, "--budget", f"lut={wide['lut']}")
     assert (code, json.loads(out)["choices"][0]["lut"]) == (0, wide["lut"])
+    code, out, _ = macforge(*command, "--budget", "cycles=1e9", "--front", "lut")
+    best = [row for row in json.loads(out)["choices"] if row["best"]]
+    alone = sorted((wide, narrow), key=lambda row: row["lut"])
+    assert best[0]["lut"] == alone[0]["lut"] and best[0]["loss"] == alone[0]["loss"]
+    assert best[-1]["loss"] == tuned["loss"]
+
+
+def test_what_json_has_is_a_front_and_a_table_has_the_same(macforge, small_decoder, text, tmp_path):
+    command = ["model", "tune", small_decoder, "w8a8_q8_0", "w4a8_ws", "--text", text, "--budget", "cycles=1e9"]
+    _, out, _ = macforge(*command, "--front", "bytes", "--json", "--rows", 2)
+    (tmp_path / "front.json").write_text(out)
+    found = Front.load(tmp_path / "front.json")
+    assert (found.model, found.budget, found.tokens, found.rows) == (str(small_decoder), "bytes", 6, 2)
+    assert [row["choice"] for row in found.others] == ["tuned", "all on w8a8_q8_0", "all on w4a8_ws"]
+    assert all(row["choice"] == f"best within {row['bytes']:,}" for row in found.best) and len(found.best) > 4
+    code, out, _ = macforge(*command, "--front", "bytes", "--rows", 2)
+    lines = out.splitlines()
+    assert code == 0 and lines[0].split() == ["choice", "layers", "loss", "cycles", "bytes"]
+    assert len(lines) == 1 + len(found.best) + len(found.others)
 
 
 def test_columns_are_chosen_over_all_layers_and_run(macforge, small_decoder, text, tmp_path):
@@ -86,7 +107,7 @@ def test_the_head_goes_to_the_last_design(macforge, small_decoder, text, tmp_pat
     [
         (["--budget", "cycles"], "Budget must be cycles, bytes or lut=NUMBER, above 0, not 'cycles'"),
         (["--budget", "dsp=5"], "Budget must be cycles, bytes or lut=NUMBER, above 0, not 'dsp=5'"),
-        (["--budget", "bytes=9", "--front", "lut"], "Front must be cycles or bytes, not 'lut'"),
+        (["--budget", "bytes=9", "--front", "dsp"], "Front must be one of cycles, bytes, lut, not 'dsp'"),
         (["--budget", "bytes=9", "--chart", "x.svg"], "Chart must have a --front"),
         (["--budget", "bytes=9", "--front", "bytes", "--chart", "x.txt"], "Chart's ending must be one of .html, "),
         (["--budget", "bytes=9", "--set", "array.cols=3"], "Designs must be such that results fit their bus, which "),

@@ -6,7 +6,7 @@ from macforge.progress import State
 from macforge.report.report import Report
 from macforge.report.rows import DesignRow, Slot
 
-__all__ = ["FAMILIES", "SLOTS", "area_figures", "layer_figures", "made_up_report", "made_up_row"]
+__all__ = ["FAMILIES", "SLOTS", "area_figures", "front_table", "layer_figures", "made_up_report", "made_up_row"]
 
 FAMILIES = ("xc7", "ecp5")
 SLOTS = (Slot("layer"), Slot("accuracy"), *(Slot("area", family) for family in FAMILIES), Slot("fmax", "ecp5"))
@@ -32,6 +32,18 @@ def area_figures(size=40.0, **changes):
     }
     figures |= {"drain_lut_per_mac": 2.0, "drain_size_per_mac": 2.0, "int8_size": 166, "levels": 7, "cols": 8}
     return figures | {"lut": 64 * size, "ff": 38 * size, "flow": "synth_made_up"} | changes
+
+
+def front_table(budget="bytes", **changes):
+    """What macforge model tune prints of a front."""
+
+    def row(choice, loss, taken, *, best=False):
+        return {"choice": choice, "best": best, "layers": 15, "loss": loss, "cycles": 10 * taken, "bytes": taken}
+
+    best = [row(f"best within {taken:,}", loss, taken, best=True) for loss, taken in ((0.5, 900), (0.25, 1200))]
+    others = [row("tuned", 0.25, 1200), row("all on mxfp4", 0.75, 1000)]
+    table = {"model": "small.gguf", "tokens": 64, "rows": 1, "front": budget, "choices": [*others, *best]}
+    return table | changes
 
 
 def made_up_row(name, *, xc7=40.0, ecp5=60.0, sqnr_db=20.0, cosine=None, mhz=150.0, without=()):

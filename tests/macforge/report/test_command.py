@@ -15,7 +15,7 @@ import pytest
 from macforge.cli import measure_commands
 from macforge.measure.finding import CANDIDATES
 from macforge.report import report as report_module
-from tests.macforge.report.made_up import made_up_report, made_up_row
+from tests.macforge.report.made_up import front_table, made_up_report, made_up_row
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,6 +83,15 @@ def test_a_wrong_family_is_one_clear_line(macforge, tmp_path):
     assert error.startswith("macforge: Family must be one of cmos, ecp5, ")
     assert error.endswith("not 'nope'\n") and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_fronts_are_shown_in_the_page(asked, macforge, tmp_path):
+    (tmp_path / "front.json").write_text(json.dumps(front_table()))
+    command = ("report", "--designs", "mxfp4", "-o", tmp_path / "out", "--front")
+    assert macforge(*command, tmp_path / "front.json")[0] == 0
+    assert "Loss of small.gguf against bytes" in (tmp_path / "out" / "report.html").read_text()
+    code, _, error = macforge(*command, tmp_path / "none.json")
+    assert (code, error) == (2, f"macforge: Front must be a file that exists, not {tmp_path / 'none.json'}\n")
 
 
 def test_the_rows_are_printed_with_their_units(asked, macforge, tmp_path):

@@ -1,16 +1,18 @@
 """The report's page in a real browser: drawn without a complaint or a network, and its tables sort and filter."""
 
+import json
 import shutil
 from dataclasses import replace
 
 import pytest
 
+from macforge.model.pareto import Front
 from macforge.progress import State
 from macforge.report import charts
 from macforge.report.page import GrowingFiles, write_report
 from macforge.report.rows import Slot
 from macforge.report.sizes import ACCURACY
-from tests.macforge.report.made_up import SLOTS, made_up_report, made_up_row
+from tests.macforge.report.made_up import SLOTS, front_table, made_up_report, made_up_row
 
 CHROMIUM = shutil.which("chromium")
 
@@ -21,6 +23,7 @@ DESIGNS = [
     ("w8a8_ws", (50.0, 70.0), 15.0),
     ("fp8_e4m3_exact", (100.0, 180.0), 35.0),
 ]
+LABELS = "all => all.map(each => each.getAttribute('aria-label'))"
 NAMES = [name for name, *_ in DESIGNS]
 ROWS = [made_up_row(name, xc7=xc7, ecp5=ecp5, sqnr_db=sqnr) for name, (xc7, ecp5), sqnr in DESIGNS]
 REPORT = made_up_report(ROWS)
@@ -196,6 +199,79 @@ def test_use_in_a_report_is_what_was_measured_of_it():
         {"design": "w8a8_os", "rows": 1, "use": 0.5},
         {"design": "w8a8_os", "rows": 64, "use": 0.75},
     ]
+
+
+@pytest.fixture(scope="module")
+def fronts(tmp_path_factory):
+    """Two, along different budgets, as they are read."""
+    paths = [tmp_path_factory.mktemp("fronts") / f"{budget}.json" for budget in ("bytes", "cycles")]
+    for path in paths:
+        path.write_text(json.dumps(front_table(path.stem)))
+    return tuple(map(Front.load, paths))
+
+
+def test_choices_of_designs_for_layers_have_a_chart_and_a_table(open_page, fronts, tmp_path):
+    files = write_report(replace(REPORT, fronts=fronts), tmp_path)
+    page = open_page(files[0])
+    page.wait_for_selector("#fronts svg.marks >> nth=1")
+    titles = page.locator("#fronts g.role-title-text text").all_text_contents()
+    assert [title for title in titles if "small.gguf" in title] == [
+        "Loss of small.gguf against bytes",
+        "Loss of small.gguf against cycles",
+    ]
+    # the line's two points, and those of the others
+    drawn = page.locator("#fronts > div").first.locator("path[aria-roledescription='point']")
+    labels = [label.partition(";")[0] for label in drawn.evaluate_all(LABELS)]
+    assert sorted(labels) == ["bytes: 1000", "bytes: 1200", "bytes: 1200", "bytes: 900"]
+    assert page.locator("#fronts svg.marks").first.bounding_box()["width"] > 500
+    table, choices = cells(page, "front1")
+    assert choices() == ["best within 900", "best within 1,200", "tuned", "all on mxfp4"]
+    table.locator("th", has_text="loss").click()
+    table.locator("th[aria-sort=ascending]").wait_for()
+    assert choices() == ["best within 1,200", "tuned", "best within 900", "all on mxfp4"]
+    # nothing was counted of engines
+    assert table.locator("thead th").all_inner_texts() == ["choice", "layers", "loss", "cycles", "bytes"]
+    assert page.complaints == []
+    # the other charts follow the family still
+    page.locator("#family select").select_option("xc7")
+    page.locator("#charts path[aria-label^='MMAC/s']").first.wait_for(state="detached")
+    texts = [path.read_text() for path in files]
+    assert "### small.gguf, less cycles" in texts[1] and "| best within 900 | 15 | 0.50000 | 9,000 | 900 |" in texts[1]
+    assert [front["budget"] for front in json.loads(texts[3])["fronts"]] == ["bytes", "cycles"]
+
+
+def test_a_front_is_drawn_where_there_is_nothing_else_to_draw(browser, fronts, tmp_path):
+    report = made_up_report([made_up_row("w8a8_ws", without=SLOTS)], fronts=fronts[:1], is_interrupted=True)
+    page = browser.new_page(offline=True)
+    page.goto(write_report(report, tmp_path)[0].as_uri())
+    page.wait_for_selector("#fronts svg.marks")
+    assert page.locator("#charts").count() == 0
+    page.close()
+
+
+def test_without_a_front_there_is_no_section_of_it(path):
+    text = path.read_text()
+    assert "A design for each layer" not in text and 'id="fronts"' not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        json.dumps(front_table(front=None)),
+        json.dumps(front_table(choices=[])),
+        json.dumps(front_table("lut")),
+        json.dumps(front_table(choices=[{**front_table()["choices"][-1], "loss": None}])),
+    ],
+)
+def test_another_file_is_no_front(text, tmp_path):
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"^Front must be what `macforge model tune --front NAME --json` has printed, "
+    ):
+        Front.load(tmp_path / "other.json")
 
 
 class TestGrowing:
