@@ -1,4 +1,4 @@
-"""Which columns of all-MiniLM-L6-v2's weights get more bits, chosen over all of its layers."""
+"""What the columns of two small models' weights lose, by which some get more bits over all layers."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -7,9 +7,25 @@ from macforge.compile.weights import check_two_precisions
 from macforge.design.design import Design
 from macforge.measure.accuracy import SENTENCES
 from macforge.measure.minilm import Layer, MiniLM, float_result
-from macforge.model.columns import ColumnLosses, of_layer
+from macforge.measure.perplexity import opened, reading
+from macforge.model.columns import ColumnLosses, column_losses, of_layer
 
-__all__ = ["encoder_losses"]
+__all__ = ["decoder_losses", "encoder_losses"]
+
+
+def decoder_losses(design: Design, *, texts: int = 8) -> dict[str, ColumnLosses]:
+    """What each column adds to the loss of SmolLM2-135M-Instruct, see `macforge.model.columns.column_losses`.
+
+    Parameters
+    ----------
+    design : Design
+        With two precisions of columns of weights.
+    texts : int
+        How many of the texts that calibrate `macforge.measure.perplexity.perplexity`.
+    """
+    decoder, vocabulary, _identity = opened()
+    calibration = reading(vocabulary, 1)[0][:texts]
+    return column_losses(decoder, [text[: decoder.shape.context] for text in calibration], design.target)
 
 
 # the order of these sums also depends on how many threads share them

@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 __all__ = ["Requantized", "activations"]
 
 
-def activations(decoder: Decoder, tokens: Sequence[int]) -> dict[str, np.ndarray]:
-    """What the linear layers of all blocks are given (M, K) while a text is read in floats, by their names."""
-    exact, found = Dequantized(), dict[str, np.ndarray]()
+def activations(decoder: Decoder, texts: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """What the linear layers of all blocks are given (M, K) while texts are read in floats, by their names.
+
+    Each text is read by itself, and its rows follow those of the one before. Layers that are given the same share one
+    array.
+    """
+    exact, found = Dequantized(), dict[str, list[np.ndarray]]()
 
     def compute(layer: StoredLayer, act: np.ndarray) -> np.ndarray:
-        found[layer.name] = act
+        found.setdefault(layer.name, []).append(act)
         return exact(layer, act)
 
-    decoder.hidden(tokens, decoder.start(), compute)
-    return found
+    for text in texts:
+        decoder.hidden(text, decoder.start(), compute)
+    joined: dict[int, np.ndarray] = {}
+    for parts in found.values():
+        if id(parts[0]) not in joined:
+            joined[id(parts[0])] = np.concatenate(parts)
+    return {name: joined[id(parts[0])] for name, parts in found.items()}
 
 
 class Requantized:

@@ -1,11 +1,14 @@
 """The measurement reads a text with a design's arithmetic: of a small decoder here, whose file the tests make."""
 
+import numpy as np
 import pytest
 
 from macforge.design.design import load_design
 from macforge.measure import perplexity as measured
-from macforge.measure.perplexity import perplexity, reading
+from macforge.measure.columns import decoder_losses
+from macforge.measure.perplexity import opened, perplexity, reading
 from macforge.model.agreement import agreement
+from macforge.model.columns import choose_columns
 from macforge.model.decoder import Dequantized
 from macforge.model.generate import Programs
 from macforge.model.llama import open_decoder
@@ -16,10 +19,10 @@ from macforge.model.transformed import Requantized, activations
 def small(small_decoder, monkeypatch):
     """In place of the model."""
     monkeypatch.setattr(measured, "_MODEL", str(small_decoder))
-    for each in (measured._opened, measured._calibrated):
+    for each in (measured.opened, measured._calibrated):
         each.cache_clear()
     yield open_decoder(small_decoder)
-    for each in (measured._opened, measured._calibrated):
+    for each in (measured.opened, measured._calibrated):
         each.cache_clear()
 
 
@@ -55,8 +58,35 @@ def test_texts_that_are_too_short_are_refused(small):
         Requantized(load_design("w4a4_os"), {}, transform="rotate", keep_stored=True)
 
 
+def test_calibration_is_longer_than_the_largest_layer_is_deep():
+    """And has nothing of what is read."""
+    calibration, read = reading(opened()[1], 256)
+    assert [len(text) for text in calibration] == [256] * 8
+    assert sum(map(len, calibration)) > max(layer.k for layer in opened()[0].linear_layers)
+    assert read[:256] not in calibration and len(read) == 257
+
+
+def test_layers_that_may_stay_can_be_quantized_again(small):
+    kept, again = (perplexity(load_design("w4a8_q4_1"), tokens=6, keep_stored=keep) for keep in (None, False))
+    assert (kept.requantized, again.requantized) == (0, len(small[0].linear_layers) - 1)
+
+
+def test_columns_that_get_more_bits_lose_less(small):
+    design = load_design("mixllm_w4_8a8", ["tiling.group_size=32"])
+    losses = decoder_losses(design, texts=2)
+    found = [
+        perplexity(design, tokens=6, wide=choose_columns(losses, share=share).wide, keep_stored=False).kl
+        for share in (0.0, 0.5, 1.0)
+    ]
+    assert found[0] > found[1] > found[2]
+
+
 def test_activations_are_those_that_the_blocks_are_given(small):
     decoder, vocabulary = small
-    found = activations(decoder, reading(vocabulary, 3)[1])
+    texts = [reading(vocabulary, 3)[1], [5, 7, 9]]
+    found = activations(decoder, texts)
     assert list(found) == [layer.name for layer in decoder.linear_layers if layer is not decoder.head]
-    assert all(act.shape == (4, layer.k) for act, layer in zip(found.values(), decoder.linear_layers, strict=False))
+    assert all(act.shape == (7, layer.k) for act, layer in zip(found.values(), decoder.linear_layers, strict=False))
+    alone = [activations(decoder, [text]) for text in texts]
+    for name, act in found.items():
+        np.testing.assert_array_equal(act, np.concatenate([one[name] for one in alone]))

@@ -130,7 +130,7 @@ def test_changes_of_the_loss_are_a_series():
 
 def test_layers_are_computed_with_the_chosen_columns(decoder, losses):
     found = choose_columns(losses, share=0.2)
-    acts = activations(decoder, TEXTS[0])
+    acts = activations(decoder, TEXTS)
     name, layer = "blk.1.ffn_down.weight", decoder.layers["blk.1.ffn_down.weight"]
     exact, wide = Dequantized()(layer, acts[name]), found.wide[name]
     errors = {}
