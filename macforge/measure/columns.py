@@ -23,9 +23,7 @@ def decoder_losses(design: Design, *, texts: int = 8) -> dict[str, ColumnLosses]
     texts : int
         How many of the texts that calibrate `macforge.measure.perplexity.perplexity`.
     """
-    decoder, vocabulary, _identity = opened()
-    calibration = reading(vocabulary, 1)[0][:texts]
-    return column_losses(decoder, [text[: decoder.shape.context] for text in calibration], design.target)
+    return column_losses(opened()[0], reading(1)[0][:texts], design.target)
 
 
 # the order of these sums also depends on how many threads share them

@@ -93,8 +93,8 @@ def perplexity(
     ValueError
         If the text is too short, or the design cannot have a layer.
     """
-    decoder, vocabulary, identity = opened()
-    calibration, read = reading(vocabulary, tokens)
+    decoder, _vocabulary, identity = opened()
+    calibration, read = reading(tokens)
     keep_stored = not transform if keep_stored is None else keep_stored
     table = substance(design.to_table())
     del table["array"]
@@ -111,14 +111,22 @@ def perplexity(
     return Perplexity(tokens=tokens, **found)
 
 
-def reading(vocabulary: Vocabulary, tokens: int) -> tuple[list[list[int]], list[int]]:
-    """Tokens of the texts for calibration, and those that are read, one more than are predicted."""
+def reading(tokens: int) -> tuple[list[list[int]], list[int]]:
+    """Tokens of the texts for calibration, and those that are read, one more than are predicted.
+
+    Raises
+    ------
+    ValueError
+        If so many are not there to be read.
+    """
+    decoder, vocabulary, _identity = opened()
     calibration, read = (
         vocabulary.encode("\n".join(topics[name] for name in names)) for names in (_CALIBRATION, _READ)
     )
     if not 0 < tokens < len(read):
         raise ValueError(f"Tokens must be from 1 to {len(read) - 1}, not {tokens}")
-    return [calibration[at * _LENGTH : (at + 1) * _LENGTH] for at in range(_TEXTS)], read[: tokens + 1]
+    length = min(_LENGTH, decoder.shape.context)
+    return [calibration[at * length : (at + 1) * length] for at in range(_TEXTS)], read[: tokens + 1]
 
 
 @functools.cache
@@ -129,6 +137,5 @@ def opened() -> tuple[Decoder, Vocabulary, str]:
 
 
 @functools.cache
-def _calibrated() -> dict[str, Any]:
-    decoder, vocabulary, _identity = opened()
-    return activations(decoder, [text[: decoder.shape.context] for text in reading(vocabulary, 1)[0]])
+def _calibrated() -> dict[str, np.ndarray]:
+    return activations(opened()[0], reading(1)[0])

@@ -28,10 +28,10 @@ def small(small_decoder, monkeypatch):
 
 def test_stored_layers_stay_as_they_are(small):
     """The same as their programs give."""
-    decoder, vocabulary = small
+    decoder, _vocabulary = small
     found = perplexity(load_design("w4a8_q4_1"), tokens=6)
     programs = Programs([load_design("w4a8_q4_1")])
-    text, exact = reading(vocabulary, 6)[1], Dequantized()
+    text, exact = reading(6)[1], Dequantized()
     wanted = agreement(
         decoder, text, lambda layer, act: exact(layer, act) if layer is decoder.head else programs(layer, act), exact
     )
@@ -51,16 +51,15 @@ def test_other_layers_are_quantized_again_and_counted(small):
 
 
 def test_texts_that_are_too_short_are_refused(small):
-    _decoder, vocabulary = small
     with pytest.raises(ValueError, match=r"^Tokens must be from 1 to [0-9]+, not 1000000$"):
-        reading(vocabulary, 10**6)
+        reading(10**6)
     with pytest.raises(ValueError, match=r"^Layers that are transformed must be quantized again$"):
         Requantized(load_design("w4a4_os"), {}, transform="rotate", keep_stored=True)
 
 
 def test_calibration_is_longer_than_the_largest_layer_is_deep():
     """And has nothing of what is read."""
-    calibration, read = reading(opened()[1], 256)
+    calibration, read = reading(256)
     assert [len(text) for text in calibration] == [256] * 8
     assert sum(map(len, calibration)) > max(layer.k for layer in opened()[0].linear_layers)
     assert read[:256] not in calibration and len(read) == 257
@@ -82,8 +81,8 @@ def test_columns_that_get_more_bits_lose_less(small):
 
 
 def test_activations_are_those_that_the_blocks_are_given(small):
-    decoder, vocabulary = small
-    texts = [reading(vocabulary, 3)[1], [5, 7, 9]]
+    decoder, _vocabulary = small
+    texts = [reading(3)[1], [5, 7, 9]]
     found = activations(decoder, texts)
     assert list(found) == [layer.name for layer in decoder.linear_layers if layer is not decoder.head]
     assert all(act.shape == (7, layer.k) for act, layer in zip(found.values(), decoder.linear_layers, strict=False))
