@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 __all__ = [
+    "Field",
     "FieldError",
     "Length",
     "OneOf",
@@ -20,6 +21,8 @@ __all__ = [
     "Range",
     "check_fields",
     "close_to",
+    "field_of",
+    "fields_of",
     "one_of",
     "only_with",
     "shown",
@@ -133,7 +136,7 @@ def check_fields(owner: object, noun: str) -> None:
     FieldError
         At the first field with a value that it does not take, or that has no effect.
     """
-    fields = _fields(type(owner))
+    fields = fields_of(type(owner))
     for name, field in fields.items():
         given = getattr(owner, name)
         if field.length is not None and isinstance(given, list):
@@ -157,14 +160,26 @@ def _default(kind: type, path: str) -> object:
     """The value of a field of ``kind``, or of a field of that, where none is given."""
     name, _, rest = path.partition(".")
     if rest:
-        return _default(_fields(kind)[name].kind, rest)
+        return _default(fields_of(kind)[name].kind, rest)
     (member,) = (each for each in dataclasses.fields(kind) if each.name == name)
     return member.default if member.default_factory is dataclasses.MISSING else member.default_factory()
 
 
 @dataclass(frozen=True)
-class _Field:
-    """What a field takes: values of ``kind``, or a list of them if there is a ``length``."""
+class Field:
+    """What a field takes, as its annotation says.
+
+    Parameters
+    ----------
+    kind : type
+        Of a value, or of each value of a list.
+    length : Length or None
+        Of a list; None if the field is a single value.
+    range : Range or None
+    choices : tuple or mapping, or None
+        The values that do; of a mapping, its keys.
+    only : tuple of Only
+    """
 
     kind: type
     length: Length | None
@@ -209,19 +224,21 @@ class _Field:
 
 
 @functools.cache
-def _fields(kind: type) -> dict[str, _Field]:
+def fields_of(kind: type) -> Mapping[str, Field]:
+    """What each field of a dataclass takes."""
     hints = get_type_hints(kind, include_extras=True)
-    return {member.name: _field(hints[member.name]) for member in dataclasses.fields(kind)}
+    return {member.name: field_of(hints[member.name]) for member in dataclasses.fields(kind)}
 
 
-def _field(hint: Any) -> _Field:
+def field_of(hint: Any) -> Field:
+    """What a field with this annotation takes."""
     hint, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     found = {type(note): note for note in notes}
     length = None
     if get_origin(hint) is Sequence:
         (hint,), length = get_args(hint), found[Length]
     choices = get_args(hint) if get_origin(hint) is Literal else None
-    return _Field(
+    return Field(
         kind=get_origin(hint) or hint,
         length=length,
         range=found.get(Range),
