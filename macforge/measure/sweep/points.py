@@ -4,21 +4,51 @@ import dataclasses
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hw.core.digest import digest
 from macforge.design.design import Design
 from macforge.design.plain import set_key
 from macforge.measure.registry import MEASUREMENTS
+from macforge.measure.sweep.worker import figures_of
 from macforge.provenance import made_by, substance
 
-__all__ = ["Point", "Row", "Sweep"]
+__all__ = ["Point", "Row", "Sweep", "Task", "Tasks"]
+
+
+class Task(ABC):
+    """Something that a worker computes, known by all that it depends on.
+
+    Attributes
+    ----------
+    measure : str
+        Which kind of figures: a field of the subclass.
+    """
+
+    measure: str
+
+    @functools.cached_property
+    @abstractmethod
+    def inputs(self) -> dict[str, Any]:
+        """All that the figures depend on, `macforge.provenance.made_by` among it, as plain data."""
+
+    @property
+    @abstractmethod
+    def figures(self) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+        """What makes figures of the inputs, in another process."""
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The digest of `inputs`: equal for what is the same, whatever it is called."""
+        return digest(self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Point:
+class Point(Task):
     """One thing to compute: one kind of figures of one design.
 
     Parameters
@@ -48,10 +78,9 @@ class Point:
         """All that the figures depend on, as plain data."""
         return {**dataclasses.asdict(self), "made_by": made_by()}
 
-    @functools.cached_property
-    def key(self) -> str:
-        """The digest of `inputs`: equal for what is the same, whatever it is called."""
-        return digest(self.inputs)
+    @property
+    def figures(self) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+        return partial(figures_of, MEASUREMENTS[self.measure].measure)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +95,7 @@ class Row:
     family : str or None
     seed : int or None
         None where no figure depends on it.
-    points : dict of str to Point
+    points : dict of str to Task
         By measurement.
     """
 
@@ -74,7 +103,7 @@ class Row:
     settings: Mapping[str, Any]
     family: str | None
     seed: int | None
-    points: Mapping[str, Point]
+    points: Mapping[str, Task]
 
     @property
     def label(self) -> str:
@@ -84,8 +113,30 @@ class Row:
         return " ".join([self.design, *settings, *filter(None, [self.family]), *seed])
 
 
+class Tasks(ABC):
+    """What is computed together, and kept in the rows of one table.
+
+    Attributes
+    ----------
+    name : str
+        By which results are found again: a field or a property of the subclass.
+    """
+
+    name: Any
+
+    @functools.cached_property
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """The rows of the table."""
+
+    @functools.cached_property
+    @abstractmethod
+    def points(self) -> Sequence[Task]:
+        """Every task once, in the order in which they are begun."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sweep:
+class Sweep(Tasks):
     """Designs x settings x families x seeds, and what is measured of each.
 
     Parameters
@@ -136,7 +187,7 @@ class Sweep:
         netlist, is then there for the second instead of being made for both at a time.
         """
         kinds, seeds = list(self.measurements), [None, *self.seeds]
-        points = {point.key: point for row in self.rows for point in row.points.values()}
+        points = {point.key: point for row in self.rows for point in row.points.values() if isinstance(point, Point)}
         return sorted(points.values(), key=lambda point: (kinds.index(point.measure), seeds.index(point.seed)))
 
     @property

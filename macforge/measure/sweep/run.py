@@ -10,9 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from macforge.extras import require_extras
-from macforge.measure.registry import MEASUREMENTS
 from macforge.measure.sweep import worker
-from macforge.measure.sweep.points import Point, Sweep
+from macforge.measure.sweep.points import Task, Tasks
 from macforge.measure.sweep.store import Store
 from macforge.measure.sweep.worker import WorkerError, compute
 
@@ -29,7 +28,7 @@ _NEVER_LOST = {"distributed.deploy.lost-worker-timeout": "365 days"}
 
 
 def run_sweep(
-    sweep: Sweep,
+    sweep: Tasks,
     store: Store,
     *,
     scheduler: str = "",
@@ -44,7 +43,8 @@ def run_sweep(
 
     Parameters
     ----------
-    sweep : Sweep
+    sweep : Tasks
+        Such as a `macforge.measure.sweep.points.Sweep`.
     store : Store
     scheduler : str
         Address of a dask scheduler, such as ``tcp://host:8786``, whose workers have this macforge; empty for processes
@@ -130,7 +130,7 @@ def _processes(jobs: int) -> "LocalCluster":
         raise WorkerError(f"Processes of this machine must start, but do not: {error}") from error
 
 
-def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, dict[str, Any] | BaseException]]:
+def _computed(client: "Client", points: list[Task]) -> Iterator[tuple[Task, dict[str, Any] | BaseException]]:
     """Each point with what `compute` gave or raised, as they come.
 
     Only so many are given to the scheduler as there are threads: when a worker dies, it takes nothing with it that was
@@ -153,8 +153,7 @@ def _computed(client: "Client", points: list[Point]) -> Iterator[tuple[Point, di
             raise gone from error
         # should all workers be gone for the moment, something waits for the next
         for point in islice(waiting, max(0, max(1, threads) - len(running))):
-            function = MEASUREMENTS[point.measure].measure
-            future = client.submit(compute, function, point.inputs, key=f"{point.measure}-{point.key}")
+            future = client.submit(compute, point.figures, point.inputs, key=f"{point.measure}-{point.key}")
             running[future] = point
             results.add(future)
 

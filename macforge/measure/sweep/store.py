@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from macforge.measure.sweep.points import Point, Sweep
+from macforge.measure.sweep.points import Task, Tasks
 
 __all__ = ["Store", "as_csv"]
 
@@ -115,7 +115,7 @@ class Store:
         """Leave one whole file."""
         self._file.close()
 
-    def list_points(self, sweep: Sweep) -> None:
+    def list_points(self, sweep: Tasks) -> None:
         """Note what the sweep asks for, in place of what it did."""
         points = [
             (sweep.name, number, row.design, json.dumps(row.settings), row.family, row.seed, measure, point.key)
@@ -126,15 +126,15 @@ class Store:
             self._file.execute("DELETE FROM points WHERE sweep = ?", (sweep.name,))
             self._file.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?)", points)
 
-    def record(self, point: Point, figures: str, *, seconds: float, worker: str) -> None:
+    def record(self, point: Task, figures: str, *, seconds: float, worker: str) -> None:
         """Keep the figures of a point, which are JSON already."""
         self._record(point, status="done", figures=figures, seconds=seconds, worker=worker)
 
-    def record_failure(self, point: Point, error: str, log: str) -> None:
+    def record_failure(self, point: Task, error: str, log: str) -> None:
         """Keep why there are no figures of a point."""
         self._record(point, status="failed", error=error, log=log)
 
-    def _record(self, point: Point, **values: object) -> None:
+    def _record(self, point: Task, **values: object) -> None:
         values |= {"key": point.key, "inputs": json.dumps(point.inputs)}
         values |= {"recorded": datetime.now(UTC).isoformat(timespec="seconds")}
         with self._explained():
@@ -143,7 +143,7 @@ class Store:
                 tuple(values.values()),
             )
 
-    def results(self, sweep: Sweep) -> dict[str, dict[str, Any]]:
+    def results(self, sweep: Tasks) -> dict[str, dict[str, Any]]:
         """By key ``status``, ``figures`` and ``error`` of what is recorded of the points that `list_points` noted.
 
         Figures that are damaged count as not recorded.
@@ -155,7 +155,7 @@ class Store:
             result["figures"] = _figures(result["figures"]) if result["status"] == "done" else {}
         return {result["key"]: result for result in found if result["figures"] is not None}
 
-    def table(self, sweep: Sweep) -> list[dict[str, Any]]:
+    def table(self, sweep: Tasks) -> list[dict[str, Any]]:
         """The rows of a sweep: what each is of, figures as ``<measurement>.<figure>``, and why some are missing.
 
         All have the same keys, with None for what one has not.

@@ -1,4 +1,4 @@
-"""What a worker of a sweep does: it computes points, and takes the tools that it runs along when it goes.
+"""What a worker of a sweep does: it computes tasks, and takes the tools that it runs along when it goes.
 
 Processes of a sweep's own have this module as dask's ``preload``; workers of another scheduler may have it so, too.
 """
@@ -16,22 +16,22 @@ from macforge.design.plain import build
 from macforge.provenance import LOADED, made_by
 from macforge.tables import finite
 
-__all__ = ["WorkerError", "compute", "dask_setup", "dask_teardown"]
+__all__ = ["WorkerError", "compute", "dask_setup", "dask_teardown", "figures_of"]
 
 
 class WorkerError(OSError):
     """There is no scheduler, or no worker, that is fit to compute a sweep's points."""
 
 
-def compute(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of one point as JSON, the seconds they took, and who computed them.
+def compute(figures: Callable[[Mapping[str, Any]], Mapping[str, Any]], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of one task as JSON, the seconds they took, and who computed them.
 
     Parameters
     ----------
-    function : callable
-        Of a `macforge.measure.registry.Measurement`.
+    figures : callable
+        Of the inputs, such as `figures_of` of a measurement.
     inputs : dict
-        As `macforge.measure.sweep.points.Point.inputs` has them.
+        As `macforge.measure.sweep.points.Task.inputs` has them, ``made_by`` among them.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def compute(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any
         raise WorkerError(f"{here} has other versions: {differences}")
     begin = time.perf_counter()
     try:
-        figures = _figures(function, inputs)
+        text = json.dumps(finite(figures(inputs)), allow_nan=False)
     finally:
         # what has failed may have failed of that
         if not LOADED.are_unchanged:
             raise WorkerError(f"files of macforge have changed since {here} began")
-    return {"figures": figures, "seconds": round(time.perf_counter() - begin, 3), "worker": here}
+    return {"figures": text, "seconds": round(time.perf_counter() - begin, 3), "worker": here}
 
 
 def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
@@ -57,12 +57,13 @@ def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {here.get(name, 'missing')}, not {there.get(name, 'missing')}" for name in names)
 
 
-def _figures(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> str:
+def figures_of(function: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a `macforge.measure.registry.Measurement` gives for `macforge.measure.sweep.points.Point.inputs`."""
     design = build(Design, inputs["design"], name="design")
     if inputs["cells"] is not None:
         design = design.resized(inputs["cells"])
     axes = {axis: inputs[axis] for axis in ("family", "seed") if inputs[axis] is not None}
-    return json.dumps(finite(function(design, **axes, **inputs["options"])), allow_nan=False)
+    return function(design, **axes, **inputs["options"])
 
 
 def dask_setup(worker: object) -> None:

@@ -167,7 +167,7 @@ class TestToy:
         (point,) = sweep.points
         assert point.options == {"factor": 5}
         assert sweep.columns["toy.toy_rows"] == "toy rows mm"
-        done = compute(MEASUREMENTS["toy"].measure, point.inputs)
+        done = compute(point.figures, point.inputs)
         assert done["figures"] == '{"toy_rows": 10, "toy_family": "ice40"}'
 
     def test_in_a_report(self, tmp_path):

@@ -1,6 +1,7 @@
 """What a worker refuses to compute, or to have computed."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import hw
 from macforge.design.design import load_design
 from macforge.measure.sweep import worker
-from macforge.measure.sweep.worker import WorkerError, compute
+from macforge.measure.sweep.worker import WorkerError, compute, figures_of
 from macforge.provenance import LOADED, Sources, made_by
 
 INPUTS = {
@@ -26,7 +27,7 @@ def lanes(design, *, seed, times):
 
 
 def test_figures_are_those_of_the_function():
-    done = compute(lanes, INPUTS)
+    done = compute(partial(figures_of, lanes), INPUTS)
     assert done["figures"] == '{"lanes": 6, "cells": 4}'
     assert set(done) == {"figures", "seconds", "worker"}
 
@@ -41,13 +42,13 @@ def test_figures_are_those_of_the_function():
 )
 def test_other_versions_are_named(change, message):
     with pytest.raises(WorkerError, match=rf"^.+:\d+ has other versions: {message}$"):
-        compute(lanes, {**INPUTS, "made_by": made_by() | change})
+        compute(partial(figures_of, lanes), {**INPUTS, "made_by": made_by() | change})
 
 
 def test_what_only_this_worker_has_is_named():
     fewer = {name: version for name, version in made_by().items() if name != "tokenizers"}
     with pytest.raises(WorkerError, match=r"^.+:\d+ has other versions: tokenizers [\d.]+, not missing$"):
-        compute(lanes, {**INPUTS, "made_by": fewer})
+        compute(partial(figures_of, lanes), {**INPUTS, "made_by": fewer})
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -61,10 +62,10 @@ def test_nothing_counts_once_files_have_changed(fails, tmp_path, monkeypatch):
             raise KeyError("module half written")
         return {}
 
-    assert "figures" in compute(lanes, INPUTS)
+    assert "figures" in compute(partial(figures_of, lanes), INPUTS)
     message = r"^files of macforge have changed since .+:\d+ began$"
     with pytest.raises(WorkerError, match=message):
-        compute(changing, INPUTS)
+        compute(partial(figures_of, changing), INPUTS)
     # nor is what comes after
     with pytest.raises(WorkerError, match=message):
-        compute(lanes, INPUTS)
+        compute(partial(figures_of, lanes), INPUTS)
