@@ -89,5 +89,7 @@ class Scale(Step):
         if isinstance(self.scale, Float):
             return multiply(edge.arithmetic, y, scale, self.scale)
         if isinstance(self.scale, PowerOfTwo):
-            scale = self.scale.to_fixed(scale).sum(axis=0)
+            scale = self.scale.to_fixed(scale)
+            # a single term need not have an axis of its own
+            scale = scale.sum(axis=0) if scale.ndim > y.ndim else scale
         return exactly(operator.mul, y, scale)

@@ -91,6 +91,14 @@ def test_powers_of_two_and_a_wrapping_accumulator():
     np.testing.assert_array_equal(drain(SUMS, ROW_SUMS, {"scale": scale}, config), elements(one))
 
 
+def test_one_power_of_two_needs_no_axis_of_terms():
+    config = Drain.of(scale=PowerOfTwo(4), accumulator=Accumulator(40))
+    scale = RANDOM.integers(0, 16, (G, N))
+    plain = drain(SUMS, ROW_SUMS, {"scale": scale}, config)
+    np.testing.assert_array_equal(plain, (SUMS * PowerOfTwo(4).to_fixed(scale)[:, None, :]).sum(axis=0))
+    np.testing.assert_array_equal(plain, drain(SUMS, ROW_SUMS, {"scale": scale[None]}, config))
+
+
 def test_saturation_at_each_sum():
     config = Drain.of(accumulator=Accumulator(15, "saturate"))
 
