@@ -107,15 +107,19 @@ def scales_of(target: Target, pairs: Sequence[tuple[Pass, Segment]], passes: int
     drain = target.drain
     scale, channel = _weight_scales(target, pairs, passes)
     offset = _offsets(target, pairs)
-    if scale is None:
-        return Scales(codes={}, group=np.ones(offset.shape), channel=channel, offset=np.zeros(offset.shape))
-    step = drain.find(Scale)
+    step, added = drain.find(Scale), drain.find(Offset)
     form = step and step.scale
     if isinstance(form, Float):
+        assert scale is not None, "a step that scales has scales"
         codes, exponent = _float_scales(drain, form, scale, offset)
         return Scales(codes=codes, group=scale, channel=channel, offset=offset, exponent=exponent)
+    if offset.any():
+        raise ValueError("Drain scale must be a float where the quantizer gives weights an offset")
+    codes = {"offset": round_to(added.form, offset)} if added else {}
+    if scale is None:
+        return Scales(codes=codes, group=np.ones(offset.shape), channel=channel, offset=offset)
     group = form.to_fixed(scale).sum(axis=0) if isinstance(form, PowerOfTwo) else scale
-    return Scales(codes={"scale": scale}, group=group, channel=channel, offset=offset)
+    return Scales(codes={"scale": scale, **codes}, group=group, channel=channel, offset=offset)
 
 
 def magnitudes(target: Target, form: Format, codes: np.ndarray) -> np.ndarray:
@@ -252,7 +256,8 @@ def _result_scale(to: Requantize, reference: np.ndarray, unit: float) -> tuple[f
     # no smaller than a multiplier can bring sums to, and with gemmlowp no shift to the left
     least = unit if to.rounding == "gemmlowp" else unit / 2.0 ** (to.multiplier_bits - 1)
     if not to.out_zero:
-        return _short(max(np.abs(reference).max() / bounds.hi, least) or 1.0), 0
+        # int1 holds nothing above 0
+        return _short(max(np.abs(reference).max() / (bounds.hi or -bounds.lo), least) or 1.0), 0
     low, high = min(0.0, float(reference.min())), max(0.0, float(reference.max()))
     step = _short(max((high - low) / (bounds.hi - bounds.lo), least) or 1.0)
     return step, int(np.clip(np.rint(bounds.lo - low / step), bounds.lo, bounds.hi))

@@ -224,3 +224,28 @@ def test_what_the_drain_edge_lacks_is_named(name, setting, message):
         return
     with pytest.raises(ValueError, match=message):
         job_of(compile_layer(design, weight, bias if design.drain.adds_bias else None, calibration=act), act)
+
+
+@pytest.mark.parametrize("scale", ["none", "int8", "pot4", "fp16"])
+def test_an_offset_that_no_weight_has_is_zero(scale):
+    """A design may have a step that its quantizer has no use for."""
+    act, weight, _bias = operands()
+    design = load_design("w4a8_ws", ["drain.offset=fp16", f"drain.scale={scale}"])
+    (product,) = job_of(compile_layer(design, weight, calibration=act), act).products
+    assert not product.parameters["offset"].any()
+
+
+def test_an_offset_takes_a_scale_that_is_a_float():
+    act, weight, _bias = operands()
+    design = load_design("w4a8_q4_1", ["drain.scale=none", f"tiling.group_size={len(weight)}"])
+    with pytest.raises(ValueError, match=r"^Drain scale must be a float where the quantizer gives weights an offset$"):
+        compile_layer(design, weight[:, :1], calibration=act)
+
+
+@pytest.mark.parametrize("form", ["int1", "uint1", "int2"])
+def test_results_of_few_bits_have_a_scale(form):
+    """Warnings of NumPy, such as of a division by 0, are errors."""
+    act, weight, _bias = operands()
+    design = load_design("hawqv3_w4a4", [f"drain.requantize={form}"])
+    (product,) = job_of(compile_layer(design, weight, calibration=act), act).products
+    assert (product.parameters["multiplier"] > 0).all()
