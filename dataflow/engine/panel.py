@@ -159,8 +159,8 @@ class PanelBuffer(Unit):
                 address.eq(Mux(self.rewind, self._base(bank ^ self.release), address + 1)),
                 bank.eq(bank ^ self.release),
             ]
-        ahead = wire(m, "ahead", Number(loaded) - Number(index)).value
-        more, some, almost = ahead > behind + 1, ahead > behind, ahead >= behind
+        ahead = wire(m, "ahead", Number(loaded) - Number(index))
+        more, some, almost = (_exceeds(ahead, least) for least in (behind + 1, behind, behind - 1))
         begins = Mux(accepted, loaded >= behind if behind else Const(1), loaded > behind)
         after = (complete > self.release) | Mux(self.release, begins, Mux(accepted, some, more))
         m.d.sync += self.available.eq(Mux(self.take, after, (complete != 0) | Mux(accepted, almost, some)))
@@ -168,3 +168,10 @@ class PanelBuffer(Unit):
     def _base(self, bank: Value) -> Value:
         """Address of a bank's first word."""
         return Mux(bank, self.words, 0)
+
+
+def _exceeds(number: Number, least: int) -> Value:
+    """``number > least``: a constant where no value makes it otherwise, as linters ask for."""
+    if least >= number.interval.hi or least < number.interval.lo:
+        return Const(least < number.interval.lo)
+    return number.value > least
