@@ -89,6 +89,12 @@ class Engine(Unit):
         if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
             raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
         (pe.block or pe).core(accumulator)  # which raises if they do not fit
+        slots = max(pe.lanes // mode.lanes for mode in pe.modes)
+        if tiling.max_group < slots:
+            raise ValueError(
+                f"Tiling max_k and group_size must be at least {slots} for {pe.name}, where a product takes so many "
+                f"lanes, not {tiling.max_group}"
+            )
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
@@ -226,6 +232,17 @@ class Engine(Unit):
     def _make_edge(self, drain: Drain) -> DrainEdge:
         if self.pe.rule.lsb and (drain.find(ZeroPoints) or drain.takes_row_sums):
             raise ValueError(f"Drain zero points must be none with {self.pe.name}, whose sums are not in units of 1")
+        if drain.takes_row_sums and len(self.pe.modes) > 1:
+            raise ValueError(
+                f"Drain weight_zero and offset must be none with {self.pe.name}, as the sums of rows that they take "
+                "are formed of one kind of activations, and not of all modes"
+            )
+        for form, is_summed in ((self.pe.act, drain.takes_row_sums), (self.pe.weight, drain.takes_column_sums)):
+            if is_summed and form.fixed is None:
+                raise ValueError(
+                    f"Drain zero points and offset must be none with {form.name}, whose fixed-point values take more "
+                    "than 64 bits to sum up"
+                )
         return DrainEdge(
             drain=drain,
             sums=Interval.of_bits(self.accumulator.result_bits, signed=True),

@@ -40,7 +40,7 @@ def derived(design: Design) -> dict[str, Any]:
             "drain_turnaround": engine.edge.turnaround,
             "drain_fields": {kind: list(fields) for kind, fields in engine.parameter_shapes.items()},
         }
-    small = min(256, design.tiling.max_k)
+    small = min(256, design.tiling.max_k // design.product_lanes)
     schedule = schedule_of(engine.spec, m=256, n=256, k=small)
     return {
         **table,

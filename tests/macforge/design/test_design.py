@@ -309,6 +309,16 @@ def test_missing_file_is_refused(tmp_path):
             "drain.weight_zero=int3",
             r"^Drain zero points must be none with table_int8_bipolar2_x8_k4_p4_lossy8",
         ),
+        (
+            "subword_int8_int4",
+            "drain.weight_zero=int4",
+            r"^Drain weight_zero and offset must be none with sub_word_.*, as the sums of rows .* not of all modes$",
+        ),
+        (
+            "subword_int8_int4",
+            "tiling.max_k=3",
+            r"^Tiling max_k and group_size must be at least 4 for sub_word_.*, not 3$",
+        ),
         ("mixllm_w4_8a8", "quantizer.weight.wide=foo", r"^Format must be .*, not 'foo'$"),
         ("lut_tensor_core_w1a8", "options.k=9", r"^Option k must be an integer from 2 to 6, not 9$"),
         ("flute_nf4a8", "weight=codebook[1,2,3]", r"^Codebook must have 2, 4, 8, .* values, not 3$"),
@@ -327,3 +337,11 @@ def test_missing_file_is_refused(tmp_path):
 def test_steps_that_do_not_fit_are_refused(name, setting, message):
     with pytest.raises(ValueError, match=message):
         load_design(name, [setting])
+
+
+def test_values_too_wide_to_sum_up_take_no_zero_points():
+    settings = ["act=posit6_3", "weight=bipolar2", "accumulator.kind=exact", "tiling.max_k=16"]
+    design = load_design("posit8", settings)
+    assert design.with_settings(["drain.act_scale=row"]).edge
+    with pytest.raises(ValueError, match=r"^Drain zero points and offset must be none with posit6_3, .* to sum up$"):
+        design.with_settings(["drain.weight_zero=int1"])
