@@ -21,9 +21,9 @@ __all__ = ["Layout", "fits_bus"]
 
 
 def fits_bus(engine: EngineSpec, bus: Bus) -> bool:
-    """Whether rows of results of a block of columns begin only where words do, or lie whole in one."""
+    """Whether rows of results of a block of columns begin only where words do, or lie whole in one, in bytes of it."""
     row = _row_bits(engine)
-    return row % bus.data_bits == 0 or bus.data_bits % row == 0
+    return row % bus.data_bits == 0 or (bus.data_bits % row == 0 and row % 8 == 0)
 
 
 def _row_bits(engine: EngineSpec) -> int:
@@ -54,6 +54,11 @@ class Layout:
         least = self._kept_unit // 8
         if self.weight_cache and self.weight_cache < 2 * least:
             raise ValueError(f"Tiling weight_cache must be 0 or at least {2 * least} bytes, not {self.weight_cache}")
+        if _row_bits(self.engine) < 8:
+            raise ValueError(
+                f"Array cols must be at least {8 // slot_bits(self.engine.result_bits)} for results of "
+                f"{self.engine.result_bits} bits on a bus, which writes whole bytes, not {self.engine.cols}"
+            )
         if not fits_bus(self.engine, self.bus):
             raise ValueError(
                 f"Bus data_bits must divide, or be a multiple of, the {_row_bits(self.engine)} bits of "

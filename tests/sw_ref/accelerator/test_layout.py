@@ -81,6 +81,17 @@ def test_image_holds_the_weights_of_one_panel(name):
     assert len(layout.act_image(product)) == 3 * layout.act_stride(product)
 
 
+def test_results_of_less_than_a_byte_are_refused():
+    """A bus writes whole bytes: what a block of columns writes would take another's bits along."""
+    settings = ["array.rows=2", "array.cols=1", "tiling.max_k=64"]
+    narrow = load_design("hawqv3_w4a4", settings).with_settings(["drain.requantize=int4"])
+    message = r"^Array cols must be at least 2 for results of 4 bits on a bus, which writes whole bytes, not 1$"
+    with pytest.raises(ValueError, match=message):
+        Layout(engine=narrow.engine.spec, bus=Bus())
+    assert narrow.target.layout is None
+    assert narrow.with_settings(["array.cols=2"]).target.layout
+
+
 @pytest.mark.parametrize("name", ["w8a8_os", "hawqv3_w4a4", "xr_npe", "mixpe_w4a8"])
 def test_results_are_read_as_they_are_written(name):
     """Numbers in slots, sign-extended, row by row."""
