@@ -18,6 +18,7 @@ from amaranth.lib.wiring import In
 from hw.core.naming import DIGEST, keywords
 from hw.core.unit import Sharing, Unit
 from hw.emit import yosys
+from hw.emit.unread import with_unread_told
 
 __all__ = ["emit_rtlil", "emit_verilog", "modules_of"]
 
@@ -135,7 +136,7 @@ def _convert(top: Unit) -> str:
         yosys.run(_WRITE.format(top=top.module_name), cwd=folder)
         text = Path(folder, "design.v").read_text()
     # without this, Yosys adds what gives the old word where one is read and written at once, which nothing here does
-    text = _MEMORY.sub(r"\1(* no_rw_check *)\n\1\2", _with_plain_names(text))
+    text = _MEMORY.sub(r"\1(* no_rw_check *)\n\1\2", with_unread_told(_with_plain_names(text)))
     modules = _MODULE.findall(text)
     return _HEADER.format(top=top.module_name) + "\n".join(sorted(modules, key=_place))
 
