@@ -36,12 +36,15 @@ class Parameter:
         Format of its code; None for an integer as wide as sums of weights are.
     terms : int
         Codes that make one parameter; more than one have an axis of their own in front.
+    least : int, optional
+        The smallest integer that the step takes, where that is more than the format's.
     """
 
     name: str
     kind: Kind
     form: Int | Float | PowerOfTwo | None
     terms: int = 1
+    least: int | None = None
 
     def bits(self, sizes: Sizes) -> int:
         """Width, of all terms."""

@@ -93,7 +93,10 @@ class Requantize(Step):
     def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
         found = [
             Parameter(name="multiplier", kind="output", form=Int(self.multiplier_bits, signed=False)),
-            Parameter(name="shift", kind="output", form=Int(6, signed=False)),
+            # gemmlowp rounds to units of 2**31 first
+            Parameter(
+                name="shift", kind="output", form=Int(6, signed=False), least=31 if self.rounding == "gemmlowp" else 0
+            ),
         ]
         if self.addend:
             found.append(Parameter(name="addend", kind="output", form=Int(32)))
