@@ -1,11 +1,15 @@
-"""Simulates an engine: products in, what the hardware made of them out."""
+"""Simulates engines: products in, what the hardware made of them out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from amaranth.hdl import Module, Value
+from amaranth.lib.wiring import In, Out
 
 from dataflow.engine.base import Engine
+from hw.core.unit import Unit, place
 from hw.emit.verilog import emit_verilog
 from sw_ref.engine.beats import act_payloads, parameter_payloads, weight_payloads
 from sw_ref.engine.product import Product, expected_invalid, expected_results
@@ -14,7 +18,7 @@ from sw_ref.engine.spec import EngineSpec
 from tb.runner import Bench, Outcome, run_bench
 from tb.simulator import require_simulator
 
-__all__ = ["Simulation", "simulate_engine"]
+__all__ = ["Simulation", "simulate_engine", "simulate_engines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +70,55 @@ def simulate_engine(
     list of Simulation
         One for each product that was not abandoned; empty if the bench ended early.
     """
-    require_simulator()
-    random = np.random.default_rng(seed)
-    spec = engine.spec
-    stimuli = [_stimulus(spec, product, random) for product in products]
-    outcome = run_bench(_bench(engine, stimuli, seed=seed, waves=waves, simulator=simulator))
-    kept = [(i, stimulus.schedule) for i, stimulus in enumerate(stimuli) if f"result_{i}" in outcome.arrays]
-    simulations = [
-        Simulation(results=schedule.collect(outcome.arrays[f"result_{i}"]), cycles=cycles, schedule=schedule)
-        for (i, schedule), cycles in zip(kept, outcome.figures.get("cycles", []), strict=True)
-    ]
-    return outcome, simulations
+    (part,) = _parts([(engine, products)], ("",), seed=seed)
+    outcome = run_bench(_bench(engine, [part], seed=seed, waves=waves, simulator=simulator))
+    return outcome, part.simulations(outcome)
+
+
+def simulate_engines(
+    engines: Sequence[tuple[Engine, Sequence[Product]]], *, seed: int = 0
+) -> tuple[Outcome, list[list[Simulation]]]:
+    """Run products through several engines, all in one simulation in Verilator; ``failure`` names the one that differs.
+
+    Parameters
+    ----------
+    engines : sequence of (Engine, sequence of Product)
+        No product is abandoned.
+    seed : int
+        Of the stalls and of the padding.
+    """
+    parts = _parts(engines, [f"e{index}_" for index in range(len(engines))], seed=seed)
+    bed = _Bed(engines=tuple(engine for engine, _products in engines))
+    outcome = run_bench(_bench(bed, parts, seed=seed, waves="", simulator="verilator"))
+    return outcome, [part.simulations(outcome) for part in parts]
+
+
+class _Bed(Unit):
+    """Engines side by side, with the prefix ``e<index>_`` in front of the ports of each."""
+
+    def __init__(self, *, engines: tuple[Engine, ...]) -> None:
+        self.engines = engines
+        ports = {}
+        for index, engine in enumerate(engines):
+            for name, (value, flow) in engine.ports().items():
+                ports[f"e{index}_{name}"] = (In if flow == In else Out)(len(value))
+        super().__init__(ports)
+
+    @property
+    def name(self) -> str:
+        return "engine_bed"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        for index, engine in enumerate(self.engines):
+            kind: Any = type(engine)
+            # a component has but one place
+            placed = place(m, f"engine_{index}", kind(**engine.arguments))
+            for name, (value, flow) in placed.ports().items():
+                port = getattr(self, f"e{index}_{name}")
+                value = Value.cast(value)
+                m.d.comb += value.eq(port) if flow == In else port.eq(value)
+        return m
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,25 +130,65 @@ class _Stimulus:
     description: dict[str, int | float | str]
 
 
-def _bench(engine: Engine, stimuli: Sequence[_Stimulus], *, seed: int, waves: str, simulator: str) -> Bench:
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One of the engines of a bench, and what it is given."""
+
+    engine: Engine
+    prefix: str
+    stimuli: list[_Stimulus]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the bench knows of it."""
+        of = f"{self.engine.name}, " if self.prefix else ""
+        return {
+            "streams": ["act", "weight", *self.engine.parameter_bits],
+            "result_bits": self.engine.result_bits,
+            "invalid_bits": self.engine.invalid_bits,
+            "cols": self.engine.shape.cols,
+            "products": [{**stimulus.description, "of": of} for stimulus in self.stimuli],
+        }
+
+    def simulations(self, outcome: Outcome) -> list[Simulation]:
+        """What came out of it."""
+        named = [(f"{self.prefix}result_{i}", stimulus.schedule) for i, stimulus in enumerate(self.stimuli)]
+        kept = [(outcome.arrays[name], schedule) for name, schedule in named if name in outcome.arrays]
+        cycles = outcome.figures.get("cycles", {}).get(self.prefix, [])
+        return [
+            Simulation(results=schedule.collect(beats), cycles=taken, schedule=schedule)
+            for (beats, schedule), taken in zip(kept, cycles, strict=True)
+        ]
+
+
+def _parts(engines: Sequence[tuple[Engine, Sequence[Product]]], prefixes: Sequence[str], *, seed: int) -> list[_Part]:
+    require_simulator()
+    parts = []
+    for (engine, products), prefix in zip(engines, prefixes, strict=True):
+        random, spec = np.random.default_rng(seed), engine.spec
+        stimuli = [_stimulus(spec, product, random) for product in products]
+        parts.append(_Part(engine=engine, prefix=prefix, stimuli=stimuli))
+    return parts
+
+
+def _bench(top: Unit, parts: Sequence[_Part], *, seed: int, waves: str, simulator: str) -> Bench:
     arrays = {
-        f"{name}_{index}": array for index, stimulus in enumerate(stimuli) for name, array in stimulus.arrays.items()
+        f"{part.prefix}{name}_{index}": array
+        for part in parts
+        for index, stimulus in enumerate(part.stimuli)
+        for name, array in stimulus.arrays.items()
     }
     return Bench(
-        verilog=emit_verilog(engine),
-        top=engine.name,
+        verilog=emit_verilog(top),
+        top=top.name,
         module="tb.engine_bench",
         settings={
-            "streams": ["act", "weight", *engine.parameter_bits],
-            "result_bits": engine.result_bits,
-            "invalid_bits": engine.invalid_bits,
-            "cols": engine.shape.cols,
             "seed": seed,
             "four_state": simulator == "icarus",
-            "products": [stimulus.description for stimulus in stimuli],
+            "engines": {part.prefix: part.settings for part in parts},
         },
         arrays=arrays,
-        cycles=sum(stimulus.schedule.cycles for stimulus in stimuli),
+        cycles=max(sum(stimulus.schedule.cycles for stimulus in part.stimuli) for part in parts),
         waves=waves,
         simulator=simulator,
     )

@@ -1,12 +1,14 @@
-"""Bench of an engine: products of any size through its streams, against the model, bit for bit.
+"""Bench of engines: products of any size through their streams, against the model, bit for bit.
 
-The request holds, for each product ``i``, the payloads of all input streams (``act_i``, ``weight_i``, ...) as bytes,
-and the ``expected_i`` beats of results with the slots of them that count, ``counted_i``, and if results can be invalid
-which are, ``invalid_i``; its settings are the names of these streams, the width of a result, and of each product its
-stalls, and the cycles that it must take without any.
+Engines run side by side, each behind its prefix. The request holds, for each engine and product ``i``, the payloads of
+all input streams (``<prefix>act_i``, ``<prefix>weight_i``, ...) as bytes, and the ``<prefix>expected_i`` beats of
+results with the slots of them that count, ``<prefix>counted_i``, and if results can be invalid which are,
+``<prefix>invalid_i``; its settings are, for each engine, the names of these streams, the width of a result, and of each
+product its stalls, and the cycles that it must take without any.
 """
 
 import functools
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -22,54 +24,77 @@ __all__ = ["products"]
 _PATIENCE = 100_000
 
 
+class _Part:
+    """The ports of one engine, of several that have their prefixes in front; clock and reset are those of all."""
+
+    def __init__(self, dut: Any, prefix: str) -> None:
+        self._dut, self._prefix = dut, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dut, name if name in ("clk", "rst") else self._prefix + name)
+
+
 @cocotb.test()
 async def products(dut) -> None:
     """Every result equals the model's, and where nothing stalls the cycles are those of the schedule."""
     request = Request.load()
-    settings = request.settings
-    random = np.random.default_rng(settings["seed"])
+    engines: dict[str, dict] = request.settings["engines"]
     cocotb.start_soon(Clock(dut.clk, 10, "ns").start())
     dut.rst.value = 0
-    for name in ("command", *settings["streams"]):
-        getattr(dut, f"{name}__valid").value = 0
-    dut.result__ready.value = 0
+    for prefix, settings in engines.items():
+        part = _Part(dut, prefix)
+        for name in ("command", *settings["streams"]):
+            getattr(part, f"{name}__valid").value = 0
+        part.result__ready.value = 0
     await reset(dut)
+    cycles, arrays = {}, {}
+    running = {prefix: cocotb.start_soon(_products(_Part(dut, prefix), prefix, request, arrays)) for prefix in engines}
+    for prefix, task in running.items():
+        cycles[prefix] = await task
+    request.report(figures={"cycles": cycles}, arrays=arrays)
+    for prefix, settings in engines.items():
+        _judge(request, prefix, settings["products"], cycles[prefix], arrays)
 
-    figures, arrays, how = {"cycles": []}, {}, {"four_state": settings["four_state"]}
+
+async def _products(dut: _Part, prefix: str, request: Request, arrays: dict) -> list[int]:
+    """Run the products of one engine; the cycles of each, and into ``arrays`` what came out."""
+    settings, four_state = request.settings["engines"][prefix], request.settings["four_state"]
+    random, counted = np.random.default_rng(request.settings["seed"]), []
     for index, product in enumerate(settings["products"]):
-        inputs = {name: payloads(request.arrays[f"{name}_{index}"]) for name in settings["streams"]}
+        inputs = {name: payloads(request.arrays[f"{prefix}{name}_{index}"]) for name in settings["streams"]}
+        how = {"four_state": four_state}
         if "abandon_after" in product:
             await _run(dut, product, inputs, random, **how, most=product["abandon_after"])
+            # of all engines there are
             await reset(dut)
             continue
         cycles, sink = await _run(dut, product, inputs, random, **how)
         slots, bits, flags = (settings[name] for name in ("cols", "result_bits", "invalid_bits"))
         fields = (slots, bits), *([(flags, 1)] if flags else []), (1, 1)
         values, *flagged, last = unpack(sink.payloads, *fields)
-        arrays[f"result_{index}"], arrays[f"last_{index}"] = values, last[:, 0] != 0
+        arrays[f"{prefix}result_{index}"], arrays[f"{prefix}last_{index}"] = values, last[:, 0] != 0
         if flags:
-            arrays[f"flagged_{index}"] = flagged[0] != 0
-            arrays[f"sticky_{index}"] = np.array(level(dut.nonfinite, "nonfinite"))
+            arrays[f"{prefix}flagged_{index}"] = flagged[0] != 0
+            arrays[f"{prefix}sticky_{index}"] = np.array(level(dut.nonfinite, "nonfinite"))
         if any(sink.unknown):
             # of a result, or its mark, or the beat's `last`
-            arrays[f"unknown_{index}"] = functools.reduce(
+            arrays[f"{prefix}unknown_{index}"] = functools.reduce(
                 np.logical_or, (field != 0 for field in unpack(sink.unknown, *fields))
             )
-        figures["cycles"].append(cycles)
-    request.report(figures=figures, arrays=arrays)
-    _judge(request, figures, arrays)
+        counted.append(cycles)
+    return counted
 
 
-def _judge(request: Request, figures: dict, arrays: dict) -> None:
-    """Assert that what came out is what the model says."""
-    kept = [(i, p) for i, p in enumerate(request.settings["products"]) if "abandon_after" not in p]
-    for (index, product), cycles in zip(kept, figures["cycles"], strict=True):
-        name = f"product {product['name']}"
-        result, expected = arrays[f"result_{index}"], request.arrays[f"expected_{index}"]
+def _judge(request: Request, prefix: str, products: list[dict], cycles: list[int], arrays: dict) -> None:
+    """Assert that what came out of an engine is what the model says."""
+    kept = [(i, p) for i, p in enumerate(products) if "abandon_after" not in p]
+    for (number, product), taken in zip(kept, cycles, strict=True):
+        name, index = f"{product['of']}product {product['name']}", f"{number}"
+        result, expected = arrays[f"{prefix}result_{index}"], request.arrays[f"{prefix}expected_{index}"]
         assert result.shape == expected.shape, f"{name}: {len(result)} rows of results, not {len(expected)}"
-        counted = request.arrays[f"counted_{index}"]
-        if f"unknown_{index}" in arrays:
-            _judge_unknown(name, arrays[f"unknown_{index}"], counted)
+        counted = request.arrays[f"{prefix}counted_{index}"]
+        if f"{prefix}unknown_{index}" in arrays:
+            _judge_unknown(name, arrays[f"{prefix}unknown_{index}"], counted)
         wrong = np.argwhere((result != expected) & counted)
         if len(wrong):
             row, col = wrong[0]
@@ -77,15 +102,16 @@ def _judge(request: Request, figures: dict, arrays: dict) -> None:
                 f"{name}: {len(wrong)} of {counted.sum()} results differ, the first in row {row}, column {col}: "
                 f"{result[row, col]}, not {expected[row, col]}"
             )
-        if f"flagged_{index}" in arrays:
-            wrong = np.argwhere((arrays[f"flagged_{index}"] != request.arrays[f"invalid_{index}"]) & counted)
+        if f"{prefix}flagged_{index}" in arrays:
+            invalid = request.arrays[f"{prefix}invalid_{index}"]
+            wrong = np.argwhere((arrays[f"{prefix}flagged_{index}"] != invalid) & counted)
             assert not len(wrong), f"{name}: {len(wrong)} results are marked wrongly, the first at {wrong[0]}"
-            some = (request.arrays[f"invalid_{index}"] & counted).any()
-            assert arrays[f"sticky_{index}"] == some, f"{name}: `nonfinite` must be {int(some)}"
-        last = arrays[f"last_{index}"]
+            some = (invalid & counted).any()
+            assert arrays[f"{prefix}sticky_{index}"] == some, f"{name}: `nonfinite` must be {int(some)}"
+        last = arrays[f"{prefix}last_{index}"]
         assert last[-1] and not last[:-1].any(), f"{name}: `last` marks another beat than the last"
         if not product["stalls"]:
-            assert cycles == product["cycles"], f"{name}: {cycles} cycles, not {product['cycles']}"
+            assert taken == product["cycles"], f"{name}: {taken} cycles, not {product['cycles']}"
 
 
 def _judge_unknown(name: str, unknown: np.ndarray, counted: np.ndarray) -> None:
