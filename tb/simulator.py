@@ -35,6 +35,8 @@ __all__ = [
 _BUILD_ARGS = ("-Wall", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3", "-fno-inline")
 # Cycles from which on optimized C++ gains more time than its compilation takes, which is twice that of plain C++.
 _LONG = 20_000
+# Seconds from when objects are copied to when make looks at them, at most: Verilator may take minutes in between.
+_UNTIL_MAKE = 24 * 3600
 _BY_PRODUCTS = (".a", ".cpp", ".d", ".h", ".mk", ".o")
 _WAVE_ARGS = {"": (), "vcd": ("--trace-vcd",), "fst": ("--trace-fst",)}
 # What every simulator includes; to read it takes the compiler longer than the C++ of a small array.
@@ -138,8 +140,8 @@ def _runtime(waves: str) -> Path:
 
 def _take_objects(runtime: Path, folder: Path) -> None:
     """Copy the objects of a compiled library to where a simulator is built."""
-    # make takes objects that are there already and newer than the makefile still to come
-    later = time.time() + 60
+    # make takes objects that are there already and newer than the makefile still to come, however long that takes
+    later = time.time() + _UNTIL_MAKE
     for compiled in runtime.glob("verilated*.o"):
         os.utime(shutil.copy(compiled, folder), (later, later))
 

@@ -3,8 +3,10 @@
 import shutil
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,3 +85,13 @@ def test_recipe_counts(tmp_path):
     path = tmp_path / "tb" / "simulator.py"
     path.write_text(path.read_text().replace('"-fno-inline"', '"-fno-inline", "-fno-table"'))
     assert printed() != before
+
+
+@pytest.mark.long
+def test_verilator_may_take_an_hour(monkeypatch, tmp_path):
+    """Objects that are copied must be newer than what Verilator writes, if that is an hour later, too."""
+    monkeypatch.setenv("MACFORGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(simulator, "time", SimpleNamespace(time=lambda: time.time() - 3600))
+    verilog = "module counter(input clk, output reg [3:0] q);\n  always @(posedge clk) q <= q + 1'h1;\nendmodule\n"
+    built = simulator.built_simulator(verilog, "counter", cycles=1, waves="")
+    assert (built / "counter").exists()
