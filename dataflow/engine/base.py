@@ -88,6 +88,12 @@ class Engine(Unit):
         self.drain = drain
         if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
             raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
+        for form in (pe.act, pe.weight):
+            if not isinstance(accumulator, FloatSum) and form.fixed is None:
+                raise ValueError(
+                    f"Accumulator kind must be rounded, aligned or partial for {form.name}, whose values take more "
+                    "than 64 bits in fixed point, not exact"
+                )
         (pe.block or pe).core(accumulator)  # which raises if they do not fit
         slots = max(pe.lanes // mode.lanes for mode in pe.modes)
         if tiling.max_group < slots:
@@ -237,12 +243,6 @@ class Engine(Unit):
                 f"Drain weight_zero and offset must be none with {self.pe.name}, as the sums of rows that they take "
                 "are formed of one kind of activations, and not of all modes"
             )
-        for form, is_summed in ((self.pe.act, drain.takes_row_sums), (self.pe.weight, drain.takes_column_sums)):
-            if is_summed and form.fixed is None:
-                raise ValueError(
-                    f"Drain zero points and offset must be none with {form.name}, whose fixed-point values take more "
-                    "than 64 bits to sum up"
-                )
         return DrainEdge(
             drain=drain,
             sums=Interval.of_bits(self.accumulator.result_bits, signed=True),

@@ -15,7 +15,8 @@ class Tiling:
     Parameters
     ----------
     group_size : int
-        Products along K that make one sum; 0 for all of K. A command may ask for fewer.
+        Products along K that make one sum; 0 for all of K. A command may ask for fewer. Where a product takes several
+        lanes, both this and `max_k` count lanes.
     max_k : int
         Largest K, which the panel of activations has room for.
     panel_rows : int

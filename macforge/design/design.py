@@ -228,7 +228,8 @@ class Design:
         return self._quantizer(side, getattr(self.quantizer, side).wide)
 
     def _quantizer(self, side: Side, form: str = "") -> Quantizer:
-        return quantizer_of(self.quantizer, side, getattr(self.pe, side), self.tiling.group_size, form)
+        group_size = self.tiling.group_size // self.product_lanes
+        return quantizer_of(self.quantizer, side, getattr(self.pe, side), group_size, form)
 
     @cached_property
     def target(self) -> Target:

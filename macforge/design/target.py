@@ -88,7 +88,7 @@ class Target:
     @property
     def group_size(self) -> int:
         """Products along K that make one sum; 0 for all of K."""
-        return self.engine.group_size
+        return self.engine.group_size // (self.engine.lanes // self.engine.modes[0].lanes)
 
     @property
     def sums(self) -> Accumulator | FloatSum:

@@ -141,11 +141,6 @@ class Drain:
         return any(step.takes_row_sums for step in self.steps)
 
     @property
-    def takes_column_sums(self) -> bool:
-        """Whether a step takes the sums of a column's weights, as wide as they are."""
-        return any(parameter.form is None for parameter in self.parameters)
-
-    @property
     def adds_bias(self) -> bool:
         """Whether a step adds a layer's bias."""
         return any(step.adds_bias for step in self.steps)

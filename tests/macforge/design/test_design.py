@@ -339,9 +339,14 @@ def test_steps_that_do_not_fit_are_refused(name, setting, message):
         load_design(name, [setting])
 
 
-def test_values_too_wide_to_sum_up_take_no_zero_points():
-    settings = ["act=posit6_3", "weight=bipolar2", "accumulator.kind=exact", "tiling.max_k=16"]
-    design = load_design("posit8", settings)
-    assert design.with_settings(["drain.act_scale=row"]).edge
-    with pytest.raises(ValueError, match=r"^Drain zero points and offset must be none with posit6_3, .* to sum up$"):
-        design.with_settings(["drain.weight_zero=int1"])
+def test_values_too_wide_to_sum_up_take_sums_that_are_floats():
+    settings = ["act=posit6_3", "weight=bipolar2", "tiling.max_k=16", "dataflow=output_stationary"]
+    message = r"^Accumulator kind must be rounded, aligned or partial for posit6_3, .* in fixed point, not exact$"
+    with pytest.raises(ValueError, match=message):
+        load_design("posit8", settings)
+    assert load_design("posit8", [*settings, "accumulator.kind=rounded"]).sums.name == "fp32"
+
+
+def test_a_group_of_products_that_take_several_lanes_has_fewer():
+    design = load_design("subword_int8_int4", ["tiling.group_size=19", "quantizer.act.granularity=group"])
+    assert (design.product_lanes, design.target.group_size, design.act_quantizer.group_size) == (4, 4, 4)
