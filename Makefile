@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-quick test-all sim verilog prove board area docs lint clean tools icarus
+.PHONY: help report test test-quick test-all fuzz sim verilog prove board area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test-quick: tools .venv/.stamp ## run the tests that take two minutes of a proce
 
 test-all: tools icarus .venv/.stamp ## run what takes minutes: every design from unknown registers, every key with odd values
 	$(run) $(pytest) -m long
+
+fuzz: tools .venv/.stamp ## try 2000 random designs, which takes hours and goes on where it stopped (COUNT=2000; SEED=0; FAMILIES=a,b)
+	$(run) macforge fuzz -o build/fuzz --count $(or $(COUNT),2000) --seed $(or $(SEED),0) \
+	  $(if $(FAMILIES),--families "$(FAMILIES)")
 
 sim: .venv/.stamp ## simulate a small array of every named design against the model, with stalls
 	$(run) macforge sim --all --cells 4

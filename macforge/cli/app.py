@@ -10,6 +10,7 @@ from macforge.cli import (
     board_commands,
     cost_command,
     describe_commands,
+    fuzz_command,
     generate_command,
     layer_commands,
     measure_commands,
@@ -72,3 +73,4 @@ app.add_typer(model_commands.model, name="model")
 app.command()(measure_commands.area)
 app.command()(measure_commands.sweep)
 app.command()(measure_commands.report)
+app.command()(fuzz_command.fuzz)

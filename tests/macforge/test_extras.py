@@ -52,7 +52,7 @@ def test_everything_that_is_missing_is_named_at_once(monkeypatch):
     [
         ("altair.utils", "report"),
         ("distributed", "sweep"),
-        ("narwhals", "boards,decoder,driver,files,model,prove,report,sweep,tune"),
+        ("narwhals", "boards,decoder,driver,files,fuzz,model,prove,report,sweep,tune"),
     ],
 )
 def test_an_import_that_fails_names_the_extra(module, extras):
