@@ -4,6 +4,7 @@ A new family, format, drain step or key is drawn without a change here.
 """
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -126,6 +127,7 @@ def _shapes(draw: st.DrawFn) -> Table:
     return {"dataflow": draw(st.sampled_from(list(ENGINES))), "array": array, "tiling": tiling}
 
 
+@functools.cache
 def _patches(family: str) -> list[Patch]:
     """Everything else that can be said of a design of this family."""
     kind = FAMILIES[family]
