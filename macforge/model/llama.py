@@ -79,8 +79,11 @@ def _shape(model: GGUFModel) -> Shape:
         if f"llama.{key}" in model.keys and (given := model.value(f"llama.{key}")) != usual:
             raise ValueError(f"Decoder must leave {key} out or have {usual}, not {given}")
     heads, hidden = int(_key(model, "attention.head_count")), int(_key(model, "embedding_length"))
+    # before their names are made, of which a damaged number may ask for billions
+    if (blocks := int(_key(model, "block_count"))) > len(model.tensors):
+        raise ValueError(f"Decoder must have the tensors of {blocks} blocks, not {len(model.tensors)} tensors in all")
     shape = Shape(
-        blocks=int(_key(model, "block_count")),
+        blocks=blocks,
         hidden=hidden,
         inner=int(_key(model, "feed_forward_length")),
         vocabulary=_vocabulary(model),
