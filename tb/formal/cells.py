@@ -7,12 +7,13 @@ The proof is by induction over lanes. Let ``f(mask, addend)`` be what the circui
 
 modulo ``2**bits`` of the sum, which together say that the sum is that of `pe.base.Core`. Each equation is an instance
 for an SMT solver: all codes, all masks of the lanes below, all addends. Where products of a lane take the solver too
-long, one instance for each code of the lane's weight is easier.
+long, one instance for each code of the lane's weight is easier, or for each pair of codes.
 """
 
 import functools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,7 +69,7 @@ class Found:
     result : {"proven", "broken", "open"}
         ``open``: not decided in the time that was given.
     instances : int
-        That were decided: one, or those of all codes of a weight.
+        That were decided: one, or those of all codes.
     seconds : float
         Of a processor.
     example : dict of str to int
@@ -130,22 +131,22 @@ class CellProof:
         ----------
         equation : Equation
         seconds : float
-            How long each instance may take; a fifth of it is for the equation as a whole, if it can be split.
+            How long each instance may take; a fifth of it, if it can be split.
         """
-        wrong, weight = self._wrong(equation)
+        wrong, codes = self._wrong(equation)
         text = self._solver(wrong, seconds).print_formula("smt2")
 
         searched: dict[str, Any] = {}
 
         def compute() -> dict[str, Any]:
             start = time.process_time()
-            instances, example = self._search(wrong, weight, seconds)
+            instances, example = self._search(wrong, codes, seconds)
             result = "open" if example is None else "broken" if example else "proven"
             spent = time.process_time() - start
             searched.update(result=result, instances=instances, seconds=spent, example=example or None)
             return searched
 
-        key = digest(text, str(weight), SOLVER)
+        key = digest(text, SOLVER)
         return Found(**cached_json("cell_proof", key, compute, is_valid=lambda: searched["result"] != "open"))
 
     def replay(self, equation: Equation, example: dict[str, int], *, waves: str = "") -> Outcome:
@@ -195,16 +196,23 @@ class CellProof:
             **words,
         )
 
-    def _search(self, wrong: Term, weight: Term | None, seconds: float) -> tuple[int, dict[str, int] | None]:
-        """Instances that were decided, and inputs for which the equation does not hold, see `_ask`."""
-        example = self._ask(wrong, None, seconds if weight is None else _WHOLE * seconds)
-        if example is not None or weight is None:
+    def _search(self, wrong: Term, codes: Sequence[Term], seconds: float) -> tuple[int, dict[str, int] | None]:
+        """Instances that were decided, and inputs for which the equation does not hold, see `_ask`.
+
+        What takes too long is split by all that the first of ``codes`` can be, and then by the next one.
+        """
+        example = self._ask(wrong, _WHOLE * seconds if codes else seconds)
+        if example is not None or not codes:
             return int(example is not None), example
-        for code in range(1 << size(weight)):
-            example = self._ask(wrong, (weight, code), seconds)
+        first, *others = codes
+        count = 0
+        for code in range(1 << size(first)):
+            fixed = self._bits.of(Kind.EQUAL, first, self._bits.constant(code, size(first)))
+            more, example = self._search(self._bits.of(Kind.AND, wrong, fixed), others, seconds)
+            count += more
             if example != {}:
-                return code, example
-        return 1 << size(weight), {}
+                break
+        return count, example
 
     @functools.cached_property
     def _bits(self) -> Bits:
@@ -228,12 +236,12 @@ class CellProof:
             raise ToolError(f"Cell {self._pe.name} must have a latency of {self._unit.latency}, not {age}")
         return term
 
-    def _wrong(self, equation: Equation) -> tuple[Term, Term | None]:
-        """That the equation does not hold; and the code by which it can be split."""
+    def _wrong(self, equation: Equation) -> tuple[Term, list[Term]]:
+        """That the equation does not hold; and the codes by which it can be split."""
         bits, addend = self._bits, self._inputs["addend"]
         if equation.lane is None:
             empty = bits.constant(0, self._pe.lanes)
-            return bits.of(Kind.DISTINCT, self._sum(equation.mode, mask=empty), addend), None
+            return bits.of(Kind.DISTINCT, self._sum(equation.mode, mask=empty), addend), []
         mode, lane = self._pe.modes[equation.mode], equation.lane
         codes = [
             bits.slice(self._inputs[side], lane * form.bits, form.bits)
@@ -246,7 +254,7 @@ class CellProof:
         added = bits.of(Kind.BV_ADD, addend, bits.of(Kind.BV_MUL, *factors))
         masks = [self._masks(equation, counts) for counts in (True, False)]
         sums = [self._sum(equation.mode, mask=masks[0]), self._sum(equation.mode, mask=masks[1], addend=added)]
-        return bits.of(Kind.DISTINCT, *sums), codes[1]
+        return bits.of(Kind.DISTINCT, *sums), codes[::-1]
 
     def _masks(self, equation: Equation, counts: bool) -> Term:
         """Any mask in which the lanes of a product are alike, and whose highest lane is the equation's, or below it."""
@@ -259,12 +267,9 @@ class CellProof:
             parts += [self._bits.slice(mask, lane * each, 1) if below else self._bits.constant(is_on, 1)] * each
         return self._bits.concat(parts)
 
-    def _ask(self, wrong: Term, fixed: tuple[Term, int] | None, seconds: float) -> dict[str, int] | None:
+    def _ask(self, wrong: Term, seconds: float) -> dict[str, int] | None:
         """Inputs for which ``wrong`` is so; none if there are none; None if that is not found out in time."""
         solver = self._solver(wrong, seconds)
-        if fixed is not None:
-            term, number = fixed
-            solver.assert_formula(self._bits.of(Kind.EQUAL, term, self._bits.constant(number, size(term))))
         match solver.check_sat():
             case Result.UNSAT:
                 return {}
