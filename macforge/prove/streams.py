@@ -5,13 +5,12 @@ from typing import Any
 
 from dataflow.accelerator.accelerator import Accelerator
 from dataflow.engine.base import Engine
-from hw.core.digest import digest
 from hw.emit import yosys
-from hw.emit.cache import cached_json
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design
 from macforge.prove.statement import Result, Statement, Verdict
+from macforge.provenance import cached_figures
 from sw_ref.engine.schedule import schedule_of
 from tb.formal.contract import KEEPS, contract
 from tb.formal.prove import ENGINE, PROOFS, Proof, children_seconds, prove
@@ -47,7 +46,7 @@ def _through(unit: Engine | Accelerator, _seconds: float) -> Verdict:
         paths = sorted(through_paths(verilog, unit.name))
         return {"paths": paths, "seconds": children_seconds() - start}
 
-    found = cached_json("through", digest(verilog, unit.name, yosys.banner()), compute)
+    found = cached_figures("through", verilog, unit.name, compute=compute)
     paths = [" to ".join(path) for path in found["paths"]]
     return Verdict(
         result="broken" if paths else "proven",

@@ -237,7 +237,13 @@ def prove(proof: Proof, *, verilog: str | None = None, seconds: float | None = N
         start = children_seconds()
         return {"line": _failed(texts, seconds), "seconds": children_seconds() - start}
 
-    return Ruled(**cached_json("rules", digest(texts, yosys.banner(), version("z3-solver")), compute))
+    return Ruled(
+        **cached_json(
+            "rules",
+            digest(texts, Path(__file__).read_text(encoding="utf-8"), yosys.banner(), version("z3-solver")),
+            compute,
+        )
+    )
 
 
 def children_seconds() -> float:

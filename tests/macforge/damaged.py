@@ -78,18 +78,22 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(found)
 
 
-def _outcome(reader: Callable[[Path], object], path: Path) -> str:
-    """``read``, ``refused``, or what is wrong with how a file is refused."""
-    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
-    try:
-        reader(path)
-    except (ValueError, OSError) as error:
-        return "refused" if str(error).strip() else f"no message of {type(error).__name__}"
-    except BaseException as error:
-        return f"{type(error).__name__}: {error}"[:300]
-    finally:
+class _Watch:
+    """Takes every exception of what is done in it; ``outcome`` says what it was."""
+
+    outcome = "read"
+
+    def __enter__(self) -> "_Watch":
+        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> bool:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return "read"
+        if isinstance(error, ValueError | OSError) and str(error).strip():
+            self.outcome = "refused"
+        elif kind is not None:
+            self.outcome = f"{kind.__name__}: {error}"[:300]
+        return True
 
 
 class _TooLongError(BaseException):
@@ -109,7 +113,9 @@ def main(kind: str, file: str, seed: int, count: int) -> None:
         folder = shutil.copytree(Path(file).parent, Path(name, "copy"))
         for number in range(seed, seed + count):
             (folder / Path(file).name).write_bytes(damaged(data, random.Random(number)))
-            outcomes[number] = _outcome(READERS[kind], folder / Path(file).name)
+            with _Watch() as watch:
+                READERS[kind](folder / Path(file).name)
+            outcomes[number] = watch.outcome
     found = {each: sum(outcome == each for outcome in outcomes.values()) for each in ("read", "refused")}
     faults = {number: outcome for number, outcome in outcomes.items() if outcome not in found}
     print(json.dumps({**found, "faults": faults}))
