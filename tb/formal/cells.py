@@ -43,6 +43,8 @@ SOLVER = f"bitwuzla {solver_version()}"
 
 # Of the time that an equation may take, what is spent before it is split.
 _WHOLE = 0.2
+# As many times that may an equation take with all that it is split into.
+_ALL = 20
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class CellProof:
         ----------
         equation : Equation
         seconds : float
-            How long each instance may take; a fifth of it, if it can be split.
+            How long each instance may take; a fifth of it, if it can be split. All of an equation may take twenty times
+            that.
         """
         wrong, codes = self._wrong(equation)
         text = self._solver(wrong, seconds).print_formula("smt2")
@@ -141,7 +144,7 @@ class CellProof:
 
         def compute() -> dict[str, Any]:
             start = time.process_time()
-            instances, example = self._search(wrong, codes, seconds)
+            instances, example = self._search(wrong, codes, seconds, start + _ALL * seconds)
             result = "open" if example is None else "broken" if example else "proven"
             spent = time.process_time() - start
             searched.update(result=result, instances=instances, seconds=spent, example=example or None)
@@ -198,7 +201,9 @@ class CellProof:
             **words,
         )
 
-    def _search(self, wrong: Term, codes: Sequence[Term], seconds: float) -> tuple[int, dict[str, int] | None]:
+    def _search(
+        self, wrong: Term, codes: Sequence[Term], seconds: float, end: float
+    ) -> tuple[int, dict[str, int] | None]:
         """Instances that were decided, and inputs for which the equation does not hold, see `_ask`.
 
         What takes too long is split by all that the first of ``codes`` can be, and then by the next one.
@@ -209,8 +214,10 @@ class CellProof:
         first, *others = codes
         count = 0
         for code in range(1 << size(first)):
+            if time.process_time() > end:
+                return count, None
             fixed = self._bits.of(Kind.EQUAL, first, self._bits.constant(code, size(first)))
-            more, example = self._search(self._bits.of(Kind.AND, wrong, fixed), others, seconds)
+            more, example = self._search(self._bits.of(Kind.AND, wrong, fixed), others, seconds, end)
             count += more
             if example != {}:
                 break
