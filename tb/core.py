@@ -73,6 +73,11 @@ class Trial:
     @property
     def sums(self) -> np.ndarray:
         """What the model says: integers (steps,)."""
+        return self.accumulator.apply(self.totals)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """The exact sums, before the accumulator keeps them (steps,)."""
         added = np.zeros(len(self._modes), integer_type(self.pe.term.signed_bits))
         for index, mode in enumerate(self.pe.modes):
             steps = self._modes == index
@@ -80,7 +85,7 @@ class Trial:
             weight = mode.weight.to_fixed(zeroed(mode.weight, self.weight[steps, : mode.lanes]))
             mask = self.mask[steps, :: self.pe.lanes // mode.lanes]
             added[steps] = self.pe.rule.dots(act * mask, weight)
-        return self.accumulator.apply(exactly(operator.add, self.addend, added))
+        return exactly(operator.add, self.addend, added)
 
     def words(self, port: str) -> np.ndarray:
         """What goes into ``port`` of the bed, (steps, words of equal width)."""

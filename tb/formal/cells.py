@@ -31,7 +31,7 @@ from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
 from sw_ref.arith.rules import EXACT
 from sw_ref.formats.nonfinite import zeroed
-from sw_ref.wide import integer_type
+from sw_ref.wide import integer_type, wrapped
 from tb.core import EncodedCore, Trial, simulate_cores
 from tb.formal.numbers import fixed_term
 from tb.formal.words import Bits, FeedForward, size
@@ -98,6 +98,14 @@ def why_not(pe: PE, accumulator: Accumulator | FloatSum) -> str | None:
     return None
 
 
+class _ModularTrial(Trial):
+    """Steps whose sums count modulo ``2**bits``, as equations do, whatever the accumulator makes of an overflow."""
+
+    @property
+    def sums(self) -> np.ndarray:
+        return wrapped(self.totals, self.accumulator.bits)
+
+
 class CellProof:
     """Equations of a cell, and their proofs.
 
@@ -139,7 +147,6 @@ class CellProof:
         """
         wrong, codes = self._wrong(equation)
         text = self._solver(wrong, seconds).print_formula("smt2")
-
         searched: dict[str, Any] = {}
 
         def compute() -> dict[str, Any]:
@@ -192,7 +199,7 @@ class CellProof:
             side: np.resize(np.pad(row, (0, self._pe.lanes - mode.lanes)), (steps, self._pe.lanes))
             for side, row in codes.items()
         }
-        return Trial(
+        return _ModularTrial(
             pe=self._pe,
             accumulator=self._accumulator,
             mask=np.repeat(masks, each, axis=1).astype(bool),

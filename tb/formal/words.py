@@ -158,7 +158,7 @@ class FeedForward:
     def _word(self, wires: Sequence[Any], words: Mapping[Any, tuple[_Aged, int]], place: str) -> _Aged:
         """Wires as one word: as few parts as there are words that they are of."""
         parts: list[Term] = []
-        ages: set[int] = set()
+        ages: set[int | None] = set()
         index = 0
         while index < len(wires):
             start, wire = index, wires[index]
@@ -168,14 +168,11 @@ class FeedForward:
                 parts.append(self._bits.variable("x", 1) if wire == "x" else self._bits.constant(wire == "1", 1))
                 continue
             word, low = words[wire]
-            if word.age is not None:
-                ages.add(word.age)
+            ages.add(word.age)
             while index < len(wires) and _follows(words.get(wires[index]), word, low + index - start):
                 index += 1
             parts.append(self._bits.slice(word.term, low, index - start))
-        if len(ages) > 1:
-            raise NotFeedForwardError(f"Inputs of {' and '.join(map(str, sorted(ages)))} cycles before meet at {place}")
-        return _Aged(self._bits.concat(parts), ages.pop() if ages else None)
+        return _Aged(self._bits.concat(parts), _age(ages, place))
 
     def _evaluate(self, name: str, words: dict[Any, tuple[_Aged, int]]) -> None:
         """What a cell gives out."""
@@ -184,10 +181,7 @@ class FeedForward:
         if kind != _REGISTER and kind not in _CELLS:
             raise NotFeedForwardError(f"Circuit must have cells that {__name__} knows, not {kind} ({name})")
         given = {pin: self._word(pins[pin], words, name) for pin in _read(cell)}
-        ages = {word.age for word in given.values() if word.age is not None}
-        if len(ages) > 1:
-            raise NotFeedForwardError(f"Inputs of {' and '.join(map(str, sorted(ages)))} cycles before meet at {name}")
-        age = ages.pop() if ages else None
+        age = _age({word.age for word in given.values()}, name)
         if kind == _REGISTER:
             outcome, wires = _Aged(given["D"].term, None if age is None else age + 1), pins["Q"]
         else:
@@ -197,6 +191,14 @@ class FeedForward:
             outcome = _Aged(_CELLS[kind](self._bits, terms, signed, len(wires)), age)
         for index, wire in enumerate(wires):
             words[wire] = (outcome, index)
+
+
+def _age(ages: set[int | None], place: str) -> int | None:
+    """The one age of what meets at a place; constants have none."""
+    found = sorted(age for age in ages if age is not None)
+    if len(found) > 1:
+        raise NotFeedForwardError(f"Inputs of {' and '.join(map(str, found))} cycles before meet at {place}")
+    return found[0] if found else None
 
 
 def _follows(found: tuple[_Aged, int] | None, word: _Aged, index: int) -> bool:
@@ -304,7 +306,6 @@ _CELLS: dict[str, _Cell] = {
     "$sshl": _shifted(Kind.BV_SHL),
     "$shr": _shifted(Kind.BV_SHR),
     "$sshr": _shifted(Kind.BV_SHR, Kind.BV_ASHR),
-    "$shiftx": _shifted(Kind.BV_SHR),
     "$reduce_or": _reduced(Bits.is_set),
     "$reduce_bool": _reduced(Bits.is_set),
     "$reduce_and": _reduced(lambda bits, word: bits.of(Kind.EQUAL, word, bits.constant(-1, size(word)))),

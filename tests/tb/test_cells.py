@@ -85,8 +85,9 @@ class _NoMask(Codes):
         return m
 
 
-def test_wrong_cell_is_found_and_simulated(tmp_path):
-    proof = CellProof(Unmasked(act=Int(4), weight=Int(4), lanes=2), Accumulator(12, "wrap"))
+@pytest.mark.parametrize("overflow", ["wrap", "refuse"])
+def test_wrong_cell_is_found_and_simulated(overflow):
+    proof = CellProof(Unmasked(act=Int(4), weight=Int(4), lanes=2), Accumulator(12, overflow))
     empty = Equation(0, None)
     found = proof.decide(empty, seconds=60)
     assert found.result == "broken"
@@ -97,8 +98,9 @@ def test_wrong_cell_is_found_and_simulated(tmp_path):
 
 def test_example_of_a_lane_is_simulated():
     """The steps of an equation that holds are right in the simulator, too."""
-    proof = CellProof(element("mac", "int4", "int4", 2, {}), Accumulator(12, "wrap"))
-    example = {"act": 0x7F, "weight": 0x83, "mask": 0b11, "addend": 5}
+    proof = CellProof(element("mac", "int4", "int4", 2, {}), Accumulator(12))
+    # the last sum overflows
+    example = {"act": 0x77, "weight": 0x77, "mask": 0b11, "addend": 2040}
     assert [proof.replay(equation, example).failure for equation in proof.equations] == [None] * 3
 
 
