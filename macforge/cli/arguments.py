@@ -1,5 +1,6 @@
 """Arguments and options that several commands take, and what they print to."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_chart",
     "chosen_designs",
     "err",
+    "names_of",
     "out",
 ]
 
@@ -78,3 +80,11 @@ def chosen_designs(
         raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
     chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs or ())]
     return chosen if cells is None else [design.resized(cells) for design in chosen]
+
+
+def names_of(what: str, names: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Names that are separated by commas; ValueError unless each of them is known."""
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in chosen:
+        one_of(what, name, known)
+    return chosen

@@ -1,7 +1,6 @@
 """macforge fuzz: random designs, each refused in one line or proven against the model."""
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,13 +8,12 @@ import typer
 
 from hw.emit.cache import write_whole
 from hw.emit.tools import ToolError
-from macforge.cli.arguments import DesignNames, Json, Settings, err
+from macforge.cli.arguments import DesignNames, Json, Settings, err, names_of
 from macforge.errors import MismatchError
 from macforge.extras import require_extras
 from macforge.files import check_output_folder
 from macforge.progress import progress_bar
 from macforge.tables import print_rows
-from sw_ref.fields import one_of
 
 # Whatever else the command takes it imports itself.
 
@@ -61,10 +59,10 @@ def fuzz(
     from macforge.measure.sweep.store import Store, as_csv
     from pe import FAMILIES
 
-    chosen, given = _names("Family", families, FAMILIES), _given(designs, settings)
+    chosen, given = names_of("Family", families, FAMILIES), _given(designs, settings)
     if given and chosen:
         raise ValueError(f"Families are drawn from where no design is given, and not with {', '.join(given)}")
-    through = _names("Stage", stages, STAGES)
+    through = names_of("Stage", stages, STAGES)
     run = Run(seed=seed, first=first, count=count, families=chosen, stages=through, given=given or None)
     output.mkdir(parents=True, exist_ok=True)
     with Store(output / "trials.sqlite") as store, progress_bar() as bar:
@@ -92,14 +90,6 @@ def _judge(rows: list[dict[str, Any]], faults: list[dict[str, Any]], output: Pat
     if outcomes["broken off"]:
         broken = next(row["failed"] for row in rows if row["failed"])
         raise ToolError(f"{outcomes['broken off']} of {len(rows)} trials broke off (--retry tries again): {broken}")
-
-
-def _names(what: str, names: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Names that are separated by commas, each of which must be known."""
-    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
-    for name in chosen:
-        one_of(what, name, known)
-    return chosen
 
 
 def _given(designs: list[str] | None, settings: list[str] | None) -> dict[str, dict[str, object]]:

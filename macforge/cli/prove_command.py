@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from macforge.cli.arguments import All, Cells, DesignNames, Json, Settings, chosen_designs
+from macforge.cli.arguments import All, Cells, DesignNames, Json, Settings, chosen_designs, names_of
 from macforge.errors import MismatchError
 from macforge.extras import require_extras
 from macforge.files import check_output_file
@@ -18,7 +18,6 @@ from sw_ref.fields import one_of
 
 __all__ = ["prove"]
 
-_PARTS = "cell,streams,mapping"
 _COLUMNS = {
     "design": "design",
     "part": "part",
@@ -36,7 +35,9 @@ def prove(
     designs: DesignNames = None,
     all_: All = False,
     headline: Annotated[bool, typer.Option("--headline", help="Those that a report has by default.")] = False,
-    parts: Annotated[str, typer.Option("--part", metavar="NAMES", help=f"Some of {_PARTS}.")] = _PARTS,
+    parts: Annotated[
+        str, typer.Option("--part", metavar="NAMES", help="Of cell, streams and mapping; by default all.")
+    ] = "",
     seconds: Annotated[float, typer.Option(min=0.1, help="How long a single question to a solver may take.")] = 60.0,
     waves: Annotated[Path | None, typer.Option(help="Waves of a counterexample of a cell: .fst or .vcd.")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=0, help="Designs at a time; 0: one a processor.")] = 1,
@@ -57,9 +58,7 @@ def prove(
     chosen = chosen_designs(designs, all_ or headline, settings, cells)
     if headline:
         chosen = [design for design in chosen if design.headline]
-    named = parts.split(",")
-    for part in named:
-        one_of("Part", part, PARTS)
+    named = names_of("Part", parts, PARTS) or tuple(PARTS)
     if waves is not None:
         if len(chosen) > 1:
             raise ValueError(f"Waves are recorded of one design, not of {len(chosen)}")
