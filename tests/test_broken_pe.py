@@ -5,25 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.broken import STUCK_BIT
+
 ROOT = Path(__file__).parent.parent
-
-# Loses the carry out of the lowest bit of every product, and is otherwise right.
-BROKEN = """
-from hw.integer import dot
-
-gather = dot._gather
-
-def broken(m, at):
-    gather(m, at)
-    at.terms = [type(term)(term.value & ~0b10, term.interval) for term in at.terms]
-
-dot._gather = broken
-"""
 
 
 def test_broken_pe_is_found(tmp_path):
     """The tests of engines, run on a product whose second bit is stuck, end in failures, and say what differs."""
-    (tmp_path / "broken_pe.py").write_text(BROKEN)
+    (tmp_path / "broken_pe.py").write_text(STUCK_BIT)
     command = ["-m", "pytest", "-q", "-x", "-p", "broken_pe", "-k", "plain"]
     done = subprocess.run(
         [sys.executable, *command, "tests/dataflow/engine/test_engine.py"],
