@@ -14,10 +14,11 @@ from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
+from sw_ref.arith.float_sum import FloatSum
 from sw_ref.formats.base import Format
 from sw_ref.formats.nonfinite import zeroed
 from sw_ref.interval import Interval
-from sw_ref.wide import exactly, integer_type
+from sw_ref.wide import exactly, integer_type, wrapped
 from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw
 from tb.runner import Outcome
@@ -37,7 +38,7 @@ class Trial:
     Parameters
     ----------
     pe : PE
-    accumulator : Accumulator
+    accumulator : Accumulator or FloatSum
     act, weight : ndarray (steps, lanes)
         Codes; of a mode with fewer lanes, the first ones of a step.
     mask : bool array (steps, lanes)
@@ -48,7 +49,7 @@ class Trial:
     """
 
     pe: PE
-    accumulator: Accumulator
+    accumulator: Accumulator | FloatSum
     act: np.ndarray
     weight: np.ndarray
     mask: np.ndarray
@@ -72,8 +73,22 @@ class Trial:
 
     @property
     def sums(self) -> np.ndarray:
-        """What the model says: integers (steps,)."""
+        """What the model says: integers (steps,), or codes of floats as the integers that their bits are."""
+        if isinstance(self.accumulator, FloatSum):
+            return self._float_sums(self.accumulator)
         return self.accumulator.apply(self.totals)
+
+    def _float_sums(self, sums: FloatSum) -> np.ndarray:
+        """Of an element with one mode, as are all with such sums."""
+        (mode,), lowest = self.pe.modes, self.pe.lowest
+        assert lowest is not None
+        act = mode.act.decode(zeroed(mode.act, self.act)) * self.mask
+        weight = mode.weight.decode(zeroed(mode.weight, self.weight))
+        each = [
+            sums.sums(x[None], y[:, None], mode.lanes, lowest=lowest, start=addend)
+            for x, y, addend in zip(act, weight, self.addend, strict=True)
+        ]
+        return wrapped(np.concatenate(each).ravel(), sums.bits)
 
     @property
     def totals(self) -> np.ndarray:
@@ -191,10 +206,10 @@ class EncodedCore(Unit):
     Parameters
     ----------
     pe : PE
-    accumulator : Accumulator
+    accumulator : Accumulator or FloatSum
     """
 
-    def __init__(self, *, pe: PE, accumulator: Accumulator) -> None:
+    def __init__(self, *, pe: PE, accumulator: Accumulator | FloatSum) -> None:
         self.pe = pe
         self.accumulator = accumulator
         ports = {
@@ -243,11 +258,11 @@ class _Bed(Unit):
 
     Parameters
     ----------
-    cores : tuple of (PE, Accumulator, int)
+    cores : tuple of (PE, Accumulator or FloatSum, int)
         The int tells how many times.
     """
 
-    def __init__(self, *, cores: tuple[tuple[PE, Accumulator, int], ...]) -> None:
+    def __init__(self, *, cores: tuple[tuple[PE, Accumulator | FloatSum, int], ...]) -> None:
         self.cores = cores
         names = [pe.core(accumulator).name for pe, accumulator, _copies in cores]
         if len(set(names)) != len(names):
@@ -277,7 +292,7 @@ class _Bed(Unit):
             )
         return m
 
-    def _core(self, m: Module, pe: PE, accumulator: Accumulator, name: str, copy: int):
+    def _core(self, m: Module, pe: PE, accumulator: Accumulator | FloatSum, name: str, copy: int):
         """One core's sum."""
         core = place(m, f"{name}_{copy}", EncodedCore(pe=pe, accumulator=accumulator))
         for port in core.given:

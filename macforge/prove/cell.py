@@ -7,8 +7,9 @@ from typing import Any
 from hw.emit.tools import ToolError
 from macforge.design.design import Design
 from macforge.prove.statement import Result, Statement, Verdict
-from sw_ref.arith.accumulate import Accumulator
-from tb.formal.cells import SOLVER, CellProof, Equation, Found, why_not
+from sw_ref.arith.float_sum import FloatSum
+from tb.formal.cells import SOLVER, CellProof, Equation, Found
+from tb.formal.laws import why_not
 from tb.runner import Outcome
 
 __all__ = ["cell_statements"]
@@ -23,12 +24,12 @@ def cell_statements(design: Design) -> list[Statement]:
     found = []
     for index, mode in enumerate(pe.modes):
         lanes = f"{mode.lanes} lane{'s' if mode.lanes > 1 else ''}"
+        lanes += f", in {sums.name}" if isinstance(sums, FloatSum) else ""
         text = f"sum = addend + products of {mode.act.name} x {mode.weight.name}, {lanes}"
         if (reason := why_not(pe, sums)) is not None:
             verdict = Verdict(result="not tried", note=reason)
             found.append(Statement(part="cell", text=text, decide=lambda _seconds, verdict=verdict: verdict))
             continue
-        assert isinstance(sums, Accumulator)
         proof = CellProof(pe, sums)
         equations = [each for each in proof.equations if each.mode == index]
         found.append(
@@ -48,14 +49,14 @@ def _decide(proof: CellProof, equations: Sequence[Equation], seconds: float) -> 
             break
     worst = min(decided, key=lambda each: _WORST.index(each.result))
     lanes = [
-        "none" if each.lane is None else str(each.lane)
+        ", ".join(map(str, proof.lanes(each))) or "none"
         for each, found in zip(equations, decided, strict=False)
         if found.result == worst.result
     ]
     example = None
     if worst.result == "broken":
         broken = equations[len(decided) - 1]
-        example = {"mode": broken.mode, "lane": broken.lane, **(worst.example or {})}
+        example = {"mode": broken.mode, "group": broken.group, **(worst.example or {})}
     return Verdict(
         result=worst.result,
         engine=SOLVER,
@@ -68,4 +69,4 @@ def _decide(proof: CellProof, equations: Sequence[Equation], seconds: float) -> 
 
 def _replay(proof: CellProof, example: dict[str, Any], waves: str) -> Outcome:
     values = dict(example)
-    return proof.replay(Equation(values.pop("mode"), values.pop("lane")), values, waves=waves)
+    return proof.replay(Equation(values.pop("mode"), values.pop("group")), values, waves=waves)

@@ -1,17 +1,11 @@
 """Proofs that a cell, with the encoders of its row and column, adds what the model says, for all codes and sums.
 
-The proof is by induction over lanes. Let ``f(mask, addend)`` be what the circuit gives for any codes. Then
-
-    f(no lane, addend) = addend
-    f(mask whose highest lane is l, addend) = f(mask without lane l, addend + act[l] * weight[l])
-
-modulo ``2**bits`` of the sum, which together say that the sum is that of `pe.base.Core`. Each equation is an instance
-for an SMT solver: all codes, all masks of the lanes below, all addends. Where products of a lane take the solver too
-long, one instance for each code of the lane's weight is easier, or for each pair of codes.
+The proof is by induction over groups of lanes, as `tb.formal.laws` says. Each equation is an instance for an SMT
+solver: all codes, all masks of the lanes in front, all addends that there can be. Where one product takes the solver
+too long, one instance for each code of the weight is easier, or for each pair of codes.
 """
 
 import functools
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,22 +23,23 @@ from hw.emit.verilog import emit_verilog
 from pe.base import PE
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import FloatSum
-from sw_ref.arith.rules import EXACT
-from sw_ref.formats.nonfinite import zeroed
+from sw_ref.engine.spec import Mode
 from sw_ref.wide import integer_type, wrapped
 from tb.core import EncodedCore, Trial, simulate_cores
-from tb.formal.numbers import fixed_term
+from tb.formal.laws import Law, Step, law_of, why_not
 from tb.formal.words import Bits, FeedForward, size
 from tb.runner import Outcome
 
-__all__ = ["SOLVER", "CellProof", "Equation", "Found", "why_not"]
+__all__ = ["SOLVER", "CellProof", "Equation", "Found"]
 
 SOLVER = f"bitwuzla {solver_version()}"
 
 # Of the time that an equation may take, what is spent before it is split.
 _WHOLE = 0.2
-# As many times that may an equation take with all that it is split into.
+# As many times that may an equation take, with all that it is split into or, if it cannot be split, at once.
 _ALL = 20
+# Codes by which an equation is split, at most.
+_SPLIT_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -55,12 +50,12 @@ class Equation:
     ----------
     mode : int
         Which of `PE.modes`.
-    lane : int or None
-        Whose product is added, of the mode's; None: no lane counts.
+    group : int or None
+        Which of `tb.formal.laws.Law.groups` is added; None: no lane counts.
     """
 
     mode: int
-    lane: int | None
+    group: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +80,6 @@ class Found:
     example: dict[str, int] | None = None
 
 
-def why_not(pe: PE, accumulator: Accumulator | FloatSum) -> str | None:
-    """Why a cell cannot be proven so, if it cannot."""
-    if pe.block is not None:
-        return "a block of cells keeps its sums itself"
-    if isinstance(accumulator, FloatSum):
-        return "sums are floats"
-    if pe.rule != EXACT:
-        return f"products are not exact ({type(pe.rule).__name__})"
-    if accumulator.overflow == "saturate":
-        return "sums saturate"
-    return None
-
-
 class _ModularTrial(Trial):
     """Steps whose sums count modulo ``2**bits``, as equations do, whatever the accumulator makes of an overflow."""
 
@@ -120,7 +102,7 @@ class CellProof:
         If `why_not` says why, or the circuit or a format has no terms.
     """
 
-    def __init__(self, pe: PE, accumulator: Accumulator) -> None:
+    def __init__(self, pe: PE, accumulator: Accumulator | FloatSum) -> None:
         if (reason := why_not(pe, accumulator)) is not None:
             raise ToolError(f"Cell {pe.name} cannot be proven: {reason}")
         self._pe, self._accumulator = pe, accumulator
@@ -130,8 +112,16 @@ class CellProof:
     def equations(self) -> list[Equation]:
         """All that together say what the cell adds."""
         return [
-            Equation(index, lane) for index, mode in enumerate(self._pe.modes) for lane in (None, *range(mode.lanes))
+            Equation(index, group)
+            for index, mode in enumerate(self._pe.modes)
+            for group in (None, *range(len(self._law.groups(mode))))
         ]
+
+    def lanes(self, equation: Equation) -> tuple[int, ...]:
+        """Lanes of the group that is added."""
+        if equation.group is None:
+            return ()
+        return self._law.groups(self._pe.modes[equation.mode])[equation.group]
 
     def decide(self, equation: Equation, *, seconds: float) -> Found:
         """Prove an equation, or find where it does not hold.
@@ -143,7 +133,7 @@ class CellProof:
         equation : Equation
         seconds : float
             How long each instance may take; a fifth of it, if it can be split. All of an equation may take twenty times
-            that.
+            that, and so may one that cannot be split.
         """
         wrong, codes = self._wrong(equation)
         text = self._solver(wrong, seconds).print_formula("smt2")
@@ -151,7 +141,8 @@ class CellProof:
 
         def compute() -> dict[str, Any]:
             start = time.process_time()
-            instances, example = self._search(wrong, codes, seconds, start + _ALL * seconds)
+            limit = seconds if codes else _ALL * seconds
+            instances, example = self._search(wrong, codes, limit, start + _ALL * seconds)
             result = "open" if example is None else "broken" if example else "proven"
             spent = time.process_time() - start
             searched.update(result=result, instances=instances, seconds=spent, example=example or None)
@@ -177,29 +168,30 @@ class CellProof:
         return simulate_cores([self._trial(equation, example)], waves=waves)
 
     def _trial(self, equation: Equation, example: dict[str, int]) -> Trial:
-        mode, addend = self._pe.modes[equation.mode], _signed(example["addend"], self._accumulator.bits)
+        mode, addend = self._pe.modes[equation.mode], self._number(example["addend"])
         codes = {
-            side: [example[side] >> lane * form.bits & (1 << form.bits) - 1 for lane in range(mode.lanes)]
+            side: np.array([example[side] >> lane * form.bits & (1 << form.bits) - 1 for lane in range(mode.lanes)])
             for side, form in (("act", mode.act), ("weight", mode.weight))
         }
-        each = self._pe.lanes // mode.lanes
-        highest = -1 if equation.lane is None else equation.lane
-        counts = np.array([lane < highest and example["mask"] >> lane * each & 1 for lane in range(mode.lanes)])
-        masks, addends = [counts], [addend]
-        if equation.lane is not None:
-            masks = [np.where(np.arange(mode.lanes) == equation.lane, on, counts) for on in (1, 0)]
-            factors = (
-                int(form.to_fixed(zeroed(form, codes[side][equation.lane])))
-                for side, form in (("act", mode.act), ("weight", mode.weight))
-            )
-            addends = [addend, _signed(addend + math.prod(factors), self._accumulator.bits)]
+        each, lanes = self._pe.lanes // mode.lanes, list(self.lanes(equation))
+        counts = np.array([example["mask"] >> lane * each & 1 for lane in range(mode.lanes)], bool)
+        first, (counted, without) = lanes[0] if lanes else 0, (counts.copy(), counts.copy())
+        without[first:] = counted[first + len(lanes) :] = False
+        if len(lanes) == 1:
+            counted[first] = True
+        of_group = {"mask": counted[lanes], **{side: row[lanes] for side, row in codes.items()}}
+        masks, addends = [counted], [addend]
+        if lanes:
+            masks += [without]
+            addends += [self._number(self._law.moved(mode, of_group, addend))]
         steps = len(masks)
         # lanes that the mode has not are of no account
         words = {
             side: np.resize(np.pad(row, (0, self._pe.lanes - mode.lanes)), (steps, self._pe.lanes))
             for side, row in codes.items()
         }
-        return _ModularTrial(
+        kind = Trial if isinstance(self._accumulator, FloatSum) else _ModularTrial
+        return kind(
             pe=self._pe,
             accumulator=self._accumulator,
             mask=np.repeat(masks, each, axis=1).astype(bool),
@@ -207,6 +199,12 @@ class CellProof:
             mode=np.full(steps, equation.mode),
             **words,
         )
+
+    def _number(self, addend: int) -> int:
+        """An addend as the model has it: a code of a float, or in two's complement."""
+        if isinstance(self._accumulator, FloatSum):
+            return addend
+        return _signed(addend, self._accumulator.bits)
 
     def _search(
         self, wrong: Term, codes: Sequence[Term], seconds: float, end: float
@@ -244,6 +242,10 @@ class CellProof:
         names = ("act", "weight", "mask", "addend")
         return {name: self._bits.variable(name, self._circuit.width(name)) for name in names}
 
+    @functools.cached_property
+    def _law(self) -> Law:
+        return law_of(self._bits, self._pe, self._accumulator)
+
     def _sum(self, mode: int, **given: Term) -> Term:
         """What the circuit gives, with ``given`` in place of some inputs."""
         chosen = {"mode": self._bits.constant(mode, self._pe.mode_bits)} if self._pe.mode_bits else {}
@@ -255,33 +257,45 @@ class CellProof:
     def _wrong(self, equation: Equation) -> tuple[Term, list[Term]]:
         """That the equation does not hold; and the codes by which it can be split."""
         bits, addend = self._bits, self._inputs["addend"]
-        if equation.lane is None:
+        possible = self._law.possible(addend)
+        if equation.group is None:
             empty = bits.constant(0, self._pe.lanes)
-            return bits.of(Kind.DISTINCT, self._sum(equation.mode, mask=empty), addend), []
-        mode, lane = self._pe.modes[equation.mode], equation.lane
-        codes = [
-            bits.slice(self._inputs[side], lane * form.bits, form.bits)
+            differs = bits.of(Kind.DISTINCT, self._sum(equation.mode, mask=empty), addend)
+            return bits.of(Kind.AND, possible, differs), []
+        mode, group = self._pe.modes[equation.mode], self.lanes(equation)
+        act, weight = (
+            [bits.slice(self._inputs[side], lane * form.bits, form.bits) for lane in range(mode.lanes)]
             for side, form in (("act", mode.act), ("weight", mode.weight))
-        ]
-        factors = [
-            fixed_term(bits, form, code, size(addend))
-            for form, code in zip((mode.act, mode.weight), codes, strict=True)
-        ]
-        added = bits.of(Kind.BV_ADD, addend, bits.of(Kind.BV_MUL, *factors))
-        masks = [self._masks(equation, counts) for counts in (True, False)]
-        sums = [self._sum(equation.mode, mask=masks[0]), self._sum(equation.mode, mask=masks[1], addend=added)]
-        return bits.of(Kind.DISTINCT, *sums), codes[::-1]
+        )
+        counted = self._counts(mode, len(group), group[0])
+        step = Step(mode=mode, group=group, act=act, weight=weight, counts=counted, addend=addend)
+        with_group = self._mask(mode, counted)
+        without = self._mask(
+            mode, [bits.constant(0, 1) if lane in group else each for lane, each in enumerate(counted)]
+        )
+        wrong = self._law.wrong(
+            step,
+            lambda given: self._sum(equation.mode, mask=with_group, addend=given),
+            lambda given: self._sum(equation.mode, mask=without, addend=given),
+        )
+        codes = [weight[group[0]], act[group[0]]] if len(group) == 1 else []
+        splits = codes if all(size(code) <= _SPLIT_BITS for code in codes) else []
+        return bits.of(Kind.AND, possible, wrong), splits
 
-    def _masks(self, equation: Equation, counts: bool) -> Term:
-        """Any mask in which the lanes of a product are alike, and whose highest lane is the equation's, or below it."""
-        each = self._pe.lanes // self._pe.modes[equation.mode].lanes
-        mask, parts = self._inputs["mask"], []
-        assert equation.lane is not None
-        for lane in range(self._pe.modes[equation.mode].lanes):
-            below = lane < equation.lane
-            is_on = counts and lane == equation.lane
-            parts += [self._bits.slice(mask, lane * each, 1) if below else self._bits.constant(is_on, 1)] * each
-        return self._bits.concat(parts)
+    def _counts(self, mode: Mode, lanes: int, first: int) -> list[Term]:
+        """Whether each lane counts, where none behind the group does; a single one of the group does."""
+        bits, each, counts = self._bits, self._pe.lanes // mode.lanes, []
+        for lane in range(mode.lanes):
+            known = None if lane < first or (lanes > 1 and lane < first + lanes) else int(lane == first)
+            counts.append(
+                bits.slice(self._inputs["mask"], lane * each, 1) if known is None else bits.constant(known, 1)
+            )
+        return counts
+
+    def _mask(self, mode: Mode, counts: Sequence[Term]) -> Term:
+        """A mask in which the lanes of a product are alike."""
+        each = self._pe.lanes // mode.lanes
+        return self._bits.concat([count for count in counts for _lane in range(each)])
 
     def _ask(self, wrong: Term, seconds: float) -> dict[str, int] | None:
         """Inputs for which ``wrong`` is so; none if there are none; None if that is not found out in time."""

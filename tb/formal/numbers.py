@@ -9,7 +9,8 @@ from hw.emit.tools import ToolError
 from sw_ref.formats.base import Format
 from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import zeroed
-from tb.formal.words import Bits
+from sw_ref.formats.posit import Posit
+from tb.formal.words import Bits, size
 
 __all__ = ["fixed_term"]
 
@@ -32,6 +33,7 @@ def fixed_term(bits: Bits, form: Format, code: Term, width: int) -> Term:
     return (
         _linear(bits, values, code, width)
         or _floating(bits, form, values, code, width)
+        or _tapered(bits, form, values, code, width)
         or _table(bits, values, code, width)
     )
 
@@ -93,12 +95,73 @@ def _float_value(code: int, form: Float, flushed: bool, ends: bool) -> int:
     return -magnitude if code >> top else magnitude
 
 
+def _tapered(bits: Bits, form: Format, values: list[int], code: Term, width: int) -> Term | None:
+    """Posits: by the length of their regime, which says where exponent and fraction are."""
+    if not isinstance(form, Posit) or values != [_posit_value(each, form) for each in range(len(values))]:
+        return None
+    negative = bits.is_set(bits.slice(code, form.bits - 1, 1))
+    body = bits.slice(bits.choice(negative, bits.of(Kind.BV_NEG, code), code), 0, form.bits - 1)
+    magnitude = bits.constant(0, width)
+    for head, run, low in _regimes(form):
+        rest = bits.slice(body, 0, low) if low else None
+        is_so = bits.of(Kind.EQUAL, bits.slice(body, low, size(body) - low), bits.constant(head, size(body) - low))
+        magnitude = bits.choice(is_so, _posit_term(bits, form, run, rest, width), magnitude)
+    return bits.choice(negative, bits.of(Kind.BV_NEG, magnitude), magnitude)
+
+
+def _regimes(form: Posit) -> Iterator[tuple[int, int, int]]:
+    """Highest bits of a magnitude up to the end of its regime, what that counts, and how many bits are left."""
+    body = form.bits - 1
+    for length in range(1, body + 1):
+        low = max(0, body - length - 1)
+        ends = body > length
+        yield int("1" * length + "0" * ends, 2), length - 1, low
+        if ends:
+            yield 1, -length, low
+
+
+def _posit_term(bits: Bits, form: Posit, regime: int, rest: Term | None, width: int) -> Term:
+    """``1.fraction`` times two to the power of regime and exponent, of what is left behind the regime."""
+    lsb, lower = form.fixed_form.lsb, 0 if rest is None else size(rest)
+    if rest is None or lower <= form.es:
+        step = form.es - lower
+        options = [bits.constant(1 << (regime << form.es) + (each << step) - lsb, width) for each in range(1 << lower)]
+        return _chosen(bits, rest, options) if rest is not None else options[0]
+    fraction = lower - form.es
+    significand = bits.concat([bits.slice(rest, 0, fraction), bits.constant(1, 1)])
+    word = bits.resized(significand, width + fraction, signed=False)
+    scales = [(regime << form.es) + each - lsb for each in range(1 << form.es)]
+    # bits of a fraction count at least as much as the format's last place
+    words = [bits.of(Kind.BV_SHL, word, bits.constant(scale, size(word))) for scale in scales]
+    options = [bits.slice(each, fraction, width) for each in words]
+    return _chosen(bits, bits.slice(rest, fraction, form.es), options) if form.es else options[0]
+
+
+def _chosen(bits: Bits, index: Term, options: list[Term]) -> Term:
+    """One of ``2**size`` words."""
+    for at in range(size(index)):
+        is_set = bits.is_set(bits.slice(index, at, 1))
+        options = [bits.choice(is_set, high, low) for low, high in zip(options[::2], options[1::2], strict=True)]
+    return options[0]
+
+
+def _posit_value(code: int, form: Posit) -> int:
+    """What `_tapered` says."""
+    negative, top = code >> form.bits - 1, 1 << form.bits
+    body = (top - code if negative else code) % top & (top >> 1) - 1
+    for head, regime, low in _regimes(form):
+        if body >> low == head:
+            rest, lower = body & (1 << low) - 1, min(low, form.es)
+            exponent = rest >> low - lower << form.es - lower
+            fraction = rest & (1 << low - lower) - 1
+            scale = (regime << form.es) + exponent - form.fixed_form.lsb
+            magnitude = (1 << low - lower | fraction) << scale >> low - lower
+            return -magnitude if negative else magnitude
+    return 0
+
+
 def _table(bits: Bits, values: list[int], code: Term, width: int) -> Term:
     """A choice for each bit of the code."""
     if len(values) > 1 << _TABLE_BITS:
         raise ToolError(f"Codes of more than {_TABLE_BITS} bits must have a form, which these of {len(values)} lack")
-    level = [bits.constant(value, width) for value in values]
-    for index in range(len(values).bit_length() - 1):
-        is_set = bits.is_set(bits.slice(code, index, 1))
-        level = [bits.choice(is_set, high, low) for low, high in zip(level[::2], level[1::2], strict=True)]
-    return level[0]
+    return _chosen(bits, code, [bits.constant(value, width) for value in values])
