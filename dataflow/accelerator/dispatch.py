@@ -191,14 +191,16 @@ class Dispatcher(Unit):
         with m.If(self.retired):
             m.d.sync += self.tail.eq(self.tail + 1)
 
-    def _elaborate_failure(self, m: Module) -> Value:
+    def _elaborate_failure(self, m: Module, pending: Value, number: Value) -> Value:
         """Why the product that is to be done next cannot be, or 0."""
-        waited = Signal(_PATIENCE_BITS, name="waited")
-        m.d.sync += waited.eq(Mux((self.in_flight == 0) | self.active, 0, waited + 1))
+        waited, unfinished = Signal(_PATIENCE_BITS, name="waited"), Signal(name="unfinished")
+        # also of one that cannot be started, and where the numbers of products have been upset
+        m.d.comb += unfinished.eq((self.in_flight != 0) | pending.any() | (number != self.tail))
+        m.d.sync += waited.eq(Mux(unfinished & ~self.active, waited + 1, 0))
         why = Signal(8, name="failure")
+        with m.If(waited.all()):
+            m.d.comb += why.eq(Cause.LENGTH)
         with m.If(self.in_flight != 0):
-            with m.If(waited.all()):
-                m.d.comb += why.eq(Cause.LENGTH)
             with m.If(self.write_failed):
                 m.d.comb += why.eq(Cause.WRITE_RESULT)
             for index, name in enumerate(self.streams):
@@ -210,7 +212,7 @@ class Dispatcher(Unit):
     def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
         """Fetch, check and start one product after the other."""
         pending, why = Signal(len(self.started), name="pending"), Signal(8, name="why")
-        failure = self._elaborate_failure(m)
+        failure = self._elaborate_failure(m, pending, fetch.index)
         abort = (failure != 0) | self.reset
 
         @contextmanager
@@ -254,7 +256,7 @@ class Dispatcher(Unit):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
                 m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(why != 0)]
-                m.d.sync += [self.in_flight.eq(0), self.cause.eq(why)]
+                m.d.sync += [self.in_flight.eq(0), self.cause.eq(why), fetch.index.eq(self.tail)]
                 m.next = "HALTED"
                 with m.If(why == 0):
                     m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]

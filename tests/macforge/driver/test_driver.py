@@ -205,6 +205,25 @@ def test_python_driver_tells_what_was_wrong(size):
         assert device.counters()["errors"] == 1
 
 
+def test_an_error_waits_for_the_driver():
+    """However long that takes, and although the next product had been started: it is told once, and then goes on."""
+    unit, given = accelerator(), products("mixpe_w4a8", [SIZES[0], SIZES[0]])
+    image = MemoryImage(unit.layout, base=BASE, size=2)
+    image.add(given[0], result=0x40_0000)
+    image.add(given[1])
+    with BusSimulator(unit, image.array(), base=BASE, cycles=50_000) as simulator:
+        device = Device(simulator, simulator.memory[: image.ring_bytes], BASE)
+        device.submit(*image.descriptors())
+        with pytest.raises(GivenUpError, match=r"^Product 0 was given up: write result$"):
+            device.wait()
+        simulator.run(40_000)
+        assert (device.counters()["errors"], device.read("error_cause")) == (1, Cause.WRITE_RESULT)
+        device.resume()
+        device.wait()
+        assert (device.counters()["errors"], device.counters()["products"]) == (1, 1)
+        assert all_right(unit, image, simulator.memory)[1]
+
+
 def test_python_driver_refuses_a_ring_of_another_size():
     unit = accelerator()
     refused = pytest.raises(ValueError, match=r"^Ring must be a power of two of descriptors of 64 bytes .* 192 bytes")
