@@ -96,6 +96,14 @@ struct Model {
     std::unique_ptr<VerilatedVcdC> waves;
 #endif
 
+    bool recorded() const {
+#if VM_TRACE
+        return waves != nullptr;
+#else
+        return false;
+#endif
+    }
+
     void dump(uint64_t time) {
 #if VM_TRACE
         if (waves) waves->dump(time);
@@ -338,8 +346,11 @@ struct Model {
             here_cycle = 0;
         }
         while (here_cycle < what.cycle) advance(here, here_cycle++);
-        restore(here);
+        restore(recorded() ? start : here);
         ahead = here;
+        // waves also show what comes before
+        if (recorded())
+            for (uint32_t i = 0; i < what.cycle; i++) poll();
         refused = false;
         head = count;
         const Variable& variable = variables[what.variable];

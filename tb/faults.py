@@ -138,7 +138,7 @@ class FaultSimulator:
         ----------
         injections : array of INJECTION
         waves : Path, optional
-            Where to write waves (.vcd) of all, from each flip on.
+            Where to write waves (.vcd) of a single one, from the doorbell on.
 
         Returns
         -------

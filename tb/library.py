@@ -26,9 +26,7 @@ _INCLUDED = re.compile(r'^#include "(\w+\.h)"$', re.MULTILINE)
 _simulated: Counter[str] = Counter()
 
 
-def model_library(
-    verilog: str, *, top: str, model: Path, cycles: int, control: str = "", waves: bool = False
-) -> Path:
+def model_library(verilog: str, *, top: str, model: Path, cycles: int, control: str = "", waves: bool = False) -> Path:
     """The library of a simulator, built unless it has been before.
 
     Parameters

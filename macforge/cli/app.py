@@ -12,6 +12,7 @@ from macforge.cli import (
     describe_commands,
     fuzz_command,
     generate_command,
+    inject_command,
     layer_commands,
     measure_commands,
     model_commands,
@@ -63,6 +64,7 @@ app.command()(describe_commands.driver)
 app.command()(board_commands.build)
 app.command()(measure_commands.sim)
 app.command()(prove_command.prove)
+app.command()(inject_command.inject)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)
