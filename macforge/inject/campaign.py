@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tb.state import Stored, stored_bits
 
 __all__ = ["CHUNK", "Campaign"]
 
-CHUNK = 2500
+CHUNK = 500
 """Injections that are run, and kept, at once."""
 
 # Products along K where a design has no groups, of which products have two.
@@ -72,9 +72,10 @@ class Campaign:
         second = random_products(design, random, m=2, n=3, k=k // 2 + 1)
         return [*first, second[-1], random_products(design, random, m=m, n=n, k=k)[0]]
 
-    def simulator(self, *, waves: bool = False) -> FaultSimulator:
-        """The accelerator with these products."""
-        return FaultSimulator(self.design.accelerator, self.products, seed=self.seed, waves=waves)
+    def simulator(self, *, injections: int, waves: bool = False) -> FaultSimulator:
+        """The accelerator with these products, for about so many injections in all."""
+        unit = self.design.accelerator
+        return FaultSimulator(unit, self.products, seed=self.seed, injections=injections, waves=waves)
 
     def drawn(self, chunk: int) -> tuple[np.ndarray, np.ndarray]:
         """Injections of a chunk, whose cycle is 0 still, and the fraction of the window of each, in 2**-32."""
@@ -99,18 +100,18 @@ class Campaign:
         array of tb.faults.OUTCOME
         """
         table, found = substance(self.design.to_table()), []
-        with _Opened(self) as opened:
+        with _Opened(self, count) as opened:
             for chunk in range(-(-count // CHUNK)):
-                rows = cached_figures("inject", table, self.seed, chunk, CHUNK, compute=lambda c=chunk: opened.run(c))
+                rows = cached_figures("inject", table, self.seed, chunk, CHUNK, compute=partial(opened.run, chunk))
                 found.append(np.array([tuple(row) for row in rows], OUTCOME))
         return np.concatenate(found)[:count]
 
     def rows(self, count: int) -> list[dict[str, Any]]:
         """Plain data of each class: bits, injections, and of each of `KINDS` how many, their share and its interval.
 
-        ``next_wrong``: the product after it was not right; ``reset_wrong``: and one after a reset neither;
-        ``unnoticed_head``: silent, and the tail is not the head that the driver gave. ``silent_in``: registers with
-        most silent faults.
+        ``next_wrong``: not hung, and the product after it was not right. ``reset_wrong``: nor was one after a reset by
+        the register; ``hung_not_reset``: of these, hung. ``unnoticed_head``: silent, and the tail is not the head that
+        the driver gave. ``silent_in``: registers with most silent faults.
         """
         outcomes, kinds = self.outcomes(count), list(KINDS)
         of_class, kind = np.arange(count) % len(self.classes), kinds_of(outcomes)
@@ -128,10 +129,12 @@ class Campaign:
                 f"{each}_interval": list(interval(int(number), total))
                 for each, number in zip(kinds, counts, strict=True)
             }
-            tried = (own["reset"] != NEXT.index("not tried")) & (own["reset"] != NEXT.index("right"))
-            row["next_wrong"] = int((own["reset"] != NEXT.index("not tried")).sum())
-            row["reset_wrong"] = int(tried.sum())
-            row["hung_not_reset"] = int((tried & (kind[mine] == kinds.index("hung"))).sum())
+            hung = kind[mine] == kinds.index("hung")
+            tried, wrong = (own["reset"] != NEXT.index(each) for each in ("not tried", "right"))
+            wrong &= tried
+            row["next_wrong"] = int((tried & ~hung).sum())
+            row["reset_wrong"] = int(wrong.sum())
+            row["hung_not_reset"] = int((wrong & hung).sum())
             row["unnoticed_head"] = int((outcomes[silent]["lost"] != 0).sum())
             row["silent_in"] = self._named(variables[silent])
             rows.append(row)
@@ -153,7 +156,7 @@ class Campaign:
         """
         injections, fractions = self.drawn(number // CHUNK)
         at = number % CHUNK
-        with self.simulator(waves=waves is not None) as simulator:
+        with self.simulator(injections=1, waves=waves is not None) as simulator:
             injection = _timed(injections, fractions, simulator.window)[at : at + 1]
             (outcome,) = simulator.inject(injection, waves=waves)
         variable, bit = self.stored[injection["variable"][0]], int(injection["bit"][0])
@@ -186,8 +189,9 @@ def _timed(injections: np.ndarray, fractions: np.ndarray, window: int) -> np.nda
 class _Opened:
     """A simulator that is built when it is first needed."""
 
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, campaign: Campaign, injections: int) -> None:
         self._campaign = campaign
+        self._injections = injections
         self._simulator: FaultSimulator | None = None
 
     def __enter__(self) -> "_Opened":
@@ -200,7 +204,7 @@ class _Opened:
     def run(self, chunk: int) -> list[list[int]]:
         """Fields of each outcome of a chunk."""
         if self._simulator is None:
-            self._simulator = self._campaign.simulator()
+            self._simulator = self._campaign.simulator(injections=self._injections)
         injections, fractions = self._campaign.drawn(chunk)
         found = self._simulator.inject(_timed(injections, fractions, self._simulator.window))
         return [list(row) for row in found.tolist()]
