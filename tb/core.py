@@ -23,7 +23,7 @@ from tb.cycles import Timetable, simulate_cycles
 from tb.draw import draw
 from tb.runner import Outcome
 
-__all__ = ["EncodedCore", "Trial", "simulate_cores", "trial_of"]
+__all__ = ["EncodedCore", "Trial", "simulate_cores", "timetable_of_cores", "trial_of"]
 
 # Simulations are no longer than this: what is longer goes through several copies of its core at once.
 _CYCLES = 16384
@@ -139,6 +139,11 @@ def simulate_cores(trials: Sequence[Trial], *, waves: str = "") -> Outcome:
 
     ``failure`` names every core that differs. ``waves``, "vcd" or "fst", is the format of waves to record.
     """
+    return simulate_cycles(*timetable_of_cores(trials), waves=waves)
+
+
+def timetable_of_cores(trials: Sequence[Trial]) -> tuple[Unit, Timetable]:
+    """A bed with the cores of trials, several times each where that shortens the simulation, and what goes through."""
     steps = min(_CYCLES, max(len(trial.act) for trial in trials))
     copies = [-(-len(trial.act) // steps) for trial in trials]
     bed = _Bed(cores=tuple((t.pe, t.accumulator, count) for t, count in zip(trials, copies, strict=True)))
@@ -153,8 +158,7 @@ def simulate_cores(trials: Sequence[Trial], *, waves: str = "") -> Outcome:
         port = f"{trial.name}_sum"
         expected[port] = _within(trial.sums[order], start=1 + bed.latency, cycles=cycles)
         counted[port] = _within(np.ones_like(order, bool), start=1 + bed.latency, cycles=cycles)
-    timetable = Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
-    return simulate_cycles(bed, timetable, waves=waves)
+    return bed, Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
 
 
 def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:

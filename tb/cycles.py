@@ -11,7 +11,7 @@ from hw.core.unit import Unit, place
 from hw.emit.verilog import emit_verilog
 from tb.runner import Bench, Outcome, run_bench
 
-__all__ = ["Timetable", "simulate_cycles"]
+__all__ = ["Joined", "Timetable", "simulate_cycles"]
 
 # Units with more ports than this have them joined: a bench takes about as long for a wide one as for a narrow one.
 _MANY = 16
@@ -47,7 +47,7 @@ class Timetable:
         return {port: len(value) // slots[port] for port, (value, _flow) in unit.ports().items()}
 
 
-class _Joined(Unit):
+class Joined(Unit):
     """A unit with all of its inputs side by side in one port, and all of its outputs in another.
 
     Parameters
@@ -93,7 +93,7 @@ def simulate_cycles(unit: Unit, timetable: Timetable, *, verilog: str = "", wave
     bits = timetable.bits(unit)
     ports = {port: {port: width} for port, width in bits.items()}
     if len(ports) > _MANY and not verilog:
-        joined = _Joined(unit=unit)
+        joined = Joined(unit=unit)
         unit, ports = joined, joined.fields(bits)
     named = {"in": timetable.inputs, "expected": timetable.expected, "counted": timetable.counted}
     bench = Bench(

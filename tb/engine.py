@@ -18,7 +18,7 @@ from sw_ref.engine.spec import EngineSpec
 from tb.runner import Bench, Outcome, run_bench
 from tb.simulator import require_simulator
 
-__all__ = ["Simulation", "simulate_engine", "simulate_engines"]
+__all__ = ["Simulation", "Stimulus", "simulate_engine", "simulate_engines", "stimulus_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class _Bed(Unit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stimulus:
+class Stimulus:
     """What the bench is given of one product."""
 
     schedule: Schedule
@@ -136,7 +136,7 @@ class _Part:
 
     engine: Engine
     prefix: str
-    stimuli: list[_Stimulus]
+    stimuli: list[Stimulus]
 
     @property
     def settings(self) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _parts(engines: Sequence[tuple[Engine, Sequence[Product]]], prefixes: Sequen
     parts = []
     for (engine, products), prefix in zip(engines, prefixes, strict=True):
         random, spec = np.random.default_rng(seed), engine.spec
-        stimuli = [_stimulus(spec, product, random) for product in products]
+        stimuli = [stimulus_of(spec, product, random) for product in products]
         parts.append(_Part(engine=engine, prefix=prefix, stimuli=stimuli))
     return parts
 
@@ -194,7 +194,8 @@ def _bench(top: Unit, parts: Sequence[_Part], *, seed: int, waves: str, simulato
     )
 
 
-def _stimulus(engine: EngineSpec, product: Product, random: np.random.Generator) -> _Stimulus:
+def stimulus_of(engine: EngineSpec, product: Product, random: np.random.Generator) -> Stimulus:
+    """Beats of a product, with random padding, and what must come of them."""
     schedule = product.schedule(engine)
     expected, counted = schedule.result_beats(expected_results(engine, product))
     description = {
@@ -215,4 +216,4 @@ def _stimulus(engine: EngineSpec, product: Product, random: np.random.Generator)
     }
     if engine.invalid:
         arrays["invalid"], _counted = schedule.result_beats(expected_invalid(engine, product))
-    return _Stimulus(schedule=schedule, arrays=arrays, description=description)
+    return Stimulus(schedule=schedule, arrays=arrays, description=description)
