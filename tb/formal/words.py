@@ -9,7 +9,7 @@ from bitwuzla import Kind, Term, TermManager
 from hw.emit.tools import ToolError
 from tb.formal.netlist import netlist
 
-__all__ = ["Bits", "FeedForward", "NotFeedForwardError", "size"]
+__all__ = ["Aged", "Bits", "Circuit", "FeedForward", "NotFeedForwardError", "size"]
 
 _SCRIPT = "hierarchy -top {top}; proc; flatten; memory_map; opt_clean; opt_expr; opt_clean"
 _REGISTER = "$dff"
@@ -24,10 +24,18 @@ class Bits:
 
     def __init__(self) -> None:
         self.manager = TermManager()
+        self._arrays: dict[str, Term] = {}
 
     def variable(self, name: str, width: int) -> Term:
         """Any ``width`` bits."""
         return self.manager.mk_const(self.manager.mk_bv_sort(width), name)
+
+    def array(self, name: str, address: int, data: int) -> Term:
+        """What a memory holds: the same whoever asks for that of a name, with addresses and data of so many bits."""
+        if name not in self._arrays:
+            sort = self.manager.mk_array_sort(self.manager.mk_bv_sort(address), self.manager.mk_bv_sort(data))
+            self._arrays[name] = self.manager.mk_const(sort, name)
+        return self._arrays[name]
 
     def constant(self, number: int, width: int) -> Term:
         """``number`` modulo ``2**width``."""
@@ -77,28 +85,26 @@ def size(term: Term) -> int:
 
 
 @dataclass(frozen=True)
-class _Aged:
+class Aged:
     """A word, and to how many cycles ago its inputs belong; None for a constant."""
 
     term: Term
     age: int | None
 
 
-class FeedForward:
-    """A circuit whose registers only delay: every word belongs to the inputs of one cycle.
-
-    Each register adds a cycle, and no place may mix inputs of different cycles. Then what the registers were at first
-    has no say in an output after its latency, and an equation of terms holds for the circuit in every cycle.
+class Circuit:
+    """A netlist, any word of which is to be had as a term of the inputs, and of what registers hold.
 
     Parameters
     ----------
     bits : Bits
-    verilog, top : str
+    module : mapping
+        As Yosys writes JSON.
     """
 
-    def __init__(self, bits: Bits, verilog: str, top: str) -> None:
+    def __init__(self, bits: Bits, module: Mapping[str, Any]) -> None:
         self._bits = bits
-        self._module = netlist(verilog, top, _SCRIPT)
+        self._module = module
         self._driver = {
             bit: name
             for name, cell in self._module["cells"].items()
@@ -120,7 +126,7 @@ class FeedForward:
             If there is no such number of cycles.
         """
         words = {
-            bit: (_Aged(term, 0), index)
+            bit: (Aged(term, 0), index)
             for name, term in inputs.items()
             for index, bit in enumerate(self._module["ports"][name]["bits"])
         }
@@ -155,7 +161,7 @@ class FeedForward:
             raise NotFeedForwardError("Circuit must depend on no other inputs than those that are given")
         return list(dict.fromkeys(self._driver[wire] for wire in unknown))
 
-    def _word(self, wires: Sequence[Any], words: Mapping[Any, tuple[_Aged, int]], place: str) -> _Aged:
+    def _word(self, wires: Sequence[Any], words: Mapping[Any, tuple[Aged, int]], place: str) -> Aged:
         """Wires as one word: as few parts as there are words that they are of."""
         parts: list[Term] = []
         ages: set[int | None] = set()
@@ -172,9 +178,9 @@ class FeedForward:
             while index < len(wires) and _follows(words.get(wires[index]), word, low + index - start):
                 index += 1
             parts.append(self._bits.slice(word.term, low, index - start))
-        return _Aged(self._bits.concat(parts), _age(ages, place))
+        return Aged(self._bits.concat(parts), _age(ages, place))
 
-    def _evaluate(self, name: str, words: dict[Any, tuple[_Aged, int]]) -> None:
+    def _evaluate(self, name: str, words: dict[Any, tuple[Aged, int]]) -> None:
         """What a cell gives out."""
         cell = self._module["cells"][name]
         kind, pins = cell["type"], cell["connections"]
@@ -183,14 +189,30 @@ class FeedForward:
         given = {pin: self._word(pins[pin], words, name) for pin in _read(cell)}
         age = _age({word.age for word in given.values()}, name)
         if kind == _REGISTER:
-            outcome, wires = _Aged(given["D"].term, None if age is None else age + 1), pins["Q"]
+            outcome, wires = Aged(given["D"].term, None if age is None else age + 1), pins["Q"]
         else:
             wires = pins["Y"]
             signed = {pin: cell["parameters"].get(f"{pin}_SIGNED", "0").endswith("1") for pin in ("A", "B")}
             terms = {pin: word.term for pin, word in given.items()}
-            outcome = _Aged(_CELLS[kind](self._bits, terms, signed, len(wires)), age)
+            outcome = Aged(_CELLS[kind](self._bits, terms, signed, len(wires)), age)
         for index, wire in enumerate(wires):
             words[wire] = (outcome, index)
+
+
+class FeedForward(Circuit):
+    """A circuit whose registers only delay: every word belongs to the inputs of one cycle.
+
+    Each register adds a cycle, and no place may mix inputs of different cycles. Then what the registers were at first
+    has no say in an output after its latency, and an equation of terms holds for the circuit in every cycle.
+
+    Parameters
+    ----------
+    bits : Bits
+    verilog, top : str
+    """
+
+    def __init__(self, bits: Bits, verilog: str, top: str) -> None:
+        super().__init__(bits, netlist(verilog, top, _SCRIPT))
 
 
 def _age(ages: set[int | None], place: str) -> int | None:
@@ -201,7 +223,7 @@ def _age(ages: set[int | None], place: str) -> int | None:
     return found[0] if found else None
 
 
-def _follows(found: tuple[_Aged, int] | None, word: _Aged, index: int) -> bool:
+def _follows(found: tuple[Aged, int] | None, word: Aged, index: int) -> bool:
     return found is not None and found[0] is word and found[1] == index
 
 
