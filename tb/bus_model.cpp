@@ -33,8 +33,11 @@ struct Model {
 
 extern "C" {
 
-Model* bus_open(uint64_t base, uint64_t size, unsigned word_bytes, uint64_t latency, double stalls, uint64_t seed) {
+Model* bus_open(uint64_t base, uint64_t size, unsigned word_bytes, uint64_t latency, double stalls, uint64_t seed,
+                const char* plusarg) {
     auto model = std::make_unique<Model>();
+    const char* arguments[] = {"model", plusarg};
+    model->context.commandArgs(2, arguments);
     model->context.randReset(2);
     model->context.randSeed(static_cast<int>(seed + 1));
     model->memory.resize(size);

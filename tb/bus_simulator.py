@@ -34,6 +34,8 @@ class BusSimulator:
         How many are to be simulated, about.
     verilog : str
         Text with a module of the unit's name in place of the unit's own, such as a mapped netlist.
+    plusarg : str
+        For Verilog that looks for one, such as ``+mutant=1``.
     """
 
     def __init__(
@@ -47,10 +49,13 @@ class BusSimulator:
         seed: int = 0,
         cycles: int = 1_000_000,
         verilog: str = "",
+        plusarg: str = "",
     ) -> None:
         library = model_library(verilog or emit_verilog(unit), top=unit.name, model=_MODEL, cycles=cycles)
         self._library = _typed(ctypes.CDLL(str(library)))
-        self._model: int | None = self._library.bus_open(base, len(memory), unit.bus.word_bytes, latency, stalls, seed)
+        self._model: int | None = self._library.bus_open(
+            base, len(memory), unit.bus.word_bytes, latency, stalls, seed, plusarg.encode()
+        )
         address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
         self.memory = np.ctypeslib.as_array(address, (len(memory),))
         self.memory[:] = memory
@@ -111,7 +116,7 @@ class BusSimulator:
 def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     word, long, model = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
     functions: dict[str, tuple[object, list[object]]] = {
-        "bus_open": (model, [long, long, ctypes.c_uint, long, ctypes.c_double, long]),
+        "bus_open": (model, [long, long, ctypes.c_uint, long, ctypes.c_double, long, ctypes.c_char_p]),
         "bus_close": (None, [model]),
         "bus_memory": (ctypes.c_void_p, [model]),
         "bus_cycles": (long, [model]),

@@ -1,13 +1,13 @@
 """A cycle of any circuit as terms: its outputs and what registers and memories get, of inputs and of what they hold."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bitwuzla import Kind, Term
 
 from hw.emit.tools import ToolError
-from tb.formal.words import Aged, Bits, Circuit
+from tb.formal.words import Aged, Bits, Circuit, size
 
 __all__ = ["Step", "Transition"]
 
@@ -76,10 +76,13 @@ class Transition(Circuit):
             wires = cell["connections"]["Q"]
             words.update(_word(wires, held(_state(name), len(wires))))
         outputs = {name: port["bits"] for name, port in self._module["ports"].items() if port["direction"] == "output"}
-        nexts = {_state(name): cell["connections"]["D"] for name, cell in registers.items()} | self._writes
+        nexts = {_state(name): cell["connections"]["D"] for name, cell in registers.items()}
         return Step(
             outputs={name: self._term(wires, words, name) for name, wires in outputs.items()},
-            nexts={name: self._term(wires, words, name) for name, wires in nexts.items()},
+            nexts={
+                **{name: self._term(wires, words, name) for name, wires in nexts.items()},
+                **{name: self._written(parts, words, name) for name, parts in self._writes.items()},
+            },
             memories=frozenset(self._writes),
         )
 
@@ -87,6 +90,16 @@ class Transition(Circuit):
         for name in self._in_order(wires, words):
             self._evaluate(name, words)
         return self._word(wires, words, place).term
+
+    def _written(self, parts: Sequence[list[Any]], words: dict[Any, tuple[Aged, int]], place: str) -> Term:
+        """Enables, address and data, of which only what is enabled counts."""
+        bits, (enable, address, data) = self._bits, (self._term(wires, words, place) for wires in parts)
+        where = bits.choice(bits.is_set(enable), address, bits.constant(0, size(address)))
+        return bits.concat([enable, where, bits.of(Kind.BV_AND, data, enable)])
+
+    def _unknown(self, place: str, index: int) -> Term:
+        # the same in two circuits, which differ in something else
+        return self._bits.named(f"unknown {place} {index}", 1)
 
     def _evaluate(self, name: str, words: dict[Any, tuple[Aged, int]]) -> None:
         cell = self._module["cells"][name]
@@ -132,9 +145,9 @@ def _reads(name: str, cell: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _writes(name: str, cell: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _writes(name: str, cell: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
     width, address = (int(cell["parameters"][key], 2) for key in ("WIDTH", "ABITS"))
     return {
-        f"memory {name} write {port}": part("EN", width) + part("ADDR", address) + part("DATA", width)
+        f"memory {name} write {port}": [part("EN", width), part("ADDR", address), part("DATA", width)]
         for port, part in _ports(cell, "WR")
     }

@@ -24,7 +24,7 @@ class Bits:
 
     def __init__(self) -> None:
         self.manager = TermManager()
-        self._arrays: dict[str, Term] = {}
+        self._named: dict[str, Term] = {}
 
     def variable(self, name: str, width: int) -> Term:
         """Any ``width`` bits."""
@@ -32,10 +32,16 @@ class Bits:
 
     def array(self, name: str, address: int, data: int) -> Term:
         """What a memory holds: the same whoever asks for that of a name, with addresses and data of so many bits."""
-        if name not in self._arrays:
+        if name not in self._named:
             sort = self.manager.mk_array_sort(self.manager.mk_bv_sort(address), self.manager.mk_bv_sort(data))
-            self._arrays[name] = self.manager.mk_const(sort, name)
-        return self._arrays[name]
+            self._named[name] = self.manager.mk_const(sort, name)
+        return self._named[name]
+
+    def named(self, name: str, width: int) -> Term:
+        """Any ``width`` bits: the same whoever asks for those of a name."""
+        if name not in self._named:
+            self._named[name] = self.variable(name, width)
+        return self._named[name]
 
     def constant(self, number: int, width: int) -> Term:
         """``number`` modulo ``2**width``."""
@@ -170,8 +176,7 @@ class Circuit:
             start, wire = index, wires[index]
             index += 1
             if not isinstance(wire, int):
-                # what is unknown may be either
-                parts.append(self._bits.variable("x", 1) if wire == "x" else self._bits.constant(wire == "1", 1))
+                parts.append(self._unknown(place, start) if wire == "x" else self._bits.constant(wire == "1", 1))
                 continue
             word, low = words[wire]
             ages.add(word.age)
@@ -179,6 +184,10 @@ class Circuit:
                 index += 1
             parts.append(self._bits.slice(word.term, low, index - start))
         return Aged(self._bits.concat(parts), _age(ages, place))
+
+    def _unknown(self, _place: str, _index: int) -> Term:
+        """What is unknown may be either."""
+        return self._bits.variable("x", 1)
 
     def _evaluate(self, name: str, words: dict[Any, tuple[Aged, int]]) -> None:
         """What a cell gives out."""

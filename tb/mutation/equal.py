@@ -18,7 +18,7 @@ SOLVER = f"bitwuzla {solver_version()}"
 
 Found = Literal["equivalent", "different", "open"]
 
-_SCRIPT = "hierarchy -top {top}; proc; flatten; memory_collect; opt_clean; opt_expr; opt_clean"
+_SCRIPT = "hierarchy -top {top}; proc -norom; flatten; memory_collect; memory_map -rom-only; opt_clean; opt_expr; opt_clean"
 
 
 class Equivalence:
@@ -34,16 +34,15 @@ class Equivalence:
     def __init__(self, mutants: Mutants, *, seconds: float) -> None:
         self._mutants, self._seconds = mutants, seconds
         self._bits = Bits()
-        self._terms: dict[tuple[str, int], Term] = {}
 
-    def of_paths(self, number: int, allowed: Mapping[str, Sequence[int]]) -> Found:
+    def of_paths(self, number: int, allowed: Mapping[tuple[str, int, int], Sequence[int]]) -> Found:
         """Of a circuit whose registers only delay: whether all outputs are equal for all inputs.
 
         Parameters
         ----------
         number : int
-        allowed : mapping of str to sequence of int
-            Of inputs that not all numbers come to: those that do.
+        allowed : mapping of (str, int, int) to sequence of int
+            Of an input port, of its bits from one on, so many: the numbers that can occur, if not all.
 
         Raises
         ------
@@ -56,7 +55,7 @@ class Equivalence:
             # a constant has no age
             if age != later and age and later:
                 return "different"
-            found = self._differ(term, other, [self._is_one_of(name, numbers) for name, numbers in allowed.items()])
+            found = self._differ(term, other, [self._is_one_of(*each) for each in allowed.items()])
             if found != "equivalent":
                 return found
         return "equivalent"
@@ -101,8 +100,9 @@ class Equivalence:
                 return "different"
         return "open"
 
-    def _is_one_of(self, name: str, numbers: Sequence[int]) -> Term:
-        term = self._variable(name, self._width(name))
+    def _is_one_of(self, part: tuple[str, int, int], numbers: Sequence[int]) -> Term:
+        name, low, width = part
+        term = self._bits.slice(self._bits.named(name, self._width(name)), low, width)
         equal = [self._bits.of(Kind.EQUAL, term, self._bits.constant(number, size(term))) for number in numbers]
         return equal[0] if len(equal) == 1 else self._bits.of(Kind.OR, *equal)
 
@@ -116,7 +116,7 @@ class Equivalence:
             return self._steps[number]
         transition = Transition(self._bits, self._selected(number))
         step = transition.step(
-            self._inputs, lambda name, width: self._variable(f"{name} of {number}" if name in own else name, width)
+            self._inputs, lambda name, width: self._bits.named(f"{name} of {number}" if name in own else name, width)
         )
         if not number:
             self._steps[number] = step
@@ -126,17 +126,10 @@ class Equivalence:
     def _steps(self) -> dict[int, Step]:
         return {}
 
-    def _variable(self, name: str, width: int) -> Term:
-        """The one of a name."""
-        key = (name, width)
-        if key not in self._terms:
-            self._terms[key] = self._bits.variable(name, width)
-        return self._terms[key]
-
     @cached_property
     def _inputs(self) -> dict[str, Term]:
         """Of the unit; the selector and the clock are none."""
-        return {name: self._variable(name, self._width(name)) for name in self._ports("input")}
+        return {name: self._bits.named(name, self._width(name)) for name in self._ports("input")}
 
     def _ports(self, way: str) -> list[str]:
         ports = self._module["ports"].items()

@@ -21,14 +21,15 @@ __all__ = ["SELECTOR", "Mutants", "Mutation", "below", "mutants_of"]
 SELECTOR = "mutant"
 """The input with the number of a fault, in the netlist, and the plusarg of the simulator; 0 is none."""
 
-# A clock that is held or inverted is a fault of the clock tree, and not of the logic that a bench looks at.
+# A clock that is held or inverted is a fault of the clock tree, and not of the logic that a bench looks at; what tables
+# hold, no Verilog chooses while it runs.
 _CLOCKS = ("clk", "CLK")
 # As Yosys drops such candidates late, more are asked for than are wanted.
 _MORE = 1.3
 _LIST = """
 read_verilog design.v
 hierarchy -top {top}
-proc
+proc -norom
 opt_clean
 {commands}
 """
@@ -180,7 +181,7 @@ def _listed(text: str, count: int) -> Iterator[Mutation]:
         options: dict[str, list[str]] = {}
         for option, value in zip(words[1::2], words[2::2], strict=True):
             options.setdefault(option.removeprefix("-"), []).append(value)
-        if options["port"][0].lstrip("\\") in _CLOCKS or number == count:
+        if options["port"][0].lstrip("\\") in _CLOCKS or "$meminit" in options["cell"][0] or number == count:
             continue
         number += 1
         wire = f"{options['wire'][0]}[{options['wirebit'][0]}]" if "wire" in options else ""

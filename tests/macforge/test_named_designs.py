@@ -11,13 +11,12 @@ from fpga.families import FAMILIES
 from fpga.map.synth import synthesize
 from hw.emit.verilog import emit_verilog
 from macforge import area, design_names, load_design
-from macforge.compile.compiler import compile_layer
 from macforge.design.describe import derived
 from macforge.design.plain import to_toml
 from macforge.measure.area import fitted
 from macforge.measure.workload import load_layer
-from macforge.run.job import job_of
 from macforge.run.product import matmul
+from macforge.mutate.stimuli import extreme_products
 from macforge.run.random_products import random_products
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db
@@ -35,15 +34,6 @@ def small(name):
     shorter = design.tiling.group_size and design.quantizer.weight.method != "block"
     groups = ["tiling.group_size=12"] if shorter else []
     return load_design(name, ["tiling.panel_rows=4", *groups]).resized(CELLS)
-
-
-def extreme_products(design, random, *, m, n, k):
-    """Zeros in a row, a column and a group, and what is small times what is large."""
-    act, weight = random.standard_t(5, (m, k)) * 1e-25, random.normal(size=(k, n)) * 1e20
-    act[0], weight[:, 1] = 0, 0
-    act[:, : k // 2] *= act[:, : k // 2] > 0
-    weight[: k // 2, 2] = 0
-    return job_of(compile_layer(design, weight, calibration=act), act).products
 
 
 @pytest.mark.parametrize("name", named_designs(quantized=False), scope="module")

@@ -18,6 +18,7 @@ from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
 from sw_ref.formats.signs import PowerOfTwo
 from tb.engine import simulate_engine
+from tb.parameters import random_parameters
 from tests.quick import each_once
 
 GROUPS = Tiling(group_size=5, max_k=24, panel_rows=4)
@@ -130,32 +131,11 @@ def make_engine(dataflow, *, drain, tiling, family="mac", act="int8", weight="in
     return ENGINES[dataflow](pe=pe, shape=shape, accumulator=Accumulator(18), tiling=tiling, drain=drain)
 
 
-def parameters(engine, random, sums, m, n):
-    """Random parameters, of sizes that do not overflow; floats of all signs."""
-    shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
-    found = {}
-    for parameter in engine.drain.parameters:
-        name, kind, form = parameter.name, parameter.kind, parameter.form
-        if isinstance(form, Float):
-            reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
-            found[name] = form.encode(reals)
-        elif isinstance(form, PowerOfTwo):
-            found[name] = random.integers(0, 1 << form.bits, (parameter.terms, *shapes[kind]))
-        else:
-            shape = engine.parameter_shapes[kind][name]
-            low, high = (-(1 << shape.width - 1), 1 << shape.width - 1) if shape.signed else (0, 1 << shape.width)
-            gemmlowp = engine.drain.find(Requantize) and engine.drain.find(Requantize).rounding == "gemmlowp"
-            least = (31 if gemmlowp else 0) if name == "shift" else -(1 << 31)
-            most = {"column_sum": 200, "bias": 1 << 20, "shift": least + 40}.get(name, 1 << 31)
-            found[name] = random.integers(max(low, -most, least), min(high, most), shapes[kind])
-    return found
-
-
 def product(engine, random, m, n, k, group, passes, abandon_after=None):
     act = random.integers(0, 1 << engine.pe.act.bits, (m, k), np.uint32)
     weight = random.integers(0, 1 << engine.pe.weight.bits, (passes, k, n), np.uint32)
     sums = passes * -(-k // group)
-    given = parameters(engine, random, sums, m, n)
+    given = random_parameters(engine, random, sums=sums, m=m, n=n)
     return Product(act=act, weight=weight, group=group, parameters=given, abandon_after=abandon_after)
 
 

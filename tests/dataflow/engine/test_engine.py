@@ -1,7 +1,5 @@
 """Engines against the model and the schedule: any size, any stall, and a reset at any time."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from sw_ref.engine.product import Product, expected_results
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.formats.catalog import parse_format
 from tb.engine import simulate_engine
+from tb.sizes import sizes
 from tests.quick import each_once
 from tests.typed import present
 
@@ -79,23 +78,6 @@ def product(engine, random, m, n, k, abandon_after=None):
     return Product(act=act, weight=weight, abandon_after=abandon_after)
 
 
-def around(tile, most):
-    """Sizes next to the multiples of a tile."""
-    return sorted({size for size in (1, tile - 1, tile, tile + 1, 2 * tile, 2 * tile + 1) if 1 <= size <= most})
-
-
-def sizes(engine):
-    """Every size of one dimension around its tiles, with the others drawn along."""
-    most = engine.tiling.max_k
-    ms, ns = around(engine.panel_rows, 14), around(engine.shape.cols, 12)
-    ks = sorted({*around(engine.span, most), *around(engine.tiling.group_size or 1, most), most})
-    longest = max(len(ms), len(ns), len(ks))
-    turns = [
-        itertools.islice(itertools.cycle(values), start, start + longest) for start, values in enumerate((ms, ns, ks))
-    ]
-    return [*zip(*turns, strict=True), (1, 1, 1), (2, 1, most), (ms[-1], ns[-1], 1)]
-
-
 def expected(engine, one):
     """Sums of exact products by NumPy's own integers, where the accumulator cannot lose anything."""
     act, weight = engine.pe.act.to_fixed(one.act), engine.pe.weight.to_fixed(one.weight)
@@ -109,9 +91,9 @@ def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     """The bench holds results against the model and cycles against the schedule; here against NumPy."""
     engine = make_engine(dataflow, **CASES[case])
     random = np.random.default_rng(1)
-    products = [product(engine, random, *size) for size in sizes(engine)]
+    products = [product(engine, random, *size) for size in sizes(engine.spec)]
     for stalls in (0.1, 0.5, 0.9):
-        for index, size in enumerate(sizes(engine)[::2]):
+        for index, size in enumerate(sizes(engine.spec)[::2]):
             products.append(product(engine, random, *size, abandon_after=7 * index + 3).under(stalls))
             products.append(product(engine, random, *size).under(stalls))
     outcome, done = simulate_engine(engine, products)

@@ -1,0 +1,78 @@
+"""Small designs and the products that their benches run."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from macforge.compile.compiler import compile_layer
+from macforge.design.design import Design
+from macforge.run.job import job_of
+from macforge.run.random_products import random_products
+from sw_ref.engine.product import Product
+from tb.parameters import random_parameters
+from tb.sizes import sizes
+
+__all__ = ["control_products", "drain_products", "extreme_products", "small"]
+
+_CELLS = 2
+_PANEL_ROWS, _DEPTH = 4, 40
+
+
+def small(design: Design) -> Design:
+    """The design with few cells, short panels, and no deeper than two groups: counters then come to their ends."""
+    tiling = design.tiling
+    depth = min(tiling.max_k, max(2 * tiling.group_size, _DEPTH))
+    tiling = dataclasses.replace(tiling, panel_rows=min(tiling.panel_rows, _PANEL_ROWS), max_k=depth)
+    return dataclasses.replace(design, tiling=tiling).resized(_CELLS)
+
+
+def extreme_products(
+    design: Design, random: np.random.Generator, *, m: int, n: int, k: int
+) -> tuple[Product, ...]:
+    """Zeros in a row, a column and a group, and what is small times what is large."""
+    act, weight = random.standard_t(5, (m, k)) * 1e-25, random.normal(size=(k, n)) * 1e20
+    act[0], weight[:, 1] = 0, 0
+    act[:, : k // 2] *= act[:, : k // 2] > 0
+    weight[: k // 2, 2] = 0
+    return tuple(job_of(compile_layer(design, weight, calibration=act), act).products)
+
+
+def drain_products(design: Design) -> list[Product]:
+    """Random operands and extreme ones, without stalls and with them."""
+    random = np.random.default_rng(0)
+    size = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
+    products = [*random_products(design, random, **size), *extreme_products(design, random, **size)]
+    products += [_with_random_parameters(design, product, random) for product in products]
+    return [*products, *(product.under(0.3) for product in products)]
+
+
+def _with_random_parameters(design: Design, product: Product, random: np.random.Generator) -> Product:
+    """With scales, zero points and biases of all signs and sizes, which what a layer comes with is not."""
+    engine = design.engine
+    if engine.drain is None:
+        return product
+    schedule = product.schedule(engine.spec)
+    parameters = random_parameters(engine, random, sums=schedule.sums, m=schedule.m, n=schedule.n)
+    return dataclasses.replace(product, parameters=parameters)
+
+
+def control_products(design: Design) -> list[Product]:
+    """Every size around tiles, panels and groups, without stalls and with few and many, and given up at any time."""
+    return list(_control_products(design, np.random.default_rng(1)))
+
+
+def _control_products(design: Design, random: np.random.Generator) -> Iterator[Product]:
+    chosen = sizes(design.engine.spec)
+    for size in chosen:
+        yield from _products(design, random, size)
+    for stalls in (0.1, 0.5, 0.9):
+        for index, size in enumerate(chosen[::2]):
+            for product in _products(design, random, size):
+                yield dataclasses.replace(product.under(stalls), abandon_after=7 * index + 3)
+            yield from (product.under(stalls) for product in _products(design, random, size))
+
+
+def _products(design: Design, random: np.random.Generator, size: tuple[int, int, int]) -> tuple[Product, ...]:
+    m, n, k = size
+    return random_products(design, random, m=m, n=n, k=k)
