@@ -11,7 +11,7 @@ __all__ = ["random_parameters"]
 
 
 def random_parameters(
-    engine: Engine, random: np.random.Generator, *, sums: int, m: int, n: int
+    engine: Engine, random: np.random.Generator, *, sums: int, m: int, n: int, any_code: float = 0.0
 ) -> dict[str, np.ndarray]:
     """Codes of all parameters of an engine, of sizes that do not overflow; floats of all signs.
 
@@ -24,6 +24,8 @@ def random_parameters(
         Of an element of C.
     m, n : int
         Sizes of C.
+    any_code : float
+        Probability of a float to be of any code, so that results may overflow, vanish, or be no number.
     """
     assert engine.drain is not None
     requantize = engine.drain.find(Requantize)
@@ -34,7 +36,8 @@ def random_parameters(
         name, kind, form = parameter.name, parameter.kind, parameter.form
         if isinstance(form, Float):
             reals = random.normal(size=shapes[kind]) * 2.0 ** random.integers(-12, 3, shapes[kind])
-            found[name] = form.encode(reals)
+            codes = random.integers(0, 1 << form.bits, shapes[kind])
+            found[name] = np.where(random.random(shapes[kind]) < any_code, codes, form.encode(reals))
         elif isinstance(form, PowerOfTwo):
             found[name] = random.integers(0, 1 << form.bits, (parameter.terms, *shapes[kind]))
         else:

@@ -1,7 +1,6 @@
 """What moves data around the engine of a design's accelerator, and the bench of products behind its bus."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from macforge.mutate.stimuli import small
 from macforge.mutate.subject import Subject
 from macforge.run.random_products import random_products
 from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
-from sw_ref.accelerator.memory_image import MemoryImage
+from sw_ref.accelerator.memory_image import MemoryImage, Placed
 from sw_ref.accelerator.registers import Cause
 from sw_ref.accelerator.traffic import traffic
 from sw_ref.engine.product import Product, expected_results
@@ -109,3 +108,129 @@ class _Bench:
             verilog=self._verilog,
             plusarg=f"+{SELECTOR}={number}",
         )
+
+    def _together(self, number: int) -> None:
+        """All products at once, at the end of the address space, with stalls: results, and nothing else is written."""
+        image = self._image(self._products, base=_HIGH, flags=[INTERRUPT, 0, WAIT, 0])
+        with self._open(number, image, 0.3) as simulator:
+            device = self._device(simulator, image)
+            device.write("interrupt_enable", 1)
+            device.submit(*image.descriptors())
+            self._finish(device, simulator)
+            self._judge(simulator, image, [True] * len(image.placed))
+            _check(simulator.interrupt and device.read("interrupt_status") == 1, "an interrupt must be pending")
+            device.write("interrupt_status", 1)
+            _check(not simulator.interrupt and not device.read("interrupt_status"), "an interrupt must be cleared")
+            self._count(device, self._products)
+
+    def _one_by_one(self, number: int) -> None:
+        """Products in a ring that goes round, as soon as there is room, without stalls: cycles, too."""
+        image = self._image(self._products, base=_LOW, size=2, flags=[0] * 4)
+        records = [image.layout.descriptor(one.product, flags=0, **_places(one)) for one in image.placed]
+        with self._open(number, image, 0.0) as simulator:
+            device = self._device(simulator, image)
+            for record in records:
+                device.submit(record)
+                self._finish(device, simulator)
+            _check(device.done == len(records), "every product must be done")
+            self._judge(simulator, image, [True] * len(image.placed))
+            self._count(device, self._products)
+            predicted = sum(one.schedule(self._unit.layout.engine).cycles for one in self._products)
+            late = device.counters()["cycles"] - predicted
+            _check(0 <= late <= _BEGIN_AND_END * len(records), f"{late} cycles more than predicted")
+            _check(not simulator.interrupt, "no interrupt was asked for")
+
+    def _faults(self, number: int) -> None:
+        """Every bad descriptor and head between two products that are right."""
+        faults = [*_BAD_DESCRIPTORS.items(), *_BAD_HEADS.items()]
+        given = [self._products[at % len(self._products)] for at in range(2 * len(faults) + 1)]
+        image = MemoryImage(self._unit.layout, base=_LOW, size=64)
+        for index, product in enumerate(given):
+            name, (_cause, fields) = faults[index // 2] if index % 2 else ("", (Cause.NONE, {}))
+            placed = image.add(product, **(fields if name in _BAD_DESCRIPTORS else {}))
+            if name in _BAD_HEADS:
+                place = placed.image - image.base
+                head = HEAD.unpack(bytes(image.content[place : place + 64])) | fields
+                image.content[place : place + 64] = HEAD.pack(head)
+        with self._open(number, image, 0.1) as simulator:
+            device = self._device(simulator, image)
+            device.write("interrupt_enable", 2)
+            device.submit(*image.descriptors())
+            for at, (name, (cause, _fields)) in enumerate(faults):
+                told = self._given_up(device, simulator)
+                _check(told == (cause, 2 * at + 1), f"{name} must be given up for {cause.name}, not {told}")
+                _check(simulator.interrupt, "an error must interrupt")
+                device.write("interrupt_status", 2)
+                device.resume()
+            self._finish(device, simulator)
+            self._judge(simulator, image, [index % 2 == 0 for index in range(len(given))])
+            _check(device.counters()["errors"] == len(faults), "every error must be counted")
+
+    def _resets(self, number: int) -> None:
+        """Resets by register at any time, and products that are right afterwards; more descriptors than room."""
+        image = self._image(self._products, base=_LOW, flags=[0] * 4)
+        with self._open(number, image, 0.2) as simulator:
+            device = self._device(simulator, image)
+            for cycles in (1, 40, 90, 200, 400):
+                device.submit(*image.descriptors())
+                simulator.run(cycles)
+                device.reset(image.base)
+                _check((device.done, device.read("status")) == (0, 0), "nothing must be left after a reset")
+            device.write("queue_head", image.size + 1)
+            told = self._given_up(device, simulator)
+            _check(told == (Cause.OVERRUN, 0), f"too many descriptors must be given up, not {told}")
+            device.reset(image.base)
+            device.submit(*image.descriptors())
+            self._finish(device, simulator)
+            self._judge(simulator, image, [True] * len(image.placed))
+
+    def _image(self, products: Sequence[Product], *, base: int, flags: Sequence[int], size: int = 16) -> MemoryImage:
+        image = MemoryImage(self._unit.layout, base=base, size=size)
+        for index, product in enumerate(products):
+            image.add(product, flags=flags[index % len(flags)])
+        return image
+
+    def _device(self, simulator: BusSimulator, image: MemoryImage) -> Device:
+        return Device(simulator, simulator.memory[: image.ring_bytes], image.base)
+
+    def _finish(self, device: Device, simulator: BusSimulator) -> None:
+        device.wait(polls=_POLLS, between=lambda: simulator.run(_STEP))
+
+    def _given_up(self, device: Device, simulator: BusSimulator) -> tuple[Cause, int] | None:
+        """Why a product is given up, and which."""
+        try:
+            self._finish(device, simulator)
+        except GivenUpError as error:
+            return error.cause, error.index
+        return None
+
+    def _judge(self, simulator: BusSimulator, image: MemoryImage, right: Sequence[bool]) -> None:
+        """Hold the memory against what it was, and the results of those products that are ``right``."""
+        _check(not simulator.broken, f"a rule of AXI is broken: {simulator.broken}")
+        before, memory = image.array(), simulator.memory
+        others = np.ones(len(memory), bool)
+        others[: image.ring_bytes] = False
+        engine = self._unit.layout.engine
+        for one, is_right, found in zip(image.placed, right, image.results(memory), strict=True):
+            if is_right:
+                _check(np.array_equal(found, expected_results(engine, one.product)), "a result differs")
+                rows = others[one.result - image.base :][: one.size].reshape(-1, image.layout.result_stride(one.product))
+                rows[:, : image.layout.result_bytes(one.product)] = False
+        _check(np.array_equal(memory[others], before[others]), "something beside the results was written")
+
+    def _count(self, device: Device, products: Sequence[Product]) -> None:
+        """Hold the counters against the traffic that the model predicts."""
+        counters, layout = device.counters(), self._unit.layout
+        words = traffic(layout, [one.schedule(layout.engine) for one in products])
+        expected = {
+            "products": len(products),
+            "errors": 0,
+            "words_written": words["result"],
+            "words_read": sum(words.values()) - words["result"],
+        }
+        for name, value in expected.items():
+            _check(counters[name] == value, f"{name} must be {value}, not {counters[name]}")
+
+
+def _places(placed: Placed) -> dict[str, int]:
+    return {name: getattr(placed, name) for name in ("image", "act", "row", "result")}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from macforge.design.design import Design
-#from macforge.mutate.accelerator import dma_subject
+from macforge.mutate.accelerator import dma_subject
 from macforge.mutate.cell import cell_subject
 from macforge.mutate.engine import control_subject, drain_subject
 from macforge.mutate.subject import Subject
@@ -14,7 +14,7 @@ PARTS: Mapping[str, Callable[[Design], Subject]] = {
     "cell": cell_subject,
     "drain": drain_subject,
     "control": control_subject,
-#    "dma": dma_subject,
+    "dma": dma_subject,
 }
 """What gets faults, and the bench that has to find them, by the name of the part."""
 

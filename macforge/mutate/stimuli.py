@@ -43,17 +43,21 @@ def drain_products(design: Design) -> list[Product]:
     random = np.random.default_rng(0)
     size = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
     products = [*random_products(design, random, **size), *extreme_products(design, random, **size)]
-    products += [_with_random_parameters(design, product, random) for product in products]
+    products += [
+        _with_random_parameters(design, product, random, any_code)
+        for any_code in (0.0, 0.1, 0.5)
+        for product in list(products)
+    ]
     return [*products, *(product.under(0.3) for product in products)]
 
 
-def _with_random_parameters(design: Design, product: Product, random: np.random.Generator) -> Product:
+def _with_random_parameters(design: Design, product: Product, random: np.random.Generator, any_code: float) -> Product:
     """With scales, zero points and biases of all signs and sizes, which what a layer comes with is not."""
     engine = design.engine
     if engine.drain is None:
         return product
     schedule = product.schedule(engine.spec)
-    parameters = random_parameters(engine, random, sums=schedule.sums, m=schedule.m, n=schedule.n)
+    parameters = random_parameters(engine, random, sums=schedule.sums, m=schedule.m, n=schedule.n, any_code=any_code)
     return dataclasses.replace(product, parameters=parameters)
 
 

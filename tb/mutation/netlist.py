@@ -25,7 +25,7 @@ SELECTOR = "mutant"
 # hold, no Verilog chooses while it runs.
 _CLOCKS = ("clk", "CLK")
 # As Yosys drops such candidates late, more are asked for than are wanted.
-_MORE = 1.3
+_MORE = 2
 _LIST = """
 read_verilog design.v
 hierarchy -top {top}
