@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 run = @PATH="$(CURDIR)/.venv/bin:$$PATH"
 pytest = pytest -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: help report test test-quick test-all fuzz sim verilog prove inject board area docs lint clean tools icarus
+.PHONY: help report test test-quick test-all fuzz sim verilog prove mutants inject board area docs lint clean tools icarus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ verilog: .venv/.stamp ## write the Verilog of every named design to build/verilo
 prove: .venv/.stamp ## prove cells, streams and mappings of the headline designs (DESIGNS=all or "a b"; PARTS=cell,streams)
 	$(run) macforge prove $(if $(DESIGNS),$(if $(filter all,$(DESIGNS)),--all,$(DESIGNS)),--headline) \
 	  $(if $(PARTS),--part $(PARTS))
+
+mutants: tools .venv/.stamp ## give the headline designs faults, and count those that benches find (DESIGNS=all or "a b"; PARTS=cell,dma; COUNT=200)
+	$(run) macforge mutate $(if $(DESIGNS),$(if $(filter all,$(DESIGNS)),--all,$(DESIGNS)),--headline) \
+	  --count $(or $(COUNT),200) $(if $(PARTS),--part $(PARTS))
 
 inject: .venv/.stamp ## flip 100,000 bits of small accelerators, which takes minutes (DESIGNS="a b"; COUNT=100000; SEED=0)
 	$(run) macforge inject $(or $(DESIGNS),w4a8_ws w8a8_os mixpe_w4a8 mxfp4) --cells 4 --set tiling.max_k=256 \

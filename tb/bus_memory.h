@@ -11,6 +11,7 @@
 #include <cstring>
 
 constexpr uint8_t kOkay = 0, kSlaveError = 2;
+constexpr uint8_t kIncrementing = 1, kBuffered = 3;
 
 struct Burst {
     uint64_t due;
@@ -113,6 +114,19 @@ private:
         // A3.2.1: an address stays until it is taken
         if (read_waits && (!top.m_axi_arvalid || top.m_axi_araddr != held_read)) broken = "ARADDR changed";
         if (write_waits && (!top.m_axi_awvalid || top.m_axi_awaddr != held_write)) broken = "AWADDR changed";
+        // A3.4.1, A4.4, A4.7: bursts of words whose addresses go up, of normal memory that may be buffered
+        unsigned size = 0;
+        while ((1u << size) < word_bytes) size++;
+        if (top.m_axi_arvalid && (top.m_axi_arsize != size || top.m_axi_arburst != kIncrementing))
+            broken = "a read is no burst of words";
+        if (top.m_axi_awvalid && (top.m_axi_awsize != size || top.m_axi_awburst != kIncrementing))
+            broken = "a write is no burst of words";
+        if (top.m_axi_arvalid &&
+            (top.m_axi_arcache != kBuffered || top.m_axi_arprot || top.m_axi_arlock || top.m_axi_arid))
+            broken = "a read is not of normal memory";
+        if (top.m_axi_awvalid &&
+            (top.m_axi_awcache != kBuffered || top.m_axi_awprot || top.m_axi_awlock || top.m_axi_awid))
+            broken = "a write is not to normal memory";
         held_read = top.m_axi_araddr;
         held_write = top.m_axi_awaddr;
         read_waits = top.m_axi_arvalid && !top.m_axi_arready;

@@ -78,6 +78,7 @@ uint32_t bus_read(Model* model, uint32_t offset) {
     top.s_axi_ctrl_arvalid = 0;
     while (!top.s_axi_ctrl_rvalid) model->cycle();
     uint32_t value = top.s_axi_ctrl_rdata;
+    if (top.s_axi_ctrl_rresp != kOkay) model->bus.broken = "a register was not read";
     model->cycle();
     top.s_axi_ctrl_rready = 0;
     return value;
@@ -94,6 +95,7 @@ void bus_write(Model* model, uint32_t offset, uint32_t value) {
     model->cycle();
     top.s_axi_ctrl_awvalid = top.s_axi_ctrl_wvalid = 0;
     while (!top.s_axi_ctrl_bvalid) model->cycle();
+    if (top.s_axi_ctrl_bresp != kOkay) model->bus.broken = "a register was not written";
     model->cycle();
     top.s_axi_ctrl_bready = 0;
 }

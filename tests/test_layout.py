@@ -42,6 +42,7 @@ LAYERS = {
     "macforge/emit": {"macforge", *_HARDWARE, "fpga", *_rooms("design", "compile", "run", "measure")},
     "macforge/measure": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "compile", "run", "model")},
     "macforge/prove": {"macforge", *_HARDWARE, "tb", "fpga", *_rooms("design", "emit", "measure")},
+    "macforge/mutate": {"macforge", *_HARDWARE, "tb", *_rooms("design", "compile", "run", "driver")},
     "macforge/inject": {"macforge", *_HARDWARE, "tb", *_rooms("design", "run")},
     "macforge/report": {
         "macforge",
@@ -53,7 +54,8 @@ LAYERS = {
         "macforge",
         *_HARDWARE,
         "fpga",
-        *_rooms("design", "compile", "run", "emit", "driver", "inject", "measure", "model", "prove", "report"),
+        *_rooms("design", "compile", "run", "emit", "driver", "measure", "model"),
+        *_rooms("prove", "mutate", "inject", "report"),
     },
 }
 # the two front doors

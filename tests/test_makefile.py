@@ -13,7 +13,7 @@ from tests.typed import present
 
 ROOT = Path(__file__).parent.parent
 TARGETS = ["help", "report", "test", "test-quick", "test-all", "fuzz", "sim", "verilog"]
-TARGETS += ["prove", "inject", "board", "area", "docs", "lint", "clean"]
+TARGETS += ["prove", "mutants", "inject", "board", "area", "docs", "lint", "clean"]
 TOOLS = {name: shutil.which(name) for name in ("awk", "c++", "iverilog", "make", "perl")}
 TOOLS["python3"] = sys.executable
 

@@ -16,6 +16,7 @@ from macforge.cli import (
     layer_commands,
     measure_commands,
     model_commands,
+    mutate_command,
     prove_command,
     tune_command,
 )
@@ -65,6 +66,7 @@ app.command()(board_commands.build)
 app.command()(measure_commands.sim)
 app.command()(prove_command.prove)
 app.command()(inject_command.inject)
+app.command()(mutate_command.mutate)
 app.command()(layer_commands.matmul)
 app.command(name="compile")(layer_commands.compile_)
 app.command()(layer_commands.run)

@@ -71,7 +71,7 @@ def dma_subject(design: Design) -> Subject:
     text = emit_verilog(unit)
     return Subject(
         unit=unit,
-        modules=frozenset(below(text, unit.module_name) - below(text, unit.engine.module_name) | {unit.module_name}),
+        modules=frozenset(below(text, unit.name) - below(text, unit.engine.module_name)),
         bench=lambda mutants: _Bench(reduced, unit, mutants),
     )
 
@@ -214,7 +214,9 @@ class _Bench:
         for one, is_right, found in zip(image.placed, right, image.results(memory), strict=True):
             if is_right:
                 _check(np.array_equal(found, expected_results(engine, one.product)), "a result differs")
-                rows = others[one.result - image.base :][: one.size].reshape(-1, image.layout.result_stride(one.product))
+                rows = others[one.result - image.base :][: one.size].reshape(
+                    -1, image.layout.result_stride(one.product)
+                )
                 rows[:, : image.layout.result_bytes(one.product)] = False
         _check(np.array_equal(memory[others], before[others]), "something beside the results was written")
 

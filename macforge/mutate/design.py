@@ -113,9 +113,7 @@ class _Trials:
         if not ended.failure:
             equivalence, subject = self._equivalence, self._subject
             found = (
-                equivalence.of_paths(number, subject.allowed)
-                if subject.only_delays
-                else equivalence.of_states(number)
+                equivalence.of_paths(number, subject.allowed) if subject.only_delays else equivalence.of_states(number)
             )
             results: dict[str, Result] = {"equivalent": "equivalent", "different": "survived", "open": "not decided"}
             result = results[found]

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from dataflow.engine.job import SIZE_BITS
 from macforge.compile.compiler import compile_layer
 from macforge.design.design import Design
 from macforge.run.job import job_of
@@ -27,9 +29,7 @@ def small(design: Design) -> Design:
     return dataclasses.replace(design, tiling=tiling).resized(_CELLS)
 
 
-def extreme_products(
-    design: Design, random: np.random.Generator, *, m: int, n: int, k: int
-) -> tuple[Product, ...]:
+def extreme_products(design: Design, random: np.random.Generator, *, m: int, n: int, k: int) -> tuple[Product, ...]:
     """Zeros in a row, a column and a group, and what is small times what is large."""
     act, weight = random.standard_t(5, (m, k)) * 1e-25, random.normal(size=(k, n)) * 1e20
     act[0], weight[:, 1] = 0, 0
@@ -41,7 +41,7 @@ def extreme_products(
 def drain_products(design: Design) -> list[Product]:
     """Random operands and extreme ones, without stalls and with them."""
     random = np.random.default_rng(0)
-    size = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
+    size: dict[str, Any] = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
     products = [*random_products(design, random, **size), *extreme_products(design, random, **size)]
     products += [
         _with_random_parameters(design, product, random, any_code)
@@ -62,7 +62,10 @@ def _with_random_parameters(design: Design, product: Product, random: np.random.
 
 
 def control_products(design: Design) -> list[Product]:
-    """Every size around tiles, panels and groups, without stalls and with few and many, and given up at any time."""
+    """Every size around tiles, panels and groups, without stalls and with few and many, and given up at any time.
+
+    At the end the most rows and columns that a command can ask for, which run through every bit of the counters.
+    """
     return list(_control_products(design, np.random.default_rng(1)))
 
 
@@ -75,6 +78,9 @@ def _control_products(design: Design, random: np.random.Generator) -> Iterator[P
             for product in _products(design, random, size):
                 yield dataclasses.replace(product.under(stalls), abandon_after=7 * index + 3)
             yield from (product.under(stalls) for product in _products(design, random, size))
+    most = (1 << SIZE_BITS) - 1
+    for size in ((1, most, 1), (most, 1, 1)):
+        yield from _products(design, random, size)[:1]
 
 
 def _products(design: Design, random: np.random.Generator, size: tuple[int, int, int]) -> tuple[Product, ...]:

@@ -111,6 +111,7 @@ class Transition(Circuit):
         read = self._bits.of(Kind.ARRAY_SELECT, memory, self._word(address, words, name).term)
         words.update(_word(data, read))
 
+
 def _state(name: str) -> str:
     return f"register {name}"
 

@@ -18,7 +18,16 @@ SOLVER = f"bitwuzla {solver_version()}"
 
 Found = Literal["equivalent", "different", "open"]
 
-_SCRIPT = "hierarchy -top {top}; proc -norom; flatten; memory_collect; memory_map -rom-only; opt_clean; opt_expr; opt_clean"
+_SCRIPT = """
+hierarchy -top {top}
+proc -norom
+flatten
+memory_collect
+memory_map -rom-only
+opt_clean
+opt_expr
+opt_clean
+"""
 
 
 class Equivalence:

@@ -107,9 +107,11 @@ class Mutants:
     @property
     def verilog(self) -> str:
         """The netlist in a module of the unit's name and ports, with clock and reset, in which a plusarg selects."""
-        declared = {**{name: ("input", 1) for name in ("clk", "rst")}, **_declared(self.unit)}
+        declared = {**dict.fromkeys(("clk", "rst"), ("input", 1)), **_declared(self.unit)}
         ports = [f"  {way} [{bits - 1}:0] {name}" for name, (way, bits) in declared.items()]
-        own = re.findall(r"\w+", re.search(rf"module {self.top}\(([^)]*)\)", self.netlist)[1])  # type: ignore[index]
+        header = re.search(rf"module {self.top}\(([^)]*)\)", self.netlist)
+        assert header is not None, "Yosys writes the ports of a module behind its name"
+        own = re.findall(r"\w+", header[1])
         return (
             f"{self.netlist}\nmodule {self.unit.name}(\n"
             + ",\n".join(ports)
@@ -137,7 +139,8 @@ def mutants_of(unit: Unit, modules: Collection[str], *, count: int, seed: int = 
     ----------
     unit : Unit
     modules : collection of str
-        Where faults may be; a module that is there several times has a fault in every place at once.
+        Where faults may be, as `hw.emit.verilog.emit_verilog` calls them. A module that is there several times has a
+        fault in every place at once.
     count : int
         How many faults; as many as there are, if there are fewer.
     seed : int
@@ -145,7 +148,7 @@ def mutants_of(unit: Unit, modules: Collection[str], *, count: int, seed: int = 
     """
     top = _inner(unit)
     verilog = emit_verilog(unit, name=top)
-    where = " ".join(sorted(top if name == unit.module_name else name for name in modules))
+    where = " ".join(sorted(top if name == unit.name else name for name in modules))
     with tempfile.TemporaryDirectory(prefix="macforge-mutants-") as name:
         folder = Path(name)
         (folder / "design.v").write_text(verilog)

@@ -57,20 +57,16 @@ class _Player:
 
     @cached_property
     def _library(self) -> ctypes.CDLL:
-        path = model_library(
-            self._mutants.verilog, top=self._mutants.unit.name, model=_MODEL, cycles=self._cycles
-        )
-        library, model, long, data = ctypes.CDLL(str(path)), ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
-        streams = ctypes.POINTER(_Stream)
+        path = model_library(self._mutants.verilog, top=self._mutants.unit.name, model=_MODEL, cycles=self._cycles)
+        library, model, data = ctypes.CDLL(str(path)), ctypes.c_void_p, ctypes.c_char_p
+        whole, long, number, real = ctypes.c_int, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_double
+        signed, streams = ctypes.c_int64, ctypes.POINTER(_Stream)
         functions: dict[str, tuple[object, list[object]]] = {
             "player_open": (model, [data, long]),
             "player_close": (None, [model]),
             "player_reset": (None, [model]),
-            "player_timetable": (ctypes.c_int64, [model, long, data, data, long, data, data, long]),
-            "player_product": (
-                ctypes.c_int,
-                [model, streams, ctypes.c_uint32, streams, ctypes.c_double, long, long, long, ctypes.c_int64, ctypes.c_int],
-            ),
+            "player_timetable": (signed, [model, long, data, data, long, data, data, long]),
+            "player_product": (whole, [model, streams, number, streams, real, long, long, long, signed, whole]),
         }
         for name, (result, arguments) in functions.items():
             function = getattr(library, name)
@@ -152,6 +148,10 @@ class EnginePlayer(_Player):
     def _loaded(self) -> list[tuple[Product, Stimulus, Any, _Stream, int]]:
         """Each product with its streams, its results, and whether a result is invalid, once."""
         return [(product, stimulus, *self._streams(stimulus)) for product, stimulus in self._stimuli]
+
+    def build(self) -> None:
+        super().build()
+        assert self._loaded
 
     def failure(self, number: int) -> str:
         """What is wrong with a mutant; empty if nothing."""

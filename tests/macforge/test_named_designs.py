@@ -15,8 +15,8 @@ from macforge.design.describe import derived
 from macforge.design.plain import to_toml
 from macforge.measure.area import fitted
 from macforge.measure.workload import load_layer
-from macforge.run.product import matmul
 from macforge.mutate.stimuli import extreme_products
+from macforge.run.product import matmul
 from macforge.run.random_products import random_products
 from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db

@@ -11,7 +11,6 @@ from dataflow.engine.tiling import Tiling
 from pe import FAMILIES
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.drain.edge import Drain
-from sw_ref.drain.steps.requantize import Requantize
 from sw_ref.engine.product import Product
 from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
