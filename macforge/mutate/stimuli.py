@@ -84,5 +84,20 @@ def _control_products(design: Design, random: np.random.Generator) -> Iterator[P
 
 
 def _products(design: Design, random: np.random.Generator, size: tuple[int, int, int]) -> tuple[Product, ...]:
+    """Of a size, each as the design's tiling says and in a number of passes and groups of K of any length."""
     m, n, k = size
-    return random_products(design, random, m=m, n=n, k=k)
+    products = random_products(design, random, m=m, n=n, k=k)
+    return (*products, *(_in_groups(design, product, random) for product in products))
+
+
+def _in_groups(design: Design, product: Product, random: np.random.Generator) -> Product:
+    """The product as a command may ask for it; as it is if the engine does not take it so."""
+    engine = design.engine
+    group = random.integers(1, product.act.shape[1], endpoint=True)
+    planes = np.repeat(product.planes, random.integers(1, design.tiling.max_passes, endpoint=True), axis=0)
+    found = dataclasses.replace(product, group=int(group), weight=planes[: design.tiling.max_passes])
+    try:
+        found.schedule(engine.spec)
+    except ValueError:
+        return product
+    return _with_random_parameters(design, found, random, 0.0)

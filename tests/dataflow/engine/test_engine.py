@@ -72,16 +72,16 @@ def make_engine(
     )
 
 
-def product(engine, random, m, n, k, abandon_after=None):
+def product(engine, random, m, n, k, abandon_after=None, group=0):
     act = random.integers(0, 1 << engine.pe.act.bits, (m, k), np.uint32)
     weight = random.integers(0, 1 << engine.pe.weight.bits, (k, n), np.uint32)
-    return Product(act=act, weight=weight, abandon_after=abandon_after)
+    return Product(act=act, weight=weight, abandon_after=abandon_after, group=group)
 
 
 def expected(engine, one):
     """Sums of exact products by NumPy's own integers, where the accumulator cannot lose anything."""
     act, weight = engine.pe.act.to_fixed(one.act), engine.pe.weight.to_fixed(one.weight)
-    size = engine.tiling.group_size or act.shape[1]
+    size = one.group or engine.tiling.group_size or act.shape[1]
     starts = range(0, act.shape[1], size)
     return np.stack([act[:, at : at + size] @ weight[at : at + size] for at in starts])
 
@@ -92,6 +92,10 @@ def test_any_size_under_any_stalls_and_after_resets(dataflow, case):
     engine = make_engine(dataflow, **CASES[case])
     random = np.random.default_rng(1)
     products = [product(engine, random, *size) for size in sizes(engine.spec)]
+    # groups that the command asks for, of any length that the panel has room for
+    spans = [(size, engine.span * -(-size[2] // engine.span // 3)) for size in sizes(engine.spec)]
+    longest = engine.tiling.max_group
+    products += [product(engine, random, *size, group=min(group, size[2], longest)) for size, group in spans]
     for stalls in (0.1, 0.5, 0.9):
         for index, size in enumerate(sizes(engine.spec)[::2]):
             products.append(product(engine, random, *size, abandon_after=7 * index + 3).under(stalls))
