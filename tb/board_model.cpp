@@ -105,6 +105,8 @@ Model* board_open(unsigned divisor, uint64_t seed) {
 }
 
 void board_close(Model* model) {
+    // what is below frees itself from the last one that was opened otherwise, which may be gone
+    Verilated::threadContextp(&model->context);
     model->top.final();
     delete model;
 }

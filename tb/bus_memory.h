@@ -108,7 +108,8 @@ private:
         return static_cast<uint32_t>(random >> 32) < stall;
     }
 
-    bool within(uint64_t address) const { return address >= base && address + word_bytes <= base + size; }
+    // also at the end of the address space
+    bool within(uint64_t address) const { return address >= base && address - base + word_bytes <= size; }
 
     void watch(Vtop& top) {
         // A3.2.1: an address stays until it is taken

@@ -51,6 +51,8 @@ Model* bus_open(uint64_t base, uint64_t size, unsigned word_bytes, uint64_t late
 }
 
 void bus_close(Model* model) {
+    // what is below frees itself from the last one that was opened otherwise, which may be gone
+    Verilated::threadContextp(&model->context);
     model->top.final();
     delete model;
 }

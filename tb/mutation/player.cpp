@@ -117,6 +117,8 @@ Model* player_open(const char* argument, uint64_t seed) {
 }
 
 void player_close(Model* model) {
+    // what is below frees itself from the last one that was opened otherwise, which may be gone
+    Verilated::threadContextp(&model->context);
     model->top->final();
     delete model;
 }

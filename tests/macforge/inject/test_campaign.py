@@ -62,9 +62,7 @@ def changed(simulator):
     return found
 
 
-@pytest.mark.parametrize(
-    ("pattern", "count"), [(r"engine\.results\._\d+_", 60), (r"engine\.array\..*\.acc", 40)]
-)
+@pytest.mark.parametrize(("pattern", "count"), [(r"engine\.results\._\d+_", 60), (r"engine\.array\..*\.acc", 40)])
 def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     """Or it was no result at that time; no other result is wrong, and nothing is said."""
     seen = []
