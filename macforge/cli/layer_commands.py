@@ -2,19 +2,21 @@
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from hw.emit.cache import write_whole
-from macforge.cli.arguments import DesignName, Json, Settings
+from macforge.cli.arguments import DesignName, Json, Settings, names_of
 from macforge.files import check_output_file, read_npy
 from macforge.tables import print_rows
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from macforge.design.design import Design
     from macforge.run.executor import Engine, MatmulResult
 
 # Whatever else a command takes it imports itself.
@@ -28,22 +30,40 @@ def matmul(
     weight: Annotated[Path, typer.Option(help="Matrix W (K, N), .npy.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Product C (M, N), .npy.")],
     engine: Annotated[str, typer.Option(help="rtl (Verilator) or ref (the model).")] = "rtl",
+    scheme: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Integers in nodes, of which some may be lost: strassen_winograd_parity."),
+    ] = "",
+    lost: Annotated[str, typer.Option(metavar="NAMES", help="With --scheme: nodes that do not run, as M1,P3.")] = "",
     settings: Settings = None,
     json_: Json = False,
 ) -> None:
     """Multiply two matrices of yours as a design does."""
     from macforge.design.design import load_design
     from macforge.progress import tracked
-    from macforge.run.product import matmul as multiply
+    from macforge.run.product import matmul as whole
 
+    if lost and not scheme:
+        raise ValueError("Nodes can be lost only with a --scheme, which says what nodes there are")
     chosen = load_design(design, settings or ())
     check_output_file(output, "Product")
     operands = [read_npy(path, name) for path, name in ((act, "act"), (weight, "weight"))]
     # any other text is refused by the product itself
     kind = cast("Engine", engine)
+    multiply = partial(_in_nodes, scheme=scheme, lost=lost) if scheme else whole
     (result,) = (multiply(one, *operands, engine=kind) for one in tracked([chosen], f"multiplying ({engine})"))
     write_whole(output, _npy(result.product))
     print_rows([_product_row(chosen.name, engine, output, result)], json_)
+
+
+def _in_nodes(
+    design: "Design", act: "np.ndarray", weight: "np.ndarray", *, engine: "Engine", scheme: str, lost: str
+) -> "MatmulResult":
+    from macforge.run.redundant import compile_nodes, run_nodes
+
+    layer = compile_nodes(design, weight, scheme)
+    names = names_of("Lost node", lost, [node.name for node in layer.nodes])
+    return run_nodes(layer, act, engine=engine, lost=names)
 
 
 def compile_(
