@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from macforge.design.design import Design
 from macforge.prove.cell import cell_statements
+from macforge.prove.control import control_statements
 from macforge.prove.mapping import mapping_statements
 from macforge.prove.statement import Statement
 from macforge.prove.streams import stream_statements
@@ -13,6 +14,7 @@ __all__ = ["PARTS"]
 PARTS: Mapping[str, Callable[[Design], list[Statement]]] = {
     "cell": cell_statements,
     "streams": stream_statements,
+    "control": control_statements,
     "mapping": mapping_statements,
 }
 """Statements of each part, about a design."""

@@ -293,6 +293,7 @@ ARTEFACTS = {
     # questions to solvers, and their answers
     "tb/formal/cells.py",
     "tb/formal/prove.py",
+    "tb/formal/reach.py",
     "tb/icarus.py",
     "tb/library.py",
     "tb/simulator.py",
