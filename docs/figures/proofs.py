@@ -2,6 +2,7 @@
 
     python -m docs.figures.proofs cells        # of all named designs: an hour or two of a processor
     python -m docs.figures.proofs streams      # of some engines, and of the units behind the bus
+    python -m docs.figures.proofs control      # of small engines of all named designs: an hour
 
 Only the part between two marks is replaced. It names the commit that it was made of; a tree with changes is refused.
 What has been decided before is taken from the cache.
@@ -19,10 +20,12 @@ from macforge.design.design import load_design
 from macforge.design.named import design_names
 from macforge.prove.design import prove_design
 
-__all__ = ["MARKS", "PATH", "cells_section", "main", "streams_section"]
+__all__ = ["MARKS", "PATH", "cells_section", "control_section", "main", "streams_section"]
 
 PATH = Path(__file__).parents[1] / "proofs.md"
-MARKS = {part: (f"<!-- proofs {part}: begin -->", f"<!-- proofs {part}: end -->") for part in ("cells", "streams")}
+MARKS = {
+    part: (f"<!-- proofs {part}: begin -->", f"<!-- proofs {part}: end -->") for part in ("cells", "streams", "control")
+}
 # Seconds that a question may take.
 SECONDS = 60.0
 # An engine of each dataflow, with zero points, and with bits that come one after the other.
@@ -70,12 +73,39 @@ def _stream(of: str, statement: str, row: Mapping[str, Any]) -> list[str]:
     return [of, statement, row["result"], depth, f"{row['seconds']:.1f}"]
 
 
+def control_section(rows: Sequence[Mapping[str, Any]], made_of: str) -> str:
+    """What is known of the control of small engines, as a part of the page."""
+    count = Counter(row["result"] for row in rows)
+    told = (
+        f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.proofs control`: of "
+        f"{len(rows)} engines with streams that stall, "
+        + ", ".join(f"{number} {result}" for result, number in count.most_common())
+        + ". *Cases* are sizes, or pairs of them; *depth* is the number of cycles from reset to the state that is "
+        "farthest from it."
+    )
+    head = ["design", "engine", "stalls", "result", "cases", "depth", "CPU s", "note"]
+    return "\n\n".join([told, markdown_table(head, [_control(row) for row in rows]).strip()]) + "\n"
+
+
+def _control(row: Mapping[str, Any]) -> list[str]:
+    engine, _colon, rest = row["statement"].removeprefix("engine of ").partition(": ")
+    stalls = rest.partition("whatever ")[2].removesuffix(" stalls")
+    depth = "-" if row["depth"] is None else str(row["depth"])
+    result, cases, seconds, note = _found(row)
+    return [f"`{row['design']}`", engine, stalls, result, cases, depth, seconds, note]
+
+
+_PARTS = {
+    "cells": (design_names(), "cell", cells_section),
+    "streams": (STREAMS, "streams", streams_section),
+    "control": (design_names(), "control", control_section),
+}
+
+
 def main(part: str) -> None:
     """Prove, and rewrite a part of the page."""
     made_of, rows = clean_commit(), []
-    names, kind, section = (
-        (design_names(), "cell", cells_section) if part == "cells" else (STREAMS, "streams", streams_section)
-    )
+    names, kind, section = _PARTS[part]
     for name in names:
         rows += prove_design(load_design(name), [kind], seconds=SECONDS)
         print(name, Counter(row["result"] for row in rows), flush=True)

@@ -1,6 +1,8 @@
 """The page of proofs says what was found, and of which commit."""
 
-from docs.figures.proofs import MARKS, PATH, cells_section, streams_section
+from docs.figures.proofs import MARKS, PATH, cells_section, control_section, streams_section
+from macforge.design.design import load_design
+from macforge.prove.control import control_statements
 
 ROW = {"design": "w2a8_ws", "part": "cell", "statement": "sum = addend + products of int8 x int2, 1 lane"}
 ROW |= {"result": "proven", "depth": None, "instances": 1234, "seconds": 0.26, "note": ""}
@@ -27,6 +29,22 @@ def test_what_designs_share_comes_once():
         ["`lite_slave`", "it keeps"],
     ]
     assert cells(lines[-1])[2:] == ["proven", "12", "0.3"]
+
+
+def test_control():
+    """Of the very statements that are made of a design."""
+    design = load_design("mixpe_w4a8")
+    row = {**ROW, "design": design.name, "part": "control", "depth": 27, "note": "10753 states"}
+    rows = [{**row, "statement": each.text} for each in control_statements(design)]
+    text = control_section(rows, "0123abc")
+    assert "of 4 engines" in text and "4 proven" in text
+    assert [cells(line)[1:3] for line in text.splitlines()[-4:]] == [
+        ["one cell", "command, act, weight, result"],
+        ["one cell, two products one right behind the other", "command, act, weight, result"],
+        ["2 x 2 cells", "command, act, weight, result"],
+        ["one cell", "column, row, result"],
+    ]
+    assert cells(text.splitlines()[-1])[3:] == ["proven", "1,234", "27", "0.3", "10753 states"]
 
 
 def test_page_has_places_for_them():
