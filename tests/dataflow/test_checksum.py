@@ -1,7 +1,5 @@
 """Engines with check columns: they report nothing of sound cells, and every fault that is planted in one."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from sw_ref.engine.product import expected_results
 from sw_ref.formats.minifloat import FLOATS
 from tb.engine import simulate_engine
 from tests.dataflow.engine.test_engine import make_engine, product, sizes
+from tests.dataflow.planted import Plant
 from tests.quick import few
 from tests.typed import present
 
@@ -91,51 +90,6 @@ def test_sums_that_wrap_are_held_against_check_sums_that_do():
     engine = checked("output_stationary", "detect", accumulator=Accumulator(9, "wrap"))
     outcome, _done = simulate_engine(engine, [product(engine, np.random.default_rng(3), 9, 7, 40)])
     assert outcome.failure is None
-
-
-REGISTERS = {"output_stationary": "acc", "weight_stationary": "below"}
-
-
-class Plant:
-    """Verilog whose product number ``p`` has bit ``p % bits`` of cell ``p // bits`` flipped, once, in a cycle of its.
-
-    Parameters
-    ----------
-    engine : Engine
-        Of single cells as tiles, and one band.
-    after : int
-        Cycles behind the command.
-    """
-
-    def __init__(self, engine, *, after):
-        self.engine = engine
-        self.after = after
-        self.bits = engine.array.cells.below_bits
-        self.cells = list(np.ndindex(engine.shape.rows, engine.shape.cols))
-        self.count = len(self.cells) * self.bits
-
-    def __call__(self, verilog):
-        register = REGISTERS[self.engine.dataflow]
-        flips = "\n".join(
-            f"      {index}: {path} <= {path} ^ ({self.bits}'d1 << number % {self.bits});"
-            for index, path in enumerate(f"array.band_0.row_{i}.tile_{j}.{register}" for i, j in self.cells)
-        )
-        planted = f"""
-  reg [31:0] number, since;
-  always @(posedge clk)
-    if (rst) {{number, since}} <= {{-32'd1, 32'd0}};
-    else if (command__valid && command__ready) {{number, since}} <= {{number + 32'd1, 32'd0}};
-    else since <= since + 1;
-  always @(negedge clk)
-    if (since == {self.after}) case (number / {self.bits})
-{flips}
-      default: ;
-    endcase
-endmodule
-"""
-        found = re.search(rf"^module {self.engine.name}\(.*?(^endmodule)$", verilog, re.MULTILINE | re.DOTALL)
-        assert found, "the top module is in the Verilog"
-        return verilog[: found.start(1)] + planted.lstrip("\n") + verilog[found.end(1) :]
 
 
 # A cycle in which the register of every cell holds a part of some sum.
