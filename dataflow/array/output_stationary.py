@@ -103,7 +103,12 @@ class OutputStationaryArray(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the last step to row 0 of its results."""
-        return max(self._cells_latency, *(check.latency for check in self._checks), 0)
+        return self._cells_latency + self._waits
+
+    @property
+    def _waits(self) -> int:
+        """Cycles that results wait for check sums that take longer."""
+        return max([0, *(check.latency - self._cells_latency for check in self._checks)])
 
     @property
     def _cells_latency(self) -> int:
@@ -127,7 +132,7 @@ class OutputStationaryArray(Unit):
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight, tick=tick)
         result = self.cells.leave(m, [band.below for band in bands])
         result = self._finished(m, deskewed(m, shape, result, what="result"))
-        m.d.comb += self.result.eq(delayed(m, result, self.latency - self._cells_latency, name="result_late"))
+        m.d.comb += self.result.eq(delayed(m, result, self._waits, name="result_late"))
         if self._checks:
             self._elaborate_checks(m)
         return m

@@ -253,7 +253,12 @@ class WeightStationaryArray(Unit):
     @property
     def latency(self) -> int:
         """Cycles from a vector of activations to its result."""
-        return max(self._cells_latency, self._check_latency)
+        return self._cells_latency + self._waits
+
+    @property
+    def _waits(self) -> int:
+        """Cycles that sums of products wait for check sums that take longer."""
+        return max(0, self._check_latency - self._cells_latency)
 
     @property
     def _cells_latency(self) -> int:
@@ -270,7 +275,7 @@ class WeightStationaryArray(Unit):
         for over, band in pairwise(bands):
             m.d.comb += band.above.eq(over.below)
         psums = deskewed(m, shape, bands[-1].below, what="psum")
-        psums = delayed(m, psums, self.latency - self._cells_latency, name="psum_late")
+        psums = delayed(m, psums, self._waits, name="psum_late")
         m.d.comb += self.result.eq(self._accumulated(m, psums))
         if self._makers:
             self._elaborate_checks(m)

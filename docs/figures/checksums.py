@@ -66,8 +66,9 @@ def section(measured: Sequence[Measured], made_of: str) -> str:
         head += [f"{title} LUT", "ratio", "FF", "ratio"]
     told = (
         f"All figures of this part are of commit {made_of}, written by `python -m docs.figures.checksums`: the array "
-        "with its check columns and what judges its rows, as Yosys maps them without DSP blocks. *Ratio* is against "
-        f"the same array without a checksum. Cycles are those that the schedule predicts of {_SIZE} x {_SIZE} x {_SIZE}."
+        "with its check columns and the unit that judges its rows, as Yosys maps them without DSP blocks. *Ratio* is "
+        "against the same array without a checksum. Cycles are those that the schedule predicts for a product of "
+        f"{_SIZE} x {_SIZE} x {_SIZE}."
     )
     plain = {(one.design, one.cells): one for one in measured if one.checksum == "none"}
     rows = [_cells(one, plain[one.design, one.cells]) for one in measured]

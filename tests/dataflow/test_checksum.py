@@ -10,7 +10,8 @@ from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.engine.product import expected_results
 from sw_ref.formats.minifloat import FLOATS
 from tb.engine import simulate_engine
-from tests.dataflow.engine.test_engine import make_engine, product, sizes
+from tb.sizes import sizes
+from tests.dataflow.engine.test_engine import make_engine, product
 from tests.dataflow.planted import Plant
 from tests.quick import few
 from tests.typed import present
@@ -61,15 +62,15 @@ def test_sound_cells_are_left_alone(case, dataflow, checksum):
     """Under any stalls and after resets: the bench holds results, cycles, and the faults that are none."""
     engine = checked(dataflow, checksum, **CASES[case])
     random = np.random.default_rng(1)
-    products = [product(engine, random, *size) for size in sizes(engine)]
+    products = [product(engine, random, *size) for size in sizes(engine.spec)]
     for stalls in (0.1, 0.5):
-        for index, size in enumerate(sizes(engine)[::3]):
+        for index, size in enumerate(sizes(engine.spec)[::3]):
             products.append(product(engine, random, *size, abandon_after=7 * index + 3).under(stalls))
             products.append(product(engine, random, *size).under(stalls))
     outcome, done = simulate_engine(engine, products)
     assert outcome.failure is None
     assert outcome.figures["faults"][""] == dict.fromkeys(present(engine.verdict).flags, 0)
-    for simulation in done[: len(sizes(engine))]:
+    for simulation in done[: len(sizes(engine.spec))]:
         assert simulation.cycles == simulation.schedule.cycles
 
 

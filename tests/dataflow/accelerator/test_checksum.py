@@ -15,9 +15,9 @@ def run(checksum, *, planted):
     unit = accelerator("w8a8_os", settings=settings)
     # a sum takes longer to be read than it is until the bit flips
     given = products("w8a8_os", [(2, 2, 300)] * COUNT, settings=settings)
-    how = {"planted": Plant(unit.engine, after=120)} if planted else {}
+    plant = Plant(unit.engine, after=120) if planted else str
     script = [*START, ["write", "queue_head", COUNT], ["wait", COUNT], *READS]
-    driven = drive(unit, filled(unit, given), script, **how)
+    driven = drive(unit, filled(unit, given), script, planted=plant)
     return [driven.figures[name] for name in ("faults", "faults_corrected")], driven.right
 
 
