@@ -185,7 +185,7 @@ class OutputStationaryCheck(_CheckColumn):
         def step(row: int) -> Value:
             mine = acts[row * self.lanes : (row + 1) * self.lanes]
             products = [
-                self._multiply(m, f"product_{row}_{lane}", act, column)
+                self._multiply(m, f"multiply_{row}_{lane}", act, column)
                 for lane, (act, column) in enumerate(zip(mine, columns, strict=True))
             ]
             return self._total(m, f"step_{row}", products)
@@ -271,7 +271,7 @@ class WeightStationaryCheck(_CheckColumn):
                 with m.If(swap):
                     m.d.sync += in_use.eq(following)
                 act = acts[row * self.lanes + lane]
-                products.append(self._multiply(m, f"product_{name}", act, Number(in_use, column.interval)))
+                products.append(self._multiply(m, f"multiply_{name}", act, Number(in_use, column.interval)))
         total = late(m, self._total(m, "vector", products), self.latency - self.least_latency, name="total_late")
         sum_ = Signal(self.bits, name="check_sum", reset_less=True)
         m.d.sync += sum_.eq(self.base + total)

@@ -61,7 +61,7 @@ class LongLine(Unit):
         # from a word's being written to its address being given again
         between = self.cycles - RAM_LATENCY
         depth = 1 << between.bit_length()
-        words = place(m, "words", Ram(width=len(self.early), depth=depth))
+        words = place(m, "memory", Ram(width=len(self.early), depth=depth))
         write = Signal(range(depth), name="write_place")
         read = Signal(range(depth), name="read_place", init=depth - between)
         m.d.sync += [write.eq(write + 1), read.eq(read + 1)]

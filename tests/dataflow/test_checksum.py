@@ -5,11 +5,13 @@ import pytest
 
 from dataflow.array.shape import Shape
 from dataflow.engine.tiling import Tiling
+from hw.emit.verilog import emit_verilog
 from sw_ref.arith.accumulate import Accumulator
 from sw_ref.arith.float_sum import RoundedSum
 from sw_ref.engine.product import expected_results
 from sw_ref.formats.minifloat import FLOATS
 from tb.engine import simulate_engine
+from tb.lint import lint
 from tb.sizes import sizes
 from tests.dataflow.engine.test_engine import make_engine, product
 from tests.dataflow.planted import Plant
@@ -72,6 +74,13 @@ def test_sound_cells_are_left_alone(case, dataflow, checksum):
     assert outcome.figures["faults"][""] == dict.fromkeys(present(engine.verdict).flags, 0)
     for simulation in done[: len(sizes(engine.spec))]:
         assert simulation.cycles == simulation.schedule.cycles
+
+
+@pytest.mark.parametrize(("case", "dataflow", "checksum"), few(ALL, 9))
+def test_verilog_is_clean(case, dataflow, checksum):
+    """Of short and long delays, and of products of one row of partial products or of several."""
+    engine = checked(dataflow, checksum, **CASES[case])
+    assert lint(emit_verilog(engine), engine.name) == ""
 
 
 @pytest.mark.parametrize("dataflow", ["output_stationary", "weight_stationary"])

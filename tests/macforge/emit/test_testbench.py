@@ -63,6 +63,8 @@ def test_checked_design_passes_its_testbench(checksum, axis, tmp_path):
     """From unknown registers: reports of faults are known, and there are none; nor is anything said by lint."""
     design = small("w4a8_ws").with_settings([f"array.checksum={checksum}"])
     bench = write(design, tmp_path, axis=axis)
+    head = (tmp_path / "w4a8_ws.v").read_text().partition("\nmodule ")[0]
+    assert head.count("// fault: ") == 1 and head.count("// corrected: ") == (checksum == "correct")
     assert_passed(design, icarus(bench, tmp_path, "w4a8_ws.v"))
     assert lint("w4a8_ws", tmp_path, "w4a8_ws.v") == (0, "")
 
