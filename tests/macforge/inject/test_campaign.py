@@ -80,6 +80,17 @@ def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     assert set(seen) == {"masked", "silent"}
 
 
+@pytest.mark.parametrize(("checksum", "kind"), [("detect", "detected"), ("correct", "corrected")])
+def test_check_columns_find_what_is_flipped(checksum, kind):
+    """In a sum of a cell, and in themselves."""
+    design = load_design("w8a8_os", (*SETTINGS, f"array.checksum={checksum}")).resized(2)
+    with Campaign(design=design).simulator(injections=80) as simulator:
+        for pattern in (r"engine\.array\.band_.*\.acc", r"engine\.array\.check_.*"):
+            assert set(kinds(simulator.inject(flips(simulator, pattern)))) == {"masked", kind}
+        classes = classes_of(simulator.stored)
+    assert {simulator.stored[index].full_name.split(".")[1] for index in classes["checks"]} == {"array", "verdict"}
+
+
 def test_memory_that_no_product_reaches_is_dead(simulator):
     """Products here have 24 steps along K, of 64 that the panel has room for."""
     depth = next(each for each in simulator.stored if each.full_name == "engine.panel.memory.part_0_0.words")
@@ -144,7 +155,7 @@ def test_every_bit_has_a_class(name):
     stored = stored_bits(emit_verilog(unit), unit.name)
     classes = classes_of(stored)
     assert sorted(index for indices in classes.values() for index in indices) == list(range(len(stored)))
-    assert set(PLACES) - set(classes) <= {"drain"}
+    assert set(PLACES) - set(classes) <= {"drain", "checks"}
     assert ("drain" in classes) == bool(unit.engine.edge)
 
 
@@ -166,14 +177,18 @@ def test_intervals_are_those_of_scipy(count, total):
 
 def test_kinds():
     """A correction counts only where all is right; what was said to be wrong is detected, whatever the results are."""
-    rows = {
-        "masked": {"end": ENDS.index("done")},
-        "corrected": {"end": ENDS.index("done"), "corrected": 1},
-        "silent": {"end": ENDS.index("done"), "outside": 1, "corrected": 1},
-        "detected": {"end": ENDS.index("given up"), "wrong": 1},
-        "hung": {"end": ENDS.index("late"), "wrong": 1},
-    }
-    for kind, fields in rows.items():
+    done = {"end": ENDS.index("done")}
+    rows = [
+        ("masked", done),
+        ("corrected", {**done, "faults": 2, "corrected": 2}),
+        ("silent", {**done, "outside": 1, "faults": 1, "corrected": 1}),
+        ("detected", {"end": ENDS.index("given up"), "wrong": 1}),
+        ("detected", {**done, "wrong": 1, "faults": 2, "corrected": 1}),
+        # a bit of the counter itself
+        ("masked", {**done, "corrected": 8}),
+        ("hung", {"end": ENDS.index("late"), "wrong": 1, "faults": 1}),
+    ]
+    for kind, fields in rows:
         outcome = np.zeros(1, OUTCOME)
         for name, value in fields.items():
             outcome[name] = value
@@ -186,7 +201,7 @@ def test_command(macforge, tmp_path, small, monkeypatch):
     code, out, err = macforge(*arguments, "--count", 70, "--json")
     assert (code, err) == (0, "")
     rows = json.loads(out)
-    assert [row["class"] for row in rows] == [name for name in PLACES if name != "drain"]
+    assert [row["class"] for row in rows] == [name for name in PLACES if name not in ("drain", "checks")]
     assert sum(row["bits"] for row in rows) == sum(each.size for each in small.stored)
     assert sum(row["injections"] for row in rows) == 70
     assert all(sum(row[kind] for kind in KINDS) == row["injections"] for row in rows)
