@@ -1,7 +1,7 @@
 """Simulates engines: products in, what the hardware made of them out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ def simulate_engine(
     seed: int = 0,
     waves: str = "",
     simulator: str = "verilator",
+    planted: Callable[[str], str] | None = None,
 ) -> tuple[Outcome, list[Simulation]]:
     """Run products through an engine in a simulator and hold the results against `expected_results`.
 
@@ -62,16 +63,20 @@ def simulate_engine(
         Format of the waves to record, if any.
     simulator : {"verilator", "icarus"}
         See `tb.runner.Bench`; in Icarus Verilog a result that counts must not be X either.
+    planted : callable, optional
+        Makes Verilog with faults of the engine's Verilog, which may then report them.
 
     Returns
     -------
     Outcome
-        ``failure`` tells whether hardware and model differ.
+        ``failure`` tells whether hardware and model differ, or faults are reported of which none is planted; figure
+        ``faults`` counts the cycles in which each such output was high.
     list of Simulation
         One for each product that was not abandoned; empty if the bench ended early.
     """
-    (part,) = _parts([(engine, products)], ("",), seed=seed)
-    outcome = run_bench(_bench(engine, [part], seed=seed, waves=waves, simulator=simulator))
+    (part,) = _parts([(engine, products)], ("",), seed=seed, planted=bool(planted))
+    bench = _bench(engine, [part], seed=seed, waves=waves, simulator=simulator)
+    outcome = run_bench(replace(bench, verilog=planted(bench.verilog)) if planted else bench)
     return outcome, part.simulations(outcome)
 
 
@@ -137,6 +142,7 @@ class _Part:
     engine: Engine
     prefix: str
     stimuli: list[Stimulus]
+    planted: bool
 
     @property
     def settings(self) -> dict[str, object]:
@@ -147,6 +153,10 @@ class _Part:
             "result_bits": self.engine.result_bits,
             "invalid_bits": self.engine.invalid_bits,
             "cols": self.engine.shape.cols,
+            "name": self.engine.name,
+            "faults": [name for name in self.engine.flags if name != "nonfinite"],
+            "fault_latency": self.engine.fault_latency + self.engine.panel_rows,
+            "planted": self.planted,
             "products": [{**stimulus.description, "of": of} for stimulus in self.stimuli],
         }
 
@@ -161,13 +171,15 @@ class _Part:
         ]
 
 
-def _parts(engines: Sequence[tuple[Engine, Sequence[Product]]], prefixes: Sequence[str], *, seed: int) -> list[_Part]:
+def _parts(
+    engines: Sequence[tuple[Engine, Sequence[Product]]], prefixes: Sequence[str], *, seed: int, planted: bool = False
+) -> list[_Part]:
     require_simulator()
     parts = []
     for (engine, products), prefix in zip(engines, prefixes, strict=True):
         random, spec = np.random.default_rng(seed), engine.spec
         stimuli = [stimulus_of(spec, product, random) for product in products]
-        parts.append(_Part(engine=engine, prefix=prefix, stimuli=stimuli))
+        parts.append(_Part(engine=engine, prefix=prefix, stimuli=stimuli, planted=planted))
     return parts
 
 

@@ -4,7 +4,8 @@ Engines run side by side, each behind its prefix. The request holds, for each en
 all input streams (``<prefix>act_i``, ``<prefix>weight_i``, ...) as bytes, and the ``<prefix>expected_i`` beats of
 results with the slots of them that count, ``<prefix>counted_i``, and if results can be invalid which are,
 ``<prefix>invalid_i``; its settings are, for each engine, the names of these streams, the width of a result, and of each
-product its stalls, and the cycles that it must take without any.
+product its stalls, and the cycles that it must take without any. Outputs that report faults are counted; unless some
+are planted, there must be none.
 """
 
 import functools
@@ -13,7 +14,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
 
 from tb.request import Request
 from tb.streams import Sink, Source, level, payloads, reset, unpack
@@ -49,11 +50,27 @@ async def products(dut) -> None:
     await reset(dut)
     cycles, arrays = {}, {}
     running = {prefix: cocotb.start_soon(_products(_Part(dut, prefix), prefix, request, arrays)) for prefix in engines}
+    seen = {prefix: dict.fromkeys(settings["faults"], 0) for prefix, settings in engines.items() if settings["faults"]}
+    watching = [cocotb.start_soon(_watch(_Part(dut, prefix), counts)) for prefix, counts in seen.items()]
     for prefix, task in running.items():
         cycles[prefix] = await task
-    request.report(figures={"cycles": cycles}, arrays=arrays)
+    if seen:
+        await ClockCycles(dut.clk, max(settings["fault_latency"] for settings in engines.values()))
+    for task in watching:
+        task.cancel()
+    request.report(figures={"cycles": cycles, "faults": seen}, arrays=arrays)
     for prefix, settings in engines.items():
         _judge(request, prefix, settings["products"], cycles[prefix], arrays)
+        if not settings["planted"]:
+            assert not any(seen.get(prefix, {}).values()), f"{settings['name']}: faults are reported: {seen[prefix]}"
+
+
+async def _watch(dut: _Part, counts: dict[str, int]) -> None:
+    """Count the cycles in which each of these outputs is high; none may ever be X."""
+    while True:
+        await FallingEdge(dut.clk)
+        for name in counts:
+            counts[name] += level(getattr(dut, name), name)
 
 
 async def _products(dut: _Part, prefix: str, request: Request, arrays: dict) -> list[int]:

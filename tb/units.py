@@ -43,7 +43,10 @@ class UnitTrial:
 
 
 def simulate_units(trials: Sequence[UnitTrial]) -> Outcome:
-    """Run trials of different units, all in one simulation; ``failure`` names every unit that differs."""
+    """Run trials of different units, all in one simulation; ``failure`` names every unit that differs.
+
+    It begins with one cycle of reset.
+    """
     steps = min(_CYCLES, max(trial.steps for trial in trials))
     copies = [-(-trial.steps // steps) for trial in trials]
     bed = _Bed(units=tuple((trial.unit, count) for trial, count in zip(trials, copies, strict=True)))
@@ -61,7 +64,7 @@ def simulate_units(trials: Sequence[UnitTrial]) -> Outcome:
             signed = wrapped(words, len(trial.unit.ports()[port][0]))
             expected[f"{name}_{port}"] = _within(signed[order], start=start, cycles=cycles)
             counted[f"{name}_{port}"] = _within(np.ones_like(order, bool), start=start, cycles=cycles)
-    timetable = Timetable(reset=np.zeros(cycles, bool), inputs=inputs, expected=expected, counted=counted)
+    timetable = Timetable(reset=np.arange(cycles) == 0, inputs=inputs, expected=expected, counted=counted)
     return simulate_cycles(bed, timetable)
 
 

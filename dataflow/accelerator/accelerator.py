@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Out
 from dataflow.accelerator.activations import ACT_TAG_BITS, ActReader, Chunk
 from dataflow.accelerator.cache import WeightCache
 from dataflow.accelerator.channel import PRODUCT_BITS
-from dataflow.accelerator.control import Control
+from dataflow.accelerator.control import CheckedControl, Control
 from dataflow.accelerator.dispatch import Dispatcher
 from dataflow.accelerator.region import RegionReader
 from dataflow.accelerator.results import ResultWriter
@@ -20,7 +20,7 @@ from hw.axi.write import WriteMaster
 from hw.core.unit import Unit, place
 from sw_ref.accelerator.bus import Bus
 from sw_ref.accelerator.layout import Layout
-from sw_ref.accelerator.registers import ADDRESS_BITS, COUNTERS
+from sw_ref.accelerator.registers import ADDRESS_BITS, FAULT_COUNTERS, Register, registers_of
 
 __all__ = ["Accelerator"]
 
@@ -72,10 +72,16 @@ class Accelerator(Unit):
         """Streams of the engine that are read from memory."""
         return ("act", "weight", *self.engine.parameter_bits)
 
+    @property
+    def registers(self) -> dict[str, Register]:
+        """Its registers by name."""
+        return registers_of(checked=bool(self.engine.verdict))
+
     def circuit(self, platform: object) -> Module:
         m = Module()
         m.domains += ClockDomain(_WORK, local=True)
-        control = place(m, "control", Control(digest=self.layout.digest, address_bits=self.bus.address_bits))
+        kind = CheckedControl if self.engine.verdict else Control
+        control = place(m, "control", kind(digest=self.layout.digest, address_bits=self.bus.address_bits))
         readers = self._place_readers(m)
         spec = self.layout.engine
         limits = {"n": (1 << SIZE_BITS) - 1, "k": spec.max_k, "group": spec.max_group, "passes": spec.max_passes}
@@ -296,6 +302,11 @@ class Accelerator(Unit):
             "products": dispatcher.done,
             "errors": dispatcher.failed_now,
         }
+        if engine.verdict:
+            # `fault` and, if there is one, `corrected`
+            counts |= {
+                name: getattr(engine, flag) for name, flag in zip(FAULT_COUNTERS, engine.verdict.flags, strict=False)
+            }
         m.d.comb += [
             # the last answer may say that a result could not be written, and what is given up is never done
             dispatcher.retired.eq(
@@ -309,5 +320,5 @@ class Accelerator(Unit):
             dispatcher.bus_idle.eq(read.idle & write.idle & writer.quiet),
             dispatcher.active.eq(Cat(moves).any() | ~read.idle | ~write.idle),
             writer.stop.eq(dispatcher.stop),
-            control.count.eq(Cat(counts.get(name, Const(0, 1)) for name in COUNTERS)),
+            control.count.eq(Cat(counts.get(name, Const(0, 1)) for name in control.counters)),
         ]

@@ -9,9 +9,17 @@ from hw.axi.ports import forward, lite_ports
 from hw.core.counters import Counters
 from hw.core.select import pick
 from hw.core.unit import Unit, place
-from sw_ref.accelerator.registers import ADDRESS_BITS, COUNTERS, ID, REGISTERS, VERSION
+from sw_ref.accelerator.registers import (
+    ADDRESS_BITS,
+    COUNTERS,
+    FAULT_COUNTERS,
+    ID,
+    REGISTERS,
+    VERSION,
+    registers_of,
+)
 
-__all__ = ["Control"]
+__all__ = ["CheckedControl", "Control"]
 
 
 class Control(Unit):
@@ -35,6 +43,9 @@ class Control(Unit):
         Of addresses no other bits are kept.
     """
 
+    counters: tuple[str, ...] = COUNTERS
+    """Registers that count, in the order of their offsets."""
+
     def __init__(self, *, digest: int, address_bits: int) -> None:
         self.digest = digest
         self.address_bits = address_bits
@@ -49,7 +60,7 @@ class Control(Unit):
                 "tail": In(INDEX_BITS),
                 "cause": In(8),
                 "interrupt": Out(1),
-                "count": In(len(COUNTERS)),
+                "count": In(len(self.counters)),
             }
         )
 
@@ -62,7 +73,7 @@ class Control(Unit):
         slave = place(m, "bus", LiteSlave(address_bits=ADDRESS_BITS))
         forward(m, self, slave, "s_axi")
         enabled, pending = Signal(2, name="interrupt_enabled"), Signal(2, name="interrupt_pending")
-        counters = place(m, "counters", Counters(count=len(COUNTERS), bits=32))
+        counters = place(m, "counters", Counters(count=len(self.counters), bits=32))
         values: dict[str, Value] = {
             "id": Const(ID, 32),
             "version": Const(VERSION, 32),
@@ -91,10 +102,10 @@ class Control(Unit):
 
     def _elaborate_reads(self, m: Module, slave: LiteSlave, values: dict[str, Value], counters: Counters) -> None:
         """What stands at an address: a register, or a counter when it has its turn."""
-        first = REGISTERS[COUNTERS[0]].offset // 4
+        first = REGISTERS[self.counters[0]].offset // 4
         places: list[Value] = [Const(0, 32)] * first
         known = [False] * (1 << len(slave.read_address))
-        for name, register in REGISTERS.items():
+        for name, register in registers_of(checked=self.counters != COUNTERS).items():
             known[register.offset // 4] = True
             if name in values:
                 places[register.offset // 4] = values[name]
@@ -130,3 +141,9 @@ class Control(Unit):
         with m.If(self.reset):
             m.d.sync += [self.enable.eq(0), self.queue_head.eq(0)]
         return written
+
+
+class CheckedControl(Control):
+    """`Control` of an accelerator whose array has check columns: it counts faults too."""
+
+    counters = (*COUNTERS, *FAULT_COUNTERS)

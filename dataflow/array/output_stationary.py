@@ -3,11 +3,14 @@
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib.wiring import In, Out
 
+from dataflow.array.check_columns import OutputStationaryCheck
+from dataflow.array.checked import check_columns
 from dataflow.array.edge import deskewed, edge_latency, place_edges
 from dataflow.array.mesh import place_bands
 from dataflow.array.output_stationary_blocks import OutputStationaryBlocks, in_blocks
 from dataflow.array.output_stationary_cells import OutputStationaryCells
 from dataflow.array.shape import Shape
+from hw.core.delay import late
 from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 from pe.base import PE
@@ -49,6 +52,8 @@ class OutputStationaryArray(Unit):
     valid, last : In(1)
     result : Out(cols * accumulator.result_bits)
         0 in all cycles without a result.
+    check : Out(checks * bits of a check sum), only with check columns
+        Check sums of the row, see `sw_ref.arith.checksum`, the plain one in the low bits.
 
     Parameters
     ----------
@@ -66,7 +71,9 @@ class OutputStationaryArray(Unit):
         if pe.block:
             pe.block.check_accumulator(accumulator)
         kind = OutputStationaryBlocks if pe.block else OutputStationaryCells
-        self.cells = kind(pe=pe, shape=in_blocks(shape, pe), accumulator=accumulator)
+        self.cells = kind(pe=pe, shape=in_blocks(shape.unchecked, pe), accumulator=accumulator)
+        makers = check_columns(OutputStationaryCheck, pe=pe, shape=shape, accumulator=accumulator)
+        self._checks = [make() for make in makers]
         self._edge = edge_latency(pe, masked=self.masked or pe.interleave > 1)
         mask = {"mask": In(pe.lanes)} if self.masked else {}
         tick = {"tick": In(1)} if pe.interleave > 1 else {}
@@ -80,6 +87,7 @@ class OutputStationaryArray(Unit):
                 "valid": In(1),
                 "last": In(1),
                 "result": Out(shape.cols * accumulator.result_bits),
+                **({"check": Out(sum(each.bits for each in self._checks))} if self._checks else {}),
             }
         )
 
@@ -95,6 +103,16 @@ class OutputStationaryArray(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the last step to row 0 of its results."""
+        return self._cells_latency + self._waits
+
+    @property
+    def _waits(self) -> int:
+        """Cycles that results wait for check sums that take longer."""
+        return max([0, *(check.latency - self._cells_latency for check in self._checks)])
+
+    @property
+    def _cells_latency(self) -> int:
+        """`latency`, if no check sum takes longer."""
         finish = finish_unit(self.accumulator, pipeline=FINISH)
         cells = self.cells.latency + self.shape.mesh_cols - 1 + self.cells.leave_latency
         return 1 + self._edge + cells + (finish.latency if finish else 0)
@@ -113,8 +131,27 @@ class OutputStationaryArray(Unit):
         act, weight = place_edges(m, pe, self.cells.shape, act=self.act, mask=mask, weight=self.weight, mode=mode)
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight, tick=tick)
         result = self.cells.leave(m, [band.below for band in bands])
-        m.d.comb += self.result.eq(self._finished(m, deskewed(m, shape, result, what="result")))
+        result = self._finished(m, deskewed(m, shape, result, what="result"))
+        m.d.comb += self.result.eq(delayed(m, result, self._waits, name="result_late"))
+        if self._checks:
+            self._elaborate_checks(m)
         return m
+
+    def _elaborate_checks(self, m: Module) -> None:
+        """Check sums, in step with the rows of results."""
+        sums = []
+        for index, check in enumerate(self._checks):
+            place(m, f"check_{index}", check)
+            m.d.comb += [
+                check.act_codes.eq(self.act),
+                check.weight_codes.eq(self.weight),
+                check.valid.eq(self.valid),
+                check.last.eq(self.last),
+            ]
+            if self.masked:
+                m.d.comb += check.mask.eq(self.mask)
+            sums.append(late(m, check.sum, self.latency - check.latency, name=f"check_{index}_late"))
+        m.d.comb += self.check.eq(Cat(sums))
 
     def _finished(self, m: Module, sums: Value) -> Value:
         """The columns' results."""

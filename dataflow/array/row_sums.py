@@ -1,5 +1,7 @@
 """Sums of a row's activations, which a zero point of the weights is multiplied by: formed once a row."""
 
+from collections.abc import Callable
+
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
@@ -7,11 +9,10 @@ from hw.core.naming import format_name
 from hw.core.narrow import wrap
 from hw.core.number import Number, assign, shape_of, total
 from hw.core.unit import Unit, place
-from pe.operands.decode import Decode, is_integer
+from pe.operands.decode import value_of
 from sw_ref.formats.base import Format
-from sw_ref.formats.signs import Bipolar
 
-__all__ = ["OutputStationaryRowSums", "WeightStationaryRowSum"]
+__all__ = ["OutputStationaryRowSums", "WeightStationaryRowSum", "rows_in_turn"]
 
 
 class _Values(Unit):
@@ -34,17 +35,8 @@ class _Values(Unit):
         return m
 
     def _value(self, m: Module, lane: int) -> Number:
-        code = self.codes.word_select(lane, self.act.bits)
-        interval = self.act.fixed_form.interval
-        if is_integer(self.act):
-            value = Number(code.as_signed() if interval.signed else code)
-        elif isinstance(self.act, Bipolar):
-            value = Number(code) + Number(code) + Number.constant(interval.lo)
-        else:
-            decode = place(m, f"decode_{lane}", Decode(form=self.act, registered=False))
-            m.d.comb += decode.code.eq(code)
-            value = Number(decode.integer, interval)
-        return Number(Mux(self.mask[lane], value.value, 0), interval | 0)
+        value = value_of(m, f"decode_{lane}", self.act, self.codes.word_select(lane, self.act.bits))
+        return Number(Mux(self.mask[lane], value.value, 0), value.interval | 0)
 
 
 class OutputStationaryRowSums(Unit):
@@ -88,24 +80,39 @@ class OutputStationaryRowSums(Unit):
 
     def circuit(self, platform: object) -> Module:
         m = Module()
-        following: Value | None = None
-        for row in reversed(range(self.rows)):
+
+        def step(row: int) -> Value:
             values = place(m, f"row_{row}", _Values(act=self.act, lanes=self.lanes))
-            running = Signal(self.bits, name=f"running_{row}")
-            waiting = Signal(self.bits, name=f"waiting_{row}", reset_less=True)
-            sum_ = Signal(self.bits, name=f"sum_{row}")
             m.d.comb += [
                 values.codes.eq(self.codes.word_select(row, self.lanes * self.act.bits)),
                 values.mask.eq(self.mask),
-                sum_.eq(running + values.total),
             ]
-            with m.If(self.valid):
-                m.d.sync += running.eq(Mux(self.last, 0, sum_))
-            # the sums of a tile move up, a row a cycle
-            m.d.sync += waiting.eq(Mux(self.last, sum_, 0 if following is None else following))
-            following = waiting
+            return values.total
+
+        following = rows_in_turn(m, step, rows=self.rows, bits=self.bits, valid=self.valid, last=self.last)
         m.d.comb += self.sum.eq(following)
         return m
+
+
+def rows_in_turn(m: Module, step: Callable[[int], Value], *, rows: int, bits: int, valid: Value, last: Value) -> Value:
+    """Sums of all rows modulo ``2**bits``, that of row r ``1 + r`` cycles after the step with ``last``.
+
+    ``step(row)`` makes what a row adds in a cycle in which ``valid`` is high; the last step must be ``valid`` too.
+    """
+    following: Value | None = None
+    for row in reversed(range(rows)):
+        added = step(row)
+        running = Signal(bits, name=f"running_{row}")
+        waiting = Signal(bits, name=f"waiting_{row}", reset_less=True)
+        sum_ = Signal(bits, name=f"sum_{row}")
+        m.d.comb += sum_.eq(running + added)
+        with m.If(valid):
+            m.d.sync += running.eq(Mux(last, 0, sum_))
+        # the sums of a tile move up, a row a cycle
+        m.d.sync += waiting.eq(Mux(last, sum_, 0 if following is None else following))
+        following = waiting
+    assert following is not None, "arrays have rows"
+    return following
 
 
 class WeightStationaryRowSum(Unit):

@@ -1,8 +1,10 @@
 """The shape of an array: cells, and the tiles that they are cut into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
+from hw.core.naming import ADDED
+from sw_ref.arith.checksum import Checksum
 from sw_ref.fields import Range, check_fields
 
 __all__ = ["Shape"]
@@ -21,12 +23,16 @@ class Shape:
         Cells, from 1 to 256 each way.
     tile_rows, tile_cols : int
         Cells of a tile; they divide the rows and columns.
+    checksum : {"none", "detect", "correct"}
+        Check columns beside the cells: one, which shows that a sum of a row is wrong, or two, which also put one wrong
+        sum of a row right, see `sw_ref.arith.checksum`.
     """
 
     rows: Annotated[int, Range(1, 256)]
     cols: Annotated[int, Range(1, 256)]
     tile_rows: Annotated[int, Range(1, 256)] = 1
     tile_cols: Annotated[int, Range(1, 256)] = 1
+    checksum: Checksum = field(default="none", metadata=ADDED)
 
     def __post_init__(self) -> None:
         check_fields(self, "Array")
@@ -48,6 +54,11 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """``16x16``, or ``16x16_t2x4`` in tiles of 2 x 4."""
+        """``16x16``, ``16x16_t2x4`` in tiles of 2 x 4, or ``16x16_detect`` with a check column."""
         tiles = f"_t{self.tile_rows}x{self.tile_cols}" if (self.tile_rows, self.tile_cols) != (1, 1) else ""
-        return f"{self.rows}x{self.cols}{tiles}"
+        return f"{self.rows}x{self.cols}{tiles}" + (f"_{self.checksum}" if self.checksum != "none" else "")
+
+    @property
+    def unchecked(self) -> "Shape":
+        """The cells alone, which know nothing of check columns."""
+        return replace(self, checksum="none")

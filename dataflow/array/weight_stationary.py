@@ -1,11 +1,14 @@
 """Weight-stationary array: every cell keeps one weight while activations and partial sums pass through."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
+from dataflow.array.check_columns import WeightStationaryCheck
+from dataflow.array.checked import check_columns
 from dataflow.array.edge import deskewed, edge_latency, place_edges
 from dataflow.array.mesh import Band, Cells, MeshRow, Tile, place_bands
 from dataflow.array.shape import Shape
@@ -200,6 +203,8 @@ class WeightStationaryArray(Unit):
         Activations that count.
     load : In(rows), swap : In(1)
     base, result : In, Out(cols * accumulator bits)
+    check_base, check : In, Out(checks * bits of a check sum), only with check columns
+        As base and result: check sums, see `sw_ref.arith.checksum`, the plain one in the low bits.
 
     Parameters
     ----------
@@ -214,9 +219,14 @@ class WeightStationaryArray(Unit):
         self.pe = pe
         self.shape = shape
         self.accumulator = accumulator
-        self.cells = WeightStationaryCells(pe=pe, shape=shape, accumulator=accumulator)
+        self.cells = WeightStationaryCells(pe=pe, shape=shape.unchecked, accumulator=accumulator)
         self._edge = edge_latency(pe, masked=True)
         self._accumulate = _Accumulate(psum=self.cells.psum, accumulator=accumulator)
+        makers = check_columns(WeightStationaryCheck, pe=pe, shape=shape, accumulator=accumulator)
+        self._makers = [partial(make, base_latency=self.sum_latency) for make in makers]
+        # what a check sum takes does not depend on when it is wanted
+        self._check_latency = max((make(latency=0).least_latency for make in self._makers), default=0)
+        check_bits = sum(make(latency=self.latency).bits for make in self._makers)
         super().__init__(
             {
                 "act": In(shape.rows * pe.row_code_bits),
@@ -227,6 +237,7 @@ class WeightStationaryArray(Unit):
                 "swap": In(1),
                 "base": In(shape.cols * accumulator.bits),
                 "result": Out(shape.cols * accumulator.bits),
+                **({"check_base": In(check_bits), "check": Out(check_bits)} if check_bits else {}),
             }
         )
 
@@ -242,6 +253,16 @@ class WeightStationaryArray(Unit):
     @property
     def latency(self) -> int:
         """Cycles from a vector of activations to its result."""
+        return self._cells_latency + self._waits
+
+    @property
+    def _waits(self) -> int:
+        """Cycles that sums of products wait for check sums that take longer."""
+        return max(0, self._check_latency - self._cells_latency)
+
+    @property
+    def _cells_latency(self) -> int:
+        """`latency`, if no check sum takes longer."""
         cells = self.pe.latency + self.shape.mesh_rows + self.shape.mesh_cols - 1
         return 1 + self._edge + cells + self.sum_latency
 
@@ -253,8 +274,28 @@ class WeightStationaryArray(Unit):
         bands = place_bands(m, self.cells, act=act, controls=self._controls(m), weight=weight)
         for over, band in pairwise(bands):
             m.d.comb += band.above.eq(over.below)
-        m.d.comb += self.result.eq(self._accumulated(m, deskewed(m, shape, bands[-1].below, what="psum")))
+        psums = deskewed(m, shape, bands[-1].below, what="psum")
+        psums = delayed(m, psums, self._waits, name="psum_late")
+        m.d.comb += self.result.eq(self._accumulated(m, psums))
+        if self._makers:
+            self._elaborate_checks(m)
         return m
+
+    def _elaborate_checks(self, m: Module) -> None:
+        """Check sums, in step with the results."""
+        sums = []
+        for index, make in enumerate(self._makers):
+            check = place(m, f"check_{index}", make(latency=self.latency))
+            m.d.comb += [
+                check.act_codes.eq(self.act),
+                check.weight_codes.eq(self.weight),
+                check.mask.eq(self.mask),
+                check.load.eq(self.load),
+                check.swap.eq(self.swap),
+                check.base.eq(self.check_base.word_select(index, check.bits)),
+            ]
+            sums.append(check.sum)
+        m.d.comb += self.check.eq(Cat(sums))
 
     def _controls(self, m: Module) -> list[Value]:
         """Control of each mesh row, skewed as its activations are."""

@@ -12,8 +12,10 @@ from amaranth.lib.wiring import In, Out
 
 from dataflow.array.nonfinite import finds_nonfinite
 from dataflow.array.shape import Shape
+from dataflow.array.verdict import elaborate_verdict, make_verdict
 from dataflow.drain.edge import DrainEdge
 from dataflow.drain.parameters import ParameterQueue
+from dataflow.engine.fit import check_fit
 from dataflow.engine.job import SIZE_BITS, job_layout
 from dataflow.engine.panel import PANEL_LATENCY, PanelBuffer
 from dataflow.engine.parts import Leaving, Parts
@@ -61,6 +63,11 @@ class Engine(Unit):
         ``last`` ends the product.
     nonfinite : Out(1), only if results can be invalid
         A result of the last product was.
+    fault : Out(1), only with check columns
+        High for a cycle for each row of sums that disagrees with its check sums, when the sums of its group are
+        complete; see `fault_latency`.
+    corrected : Out(1), only with two check columns
+        High with ``fault`` if the row is right all the same, see `sw_ref.arith.checksum.Verdict`.
 
     All streams are valid/ready. Neither ``ready`` of an input nor ``valid`` of the output depends on an input in
     the same cycle. Reset (at least one cycle) drops whatever was going on.
@@ -86,28 +93,14 @@ class Engine(Unit):
         self.accumulator = accumulator
         self.tiling = tiling
         self.drain = drain
-        if isinstance(accumulator, FloatSum) and self.pe.lowest is None:
-            raise ValueError(f"Accumulator must hold fixed-point sums for family {pe.family}, not {accumulator.name}")
-        for form in (pe.act, pe.weight):
-            if not isinstance(accumulator, FloatSum) and form.fixed is None:
-                raise ValueError(
-                    f"Accumulator kind must be rounded, aligned or partial for {form.name}, whose values take more "
-                    "than 64 bits in fixed point, not exact"
-                )
-        (pe.block or pe).core(accumulator)  # which raises if they do not fit
-        slots = max(pe.lanes // mode.lanes for mode in pe.modes)
-        if tiling.max_group < slots:
-            raise ValueError(
-                f"Tiling max_k and group_size must be at least {slots} for {pe.name}, where a product takes so many "
-                f"lanes, not {tiling.max_group}"
-            )
+        check_fit(pe, accumulator, tiling)
         self.array = self._make_array()
         self.job = job_layout(max_k=tiling.max_k, max_passes=tiling.max_passes, mode_bits=pe.mode_bits)
         self.invalid_bits = shape.cols if finds_nonfinite(pe) else 0
         self.edge = self._make_edge(drain) if drain else None
+        self.verdict = make_verdict(shape, self.accumulator)
         row = {"values": shape.cols * self.result_bits, "invalid": self.invalid_bits, "last": 1}
         row = data.StructLayout({name: bits for name, bits in row.items() if bits})
-        nonfinite = {"nonfinite": Out(1)} if self.invalid_bits else {}
         streams = {name: In(stream.Signature(bits)) for name, bits in self.parameter_bits.items()}
         super().__init__(
             {
@@ -116,9 +109,14 @@ class Engine(Unit):
                 "weight": In(stream.Signature(shape.cols * pe.column_code_bits)),
                 **streams,
                 "result": Out(stream.Signature(row)),
-                **nonfinite,
+                **dict.fromkeys(self.flags, Out(1)),
             }
         )
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Outputs of one bit beside the streams."""
+        return (*(("nonfinite",) if self.invalid_bits else ()), *(self.verdict.flags if self.verdict else ()))
 
     @property
     def name(self) -> str:
@@ -201,7 +199,13 @@ class Engine(Unit):
     @property
     def latency(self) -> int:
         """Cycles from the step with the last products of an element of C to its result, if no row waits."""
-        return PANEL_LATENCY + self.array.latency + (self.edge.latency if self.edge else _SUM_LATENCY)
+        judged = self.verdict.sum_latency if self.verdict else 0
+        return PANEL_LATENCY + self.array.latency + judged + (self.edge.latency if self.edge else _SUM_LATENCY)
+
+    @property
+    def fault_latency(self) -> int:
+        """Cycles from the step with the last products of a group to ``fault`` of its first row; 0 without checks."""
+        return PANEL_LATENCY + self.array.latency + self.verdict.latency if self.verdict else 0
 
     @property
     def steps(self) -> int:
@@ -325,7 +329,9 @@ class Engine(Unit):
             "invalid": self.invalid_bits,
         }
         plain = ("sums", *(("invalid",) if self.invalid_bits else ()), "valid", "final")
-        return Leaving(widths=widths, panel_rows=self.panel_rows, taken=self.edge.taken if self.edge else plain)
+        checks = {"check": len(self.verdict.check)} if self.verdict else {}
+        taken = (*(self.edge.taken if self.edge else plain), *checks)
+        return Leaving(widths=widths | checks, panel_rows=self.panel_rows, taken=taken)
 
     def _tick(self, m: Module) -> Value:
         """Whether a step can begin in the next cycle, and end in this one."""
@@ -354,7 +360,10 @@ class Engine(Unit):
 
     def _elaborate_results(self, m: Module, parts: Parts, depth: int) -> None:
         """From the array's sums to the stream of results."""
-        leaving = parts.leaving.signals
+        leaving: dict[str, Value] = dict(parts.leaving.signals)
+        if self.verdict:
+            leaving = elaborate_verdict(m, self.verdict, leaving)
+            m.d.comb += [getattr(self, name).eq(getattr(self.verdict, name)) for name in self.verdict.flags]
         values, valid, final = (leaving[name] for name in ("sums", "valid", "final"))
         invalid = leaving.get("invalid", Const(0, 0))
         if self.edge:

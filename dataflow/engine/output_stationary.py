@@ -203,6 +203,8 @@ class OutputStationaryEngine(Engine):
         told = dict(zip(leaving.flags, now, strict=True))
         told["final"] &= left == 1
         leaving.tell(m, sums=parts.array.result, valid=left != 0, ends_group=left == 1, **told)
+        if self.verdict:
+            leaving.tell(m, check=parts.array.check)
         if "row" in leaving.signals:
             row = Signal.like(leaving.signals["row"], name="next_row")
             leaving.tell(m, row=Mux(arriving != 0, 0, row))

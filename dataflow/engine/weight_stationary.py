@@ -209,7 +209,8 @@ class WeightStationaryEngine(Engine):
         array, leaving = parts.array, parts.leaving
         base_row_sum, row_sum = self._elaborate_row_sum(m, array)
         base_invalid, invalid = self._elaborate_invalid(m, array, loader)
-        bases = Cat(array.base, base_row_sum, base_invalid)
+        checks = [array.check] if self.verdict else []
+        bases = Cat(array.base, base_row_sum, base_invalid, *([array.check_base] if checks else []))
         memory = place(m, "sums", Ram(width=len(bases), depth=max(2, self.panel_rows)))
         # the array takes the base some cycles before it gives the result; the memory takes some more to find it
         ahead = PANEL_LATENCY + array.latency - array.sum_latency - CHOICE_LATENCY
@@ -226,14 +227,14 @@ class WeightStationaryEngine(Engine):
 
         m.d.comb += [
             memory.write_address.eq(delayed(m, memory.read_address, done - 1, name="write_row")),
-            memory.write_data.eq(Cat(array.result, row_sum, invalid)),
+            memory.write_data.eq(Cat(array.result, row_sum, invalid, *checks)),
             memory.write.eq(delayed(m, token.valid & ~token.ends_group, done, name="write_sum", init=0)),
         ]
         told = {"ends_group": token.end, **{flag: token[flag] for flag in leaving.flags}}
         told["final"] &= token.end
         late = {name: delayed(m, told[name], done, name=f"leave_{name}") for name in told if name in leaving.signals}
         valid = delayed(m, token.valid & token.ends_group, done, name="leave_sum", init=0)
-        beside = {"row_sum": row_sum, "invalid": invalid}
+        beside = {"row_sum": row_sum, "invalid": invalid, **({"check": array.check} if checks else {})}
         leaving.tell(m, sums=array.result, **beside, row=memory.write_address, valid=valid, **late)
 
     def _elaborate_invalid(self, m: Module, array: Unit, loader: "_Loader") -> tuple[Value, Value]:

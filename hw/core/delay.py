@@ -7,7 +7,7 @@ from hw.core.ram import RAM_LATENCY, Ram
 from hw.core.registers import delayed
 from hw.core.unit import Unit, place
 
-__all__ = ["Line", "LongLine", "Skew"]
+__all__ = ["Line", "LongLine", "Skew", "late"]
 
 # Cycles between two lanes of a skew from which on each has lines of its own, all of one kind, which is mapped once.
 _LONG = 5
@@ -61,7 +61,7 @@ class LongLine(Unit):
         # from a word's being written to its address being given again
         between = self.cycles - RAM_LATENCY
         depth = 1 << between.bit_length()
-        words = place(m, "words", Ram(width=len(self.early), depth=depth))
+        words = place(m, "memory", Ram(width=len(self.early), depth=depth))
         write = Signal(range(depth), name="write_place")
         read = Signal(range(depth), name="read_place", init=depth - between)
         m.d.sync += [write.eq(write + 1), read.eq(read + 1)]
@@ -150,3 +150,12 @@ class Skew(Unit):
         starts = [place for place in places if place - 1 not in places]
         stops = [place + 1 for place in places if place + 1 not in places]
         return Cat(rank[start * self.width : stop * self.width] for start, stop in zip(starts, stops, strict=True))
+
+
+def late(m: Module, value: Value, cycles: int, *, name: str) -> Value:
+    """``value`` as it was ``cycles`` cycles ago, in registers, or if it is many cycles in a memory, see `LongLine`."""
+    if cycles < _FAR:
+        return delayed(m, value, cycles, name=name)
+    line = place(m, f"{name}_line", LongLine(width=len(value), cycles=cycles))
+    m.d.comb += line.early.eq(value)
+    return line.late

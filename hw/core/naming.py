@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Mapping
 from importlib import resources
 from numbers import Integral
+from typing import Any
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
@@ -13,7 +14,10 @@ from amaranth.lib import data
 from hw.core.digest import digest
 from sw_ref.formats.base import Format
 
-__all__ = ["DIGEST", "MOST_LETTERS", "format_name", "identifier", "keywords", "module_name", "plain"]
+__all__ = ["ADDED", "DIGEST", "MOST_LETTERS", "format_name", "identifier", "keywords", "module_name", "plain"]
+
+ADDED = {"added": True}
+"""Metadata of a dataclass's field that came later: names leave it out while it has its default, and so stay."""
 
 DIGEST = r"_[0-9a-f]{8}"
 """Regular expression of what every name of `module_name` ends with."""
@@ -77,12 +81,18 @@ def plain(value: object) -> object:
             fields = {str(key): [field.offset, plain(field.shape)] for key, field in value}
             return {"layout": fields, "bits": value.size}
     if dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.compare}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if _tells(value, field)}
         return _told(type(value), fields)
     if (identity := getattr(value, "identity", None)) is not None:
         kind, arguments = identity
         return _told(kind, dict(arguments))
     raise TypeError(f"Arguments of units must be plain values, dataclasses, layouts or units, not {value!r}")
+
+
+def _tells(owner: Any, field: dataclasses.Field) -> bool:
+    """Whether a field is part of names: one more field whose default says nothing does not make values alike."""
+    silent = field.metadata == ADDED and getattr(owner, field.name) == field.default
+    return field.compare and not silent
 
 
 def _told(kind: type, arguments: Mapping[str, object]) -> dict[str, object]:

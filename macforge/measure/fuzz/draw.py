@@ -11,6 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dataflow import ENGINES
+from dataflow.array.shape import Shape
+from dataflow.engine.tiling import Tiling
 from macforge.design.choices import AccumulatorChoice, DrainChoice, QuantizerChoice
 from macforge.design.design import design_of
 from macforge.measure.fuzz.formats import POOL, lanes_of, operands_of
@@ -40,6 +42,8 @@ _MOST = {
     "tiling.weight_cache": 2048,
 }
 _MOST_OTHERWISE = 64
+# What every design is given, see `_shapes`.
+_SHAPES = ("rows", "cols", "tile_rows", "tile_cols", "max_k", "panel_rows")
 _TRIES = 8
 _SALTS = 1 << 30
 _MOST_PATCHES = 12
@@ -134,7 +138,8 @@ def _patches(family: str) -> list[Patch]:
     options = {name: field for name, field in fields_of(kind).items() if name in kind.options()}
     keys = fields_of(DrainChoice)
     found = [("options", _some({name: field})) for name, field in options.items()]
-    found += [("tiling", _some({name: field}, "tiling.")) for name, field in _tiling().items()]
+    found += [("array", _some({name: field}, "array.")) for name, field in _others(Shape).items()]
+    found += [("tiling", _some({name: field}, "tiling.")) for name, field in _others(Tiling).items()]
     found += [("bus", _some(fields_of(Bus)))]
     found += [("accumulator", _some(fields_of(AccumulatorChoice)))]
     found += [(f"quantizer.{side}", _some(fields_of(QuantizerChoice))) for side in ("act", "weight")]
@@ -145,10 +150,9 @@ def _patches(family: str) -> list[Patch]:
     return found
 
 
-def _tiling() -> dict[str, Field]:
-    from dataflow.engine.tiling import Tiling
-
-    return {name: field for name, field in fields_of(Tiling).items() if name not in ("max_k", "panel_rows")}
+def _others(kind: type) -> dict[str, Field]:
+    """Fields of an array or a tiling that `_shapes` does not draw."""
+    return {name: field for name, field in fields_of(kind).items() if name not in _SHAPES}
 
 
 def _some(fields: Mapping[str, Field], where: str = "") -> st.SearchStrategy[Table]:

@@ -230,7 +230,7 @@ def _accelerated(design: Design, seed: int) -> None:
 def _synthesized(design: Design, seed: int) -> None:
     family = sorted(FPGA_FAMILIES)[seed % len(FPGA_FAMILIES)]
     engine = fitted(design, family).engine
-    for unit in filter(None, (engine.array, engine.edge)):
+    for unit in filter(None, (engine.array, engine.verdict, engine.edge)):
         mapped = synthesize(emit_verilog(unit), top=unit.name, family=family, dsp=design.pe.uses_dsp)
         if not mapped.resources.size:
             raise FaultError(f"{unit.name} is mapped to nothing on {family}", str(mapped.resources))
@@ -245,5 +245,6 @@ STAGES: dict[str, Callable[[Design, int], None]] = {
 """What a design goes through, in order.
 
 ``lint``: Verilator's, without a warning. ``simulate``: bit for bit and in the predicted cycles, then with stalls.
-``accelerate``: behind its bus, whose memory stalls as well. ``synthesize``: array and drain edge, for an FPGA family.
+``accelerate``: behind its bus, whose memory stalls as well. ``synthesize``: the array, the unit that judges rows of
+sums, and the drain edge, for an FPGA family.
 """

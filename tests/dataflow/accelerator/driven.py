@@ -36,8 +36,8 @@ class Driven:
     untouched: list
 
 
-def drive(unit, image, script, *, stalls=0.0, broken=(), patience=200_000):
-    """Run a script on an accelerator with a memory."""
+def drive(unit, image, script, *, stalls=0.0, broken=(), patience=200_000, planted=lambda verilog: verilog):
+    """Run a script on an accelerator with a memory; ``planted`` makes Verilog with faults of its Verilog."""
     memory = image.array()
     settings = {
         "base": image.base,
@@ -48,7 +48,7 @@ def drive(unit, image, script, *, stalls=0.0, broken=(), patience=200_000):
     }
     cycles = sum(one.product.schedule(unit.layout.engine).cycles for one in image.placed)
     bench = Bench(
-        verilog=emit_verilog(unit),
+        verilog=planted(emit_verilog(unit)),
         top=unit.name,
         module="tests.dataflow.accelerator.bus_bench",
         settings=settings,

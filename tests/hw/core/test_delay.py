@@ -10,6 +10,7 @@ from amaranth.sim import Simulator
 from hw.core.delay import Skew
 from hw.core.registers import delayed
 from hw.emit.verilog import emit_verilog
+from tb.lint import lint
 
 
 def play(circuit, given, shown, words, reset):
@@ -76,7 +77,9 @@ def test_skew_delays_each_lane_by_its_own(delays):
 def test_skew_of_many_registers_takes_memories(delays):
     """Those that go on before they are full, too; what came before a reset is lost there."""
     assert_skewed(delays, width=13, cycles=110, far=8)
-    verilog = emit_verilog(Skew(width=13, delays=delays))
+    skew = Skew(width=13, delays=delays)
+    verilog = emit_verilog(skew)
+    assert lint(verilog, skew.name) == ""
     assert len(re.findall(r"^module long_line_13_by_8_", verilog, re.MULTILINE)) == 1
     assert len(re.findall(r"^  long_line_13_by_8_", verilog, re.MULTILINE)) == sum(delay // 8 for delay in delays)
 

@@ -58,6 +58,29 @@ def test_design_passes_its_testbench_in_verilator(axis, tmp_path):
     assert_passed(design, verilated(write(design, tmp_path, axis=axis), tmp_path, f"{design.name}.v"))
 
 
+@pytest.mark.parametrize(("checksum", "axis"), [("detect", True), ("correct", False)])
+def test_checked_design_passes_its_testbench(checksum, axis, tmp_path):
+    """From unknown registers: reports of faults are known, and there are none; nor is anything said by lint."""
+    design = small("w4a8_ws").with_settings([f"array.checksum={checksum}"])
+    bench = write(design, tmp_path, axis=axis)
+    head = (tmp_path / "w4a8_ws.v").read_text().partition("\nmodule ")[0]
+    assert head.count("// fault: ") == 1 and head.count("// corrected: ") == (checksum == "correct")
+    assert_passed(design, icarus(bench, tmp_path, "w4a8_ws.v"))
+    assert lint("w4a8_ws", tmp_path, "w4a8_ws.v") == (0, "")
+
+
+def test_a_reported_fault_fails(tmp_path):
+    """A check sum that is formed another way is one that disagrees."""
+    bench = write(small("w8a8_os").with_settings(["array.checksum=detect"]), tmp_path)
+    path = tmp_path / "w8a8_os.v"
+    head, tail = path.read_text().split("module w8a8_os_column_sum_2x8", 1)
+    assert " + " in tail
+    path.write_text(f"{head}module w8a8_os_column_sum_2x8{tail.replace(' + ', ' - ', 1)}")
+    code, verdict = icarus(bench, tmp_path, "w8a8_os.v")
+    assert code != 0
+    assert re.fullmatch(r"FAILED: the engine reports a fault of its sums in cycle \d+", verdict), verdict
+
+
 WRONG = r"beat 0 of results, column 0 \(2: flags\): expected [0-9a-f]+, found [0-9a-f]+"
 UNKNOWN = r"a valid or ready of the engine is X or Z in cycle \d+"
 STUCK = "nothing has moved for 10000 cycles"

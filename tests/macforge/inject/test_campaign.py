@@ -44,8 +44,10 @@ def flips(simulator, pattern, *, bits=None, cycles=None, count=40, seed=1):
     found = np.zeros(count, INJECTION)
     found["variable"] = random.choice(known, count)
     sizes = [simulator.stored[each].size for each in found["variable"]]
-    found["bit"] = random.integers(0, sizes) if bits is None else random.integers(*bits, count)
-    found["cycle"] = random.integers(*(cycles or (0, simulator.window)), count)
+    lo, hi = bits or (0, sizes)
+    found["bit"] = random.integers(lo, hi, count)
+    lo, hi = cycles or (0, simulator.window)
+    found["cycle"] = random.integers(lo, hi, count)
     return found
 
 
@@ -66,17 +68,27 @@ def changed(simulator):
 def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     """Or it was no result at that time; no other result is wrong, and nothing is said."""
     seen = []
-    for flip in flips(simulator, pattern, count=count):
-        (outcome,) = simulator.inject(flip[None], whole=True)
+    for flip in flips(simulator, pattern, count=count).reshape(count, 1):
+        (kind,) = kinds(simulator.inject(flip, whole=True))
         differences = changed(simulator)
-        (kind,) = kinds(outcome[None])
         seen.append(kind)
         assert kind == ("silent" if differences else "masked")
         width = simulator.image.layout.engine.result_bits
-        bit = int(flip["bit"]) % width
+        bit = int(flip["bit"][0]) % width
         assert {abs(each) for each in differences} <= {1 << bit}
         assert len(differences) <= 1
     assert set(seen) == {"masked", "silent"}
+
+
+@pytest.mark.parametrize(("checksum", "kind"), [("detect", "detected"), ("correct", "corrected")])
+def test_check_columns_find_what_is_flipped(checksum, kind):
+    """In a sum of a cell, and in themselves."""
+    design = load_design("w8a8_os", (*SETTINGS, f"array.checksum={checksum}")).resized(2)
+    with Campaign(design=design).simulator(injections=80) as simulator:
+        for pattern in (r"engine\.array\.band_.*\.acc", r"engine\.array\.check_.*"):
+            assert set(kinds(simulator.inject(flips(simulator, pattern)))) == {"masked", kind}
+        classes = classes_of(simulator.stored)
+    assert {simulator.stored[index].full_name.split(".")[1] for index in classes["checks"]} == {"array", "verdict"}
 
 
 def test_memory_that_no_product_reaches_is_dead(simulator):
@@ -143,7 +155,7 @@ def test_every_bit_has_a_class(name):
     stored = stored_bits(emit_verilog(unit), unit.name)
     classes = classes_of(stored)
     assert sorted(index for indices in classes.values() for index in indices) == list(range(len(stored)))
-    assert set(PLACES) - set(classes) <= {"drain"}
+    assert set(PLACES) - set(classes) <= {"drain", "checks"}
     assert ("drain" in classes) == bool(unit.engine.edge)
 
 
@@ -165,14 +177,18 @@ def test_intervals_are_those_of_scipy(count, total):
 
 def test_kinds():
     """A correction counts only where all is right; what was said to be wrong is detected, whatever the results are."""
-    rows = {
-        "masked": {"end": ENDS.index("done")},
-        "corrected": {"end": ENDS.index("done"), "corrected": 1},
-        "silent": {"end": ENDS.index("done"), "outside": 1, "corrected": 1},
-        "detected": {"end": ENDS.index("given up"), "wrong": 1},
-        "hung": {"end": ENDS.index("late"), "wrong": 1},
-    }
-    for kind, fields in rows.items():
+    done = {"end": ENDS.index("done")}
+    rows = [
+        ("masked", done),
+        ("corrected", {**done, "faults": 2, "corrected": 2}),
+        ("silent", {**done, "outside": 1, "faults": 1, "corrected": 1}),
+        ("detected", {"end": ENDS.index("given up"), "wrong": 1}),
+        ("detected", {**done, "wrong": 1, "faults": 2, "corrected": 1}),
+        # a bit of the counter itself
+        ("masked", {**done, "corrected": 8}),
+        ("hung", {"end": ENDS.index("late"), "wrong": 1, "faults": 1}),
+    ]
+    for kind, fields in rows:
         outcome = np.zeros(1, OUTCOME)
         for name, value in fields.items():
             outcome[name] = value
@@ -185,7 +201,7 @@ def test_command(macforge, tmp_path, small, monkeypatch):
     code, out, err = macforge(*arguments, "--count", 70, "--json")
     assert (code, err) == (0, "")
     rows = json.loads(out)
-    assert [row["class"] for row in rows] == [name for name in PLACES if name != "drain"]
+    assert [row["class"] for row in rows] == [name for name in PLACES if name not in ("drain", "checks")]
     assert sum(row["bits"] for row in rows) == sum(each.size for each in small.stored)
     assert sum(row["injections"] for row in rows) == 70
     assert all(sum(row[kind] for kind in KINDS) == row["injections"] for row in rows)

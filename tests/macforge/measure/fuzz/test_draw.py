@@ -28,6 +28,8 @@ def test_more_than_half_are_taken(tables):
     taken = [table for table in tables if is_taken(table)]
     assert len({table["family"] for table in taken}) > len(FAMILIES) / 2
     assert any(table.get("drain") for table in taken) and any(table.get("options") for table in taken)
+    checked = [table["array"].get("checksum", "none") != "none" for table in taken]
+    assert 0 < sum(checked) < len(taken) / 2
 
 
 def test_they_are_small_and_plain_data(tables):
