@@ -93,7 +93,7 @@ def moments():
             yield pytest.param(name, number, marks=() if (name, number) == ("compile", 0) else pytest.mark.long)
 
 
-@pytest.mark.parametrize(("name", "number"), moments())
+@pytest.mark.parametrize(("name", "number"), list(moments()))
 def test_what_is_killed_is_right_when_it_runs_again(undisturbed, tmp_path, name, number):
     command, (whole, seconds) = COMMANDS[name], undisturbed(name)
     folder = given(tmp_path / "killed")
