@@ -10,7 +10,7 @@ from dataflow.accelerator.accelerator import Accelerator
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
 from sw_ref.accelerator.memory_image import MemoryImage
-from sw_ref.accelerator.registers import REGISTERS
+from sw_ref.accelerator.registers import FAULT_COUNTERS
 from sw_ref.engine.product import Product, expected_results
 from tb.library import model_library
 from tb.state import Stored, stored_bits, verilator_public
@@ -21,10 +21,10 @@ _MODEL = Path(__file__).with_name("fault_model.cpp")
 _BASE = 0x1000
 # The accelerator gives up what has stood still for 16,384 cycles; what takes longer than this never ends.
 _STILL, _TIMES = 40_000, 4
-# Registers in the order of `Offsets` in the C++; the last one counts errors that a design has corrected, if it can.
+# Registers in the order of `Offsets` in the C++.
 _OFFSETS = (
     *("control", "status", "queue_base_low", "queue_base_high", "queue_size", "queue_head", "queue_tail"),
-    *("error_cause", "interrupt_status", "corrected"),
+    *("error_cause", "interrupt_status", *FAULT_COUNTERS),
 )
 _NONE = 0xFFFFFFFF
 # Of an injection, about.
@@ -35,7 +35,7 @@ INJECTION = np.dtype([("variable", np.uint32), ("bit", np.uint32), ("cycle", np.
 
 OUTCOME = np.dtype(
     [
-        *((name, np.uint32) for name in ("cycles", "corrected")),
+        *((name, np.uint32) for name in ("cycles", "faults", "corrected")),
         *(
             (name, np.uint8)
             for name in ("converged", "end", "cause", "wrong", "outside", "broken", "refused", "lost", "next", "reset")
@@ -116,6 +116,7 @@ class FaultSimulator:
             waves=waves,
         )
         self._library = _typed(ctypes.CDLL(str(library)))
+        self._registers = unit.registers
         self._count = len(products) - 1
         self.image = image = MemoryImage(unit.layout, base=_BASE, size=1 << self._count.bit_length())
         for product in products:
@@ -188,7 +189,8 @@ class FaultSimulator:
 
     def _golden(self, patience: int) -> int:
         image = self.image
-        offsets = np.array([REGISTERS[name].offset if name in REGISTERS else _NONE for name in _OFFSETS], np.uint32)
+        known = self._registers
+        offsets = np.array([known[name].offset if name in known else _NONE for name in _OFFSETS], np.uint32)
         mask = np.zeros(len(image.content), np.uint8)
         for index, one in enumerate(image.placed):
             rows = mask[one.result - image.base :][: one.size].reshape(-1, image.layout.result_stride(one.product))

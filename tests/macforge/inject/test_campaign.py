@@ -79,6 +79,25 @@ def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     assert set(seen) == {"masked", "silent"}
 
 
+@pytest.mark.parametrize(("design", "sums"), [("w8a8_os", "acc"), ("w4a8_ws", "below")])
+@pytest.mark.parametrize(("checksum", "kind"), [("detect", "detected"), ("correct", "corrected")])
+def test_a_flipped_sum_shows_with_check_columns(design, sums, checksum, kind):
+    """Also of one beyond the edges of a product, which no result is made of. None is silent."""
+    made = Campaign(design=load_design(design, [*SETTINGS, f"array.checksum={checksum}"]).resized(2))
+    assert {class_of(each.full_name) for each in made.stored if each.full_name.startswith("engine.verdict.")} == {
+        "checks"
+    }
+    with made.simulator(injections=1) as opened:
+        found = kinds(outcomes := opened.inject(flips(opened, rf"engine\.array\.band_0\..*\.{sums}", count=40)))
+    assert set(found) == {"masked", kind}
+    seen = np.array(found) == kind
+    assert (outcomes["faults"][seen] > 0).all()
+    assert np.array_equal(outcomes["corrected"], outcomes["faults"] if checksum == "correct" else 0 * seen)
+    assert not outcomes["faults"][~seen].any()
+    assert outcomes["wrong"].any() == (checksum == "detect")
+    assert {NEXT[each] for each in outcomes["next"][seen]} == {"right"}
+
+
 def test_memory_that_no_product_reaches_is_dead(simulator):
     """Products here have 24 steps along K, of 64 that the panel has room for."""
     depth = next(each for each in simulator.stored if each.full_name == "engine.panel.memory.part_0_0.words")
@@ -143,8 +162,9 @@ def test_every_bit_has_a_class(name):
     stored = stored_bits(emit_verilog(unit), unit.name)
     classes = classes_of(stored)
     assert sorted(index for indices in classes.values() for index in indices) == list(range(len(stored)))
-    assert set(PLACES) - set(classes) <= {"drain"}
+    assert set(PLACES) - set(classes) <= {"drain", "checks"}
     assert ("drain" in classes) == bool(unit.engine.edge)
+    assert ("checks" in classes) == bool(unit.engine.verdict)
 
 
 def test_a_part_without_a_class_is_named():
@@ -165,14 +185,15 @@ def test_intervals_are_those_of_scipy(count, total):
 
 def test_kinds():
     """A correction counts only where all is right; what was said to be wrong is detected, whatever the results are."""
+    done, given_up = ({"end": ENDS.index(each)} for each in ("done", "given up"))
     rows = {
-        "masked": {"end": ENDS.index("done")},
-        "corrected": {"end": ENDS.index("done"), "corrected": 1},
-        "silent": {"end": ENDS.index("done"), "outside": 1, "corrected": 1},
-        "detected": {"end": ENDS.index("given up"), "wrong": 1},
-        "hung": {"end": ENDS.index("late"), "wrong": 1},
+        "masked": [done, {**done, "corrected": 1}],
+        "corrected": [{**done, "faults": 2, "corrected": 2}],
+        "silent": [{**done, "wrong": 1}, {**done, "outside": 1, "faults": 1, "corrected": 1}],
+        "detected": [{**given_up, "wrong": 1}, {**done, "wrong": 1, "faults": 2, "corrected": 1}],
+        "hung": [{"end": ENDS.index("late"), "wrong": 1}],
     }
-    for kind, fields in rows.items():
+    for kind, fields in ((kind, fields) for kind, each in rows.items() for fields in each):
         outcome = np.zeros(1, OUTCOME)
         for name, value in fields.items():
             outcome[name] = value
@@ -185,7 +206,7 @@ def test_command(macforge, tmp_path, small, monkeypatch):
     code, out, err = macforge(*arguments, "--count", 70, "--json")
     assert (code, err) == (0, "")
     rows = json.loads(out)
-    assert [row["class"] for row in rows] == [name for name in PLACES if name != "drain"]
+    assert [row["class"] for row in rows] == [name for name in PLACES if name not in ("drain", "checks")]
     assert sum(row["bits"] for row in rows) == sum(each.size for each in small.stored)
     assert sum(row["injections"] for row in rows) == 70
     assert all(sum(row[kind] for kind in KINDS) == row["injections"] for row in rows)
