@@ -112,7 +112,7 @@ class Campaign:
         ``next_wrong``: not hung, and the product after it was not right. ``reset_wrong``: nor was one after a reset by
         the register; ``hung_not_reset``: of these, hung. ``false_alarms``: detected, and yet all was done and right.
         ``unnoticed_head``: silent, and the tail is not the head that the driver gave. ``silent_in``, ``hung_in``,
-        ``hung_not_reset_in``: registers with most of these.
+        ``reset_wrong_in``, ``hung_not_reset_in``: registers with most of these.
         """
         outcomes, kinds = self.outcomes(count), list(KINDS)
         of_class, kind = np.arange(count) % len(self.classes), kinds_of(outcomes)
@@ -131,7 +131,7 @@ class Campaign:
             }
             found = {name: mine & chosen for name, chosen in _afterwards(outcomes, kind).items()}
             row |= {name: int(chosen.sum()) for name, chosen in found.items() if name not in KINDS}
-            named = ("silent", "hung", "hung_not_reset")
+            named = ("silent", "hung", "reset_wrong", "hung_not_reset")
             rows.append(row | {f"{name}_in": self._named(variables[found[name]]) for name in named})
         return rows
 
