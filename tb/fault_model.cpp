@@ -28,16 +28,17 @@ constexpr uint32_t kBusy = 1, kError = 2, kEnable = 1, kReset = 2, kClear = 4;
 enum End : uint8_t { kRunning, kDone, kGivenUp, kLate, kNoAnswer };
 enum Next : uint8_t { kUnknown, kRight, kWrong, kNextGivenUp, kNextHung };
 
-// Offsets of the registers that the driver uses; one that the accelerator does not have is ~0.
+// Offsets of the registers that the driver uses; those that the accelerator does not have are ~0.
 struct Offsets {
-    uint32_t control, status, base_low, base_high, size, head, tail, cause, interrupt_status, faults, corrected;
+    uint32_t control, status, base_low, base_high, size, head, tail, cause, interrupt_status, faults,
+        corrected;
 };
 
 // What was found of an injection.
 struct Outcome {
     uint32_t cycles;     // from the flip to the end
-    uint32_t faults;     // what the counter of faulty rows of sums has counted beyond the golden run
-    uint32_t corrected;  // and that of rows among them that are right
+    uint32_t faults;     // what the counter of faults has counted, as no fault is in the golden run
+    uint32_t corrected;  // and that of corrected ones
     uint8_t converged;   // the accelerator and its memory became what they are in the golden run
     uint8_t end;         // of the products, see End
     uint8_t cause;       // of an error
@@ -89,7 +90,7 @@ struct Model {
     std::vector<std::vector<Change>> changes;  // of the golden run, in each cycle
     std::vector<uint8_t> start, here, ahead;   // what the golden run was: at its start, at an injection, and beyond
     size_t here_cycle = 0, mismatch = 0;
-    uint32_t head = 0, size_log = 0, window = 0, patience = 0, faults = 0, corrected = 0;
+    uint32_t head = 0, size_log = 0, window = 0, patience = 0;
     uint64_t ring = 0;
     std::vector<uint8_t> record;  // of the next product
     bool refused = false, whole = false;
@@ -378,8 +379,8 @@ struct Model {
         uint32_t value = 0;
         if (outcome.end == kGivenUp) outcome.cause = read(offsets.cause, value) ? static_cast<uint8_t>(value) : 0;
         if (outcome.end == kDone && read(offsets.tail, value)) outcome.lost = value != count;
-        if (~offsets.faults && read(offsets.faults, value)) outcome.faults = value - faults;
-        if (~offsets.corrected && read(offsets.corrected, value)) outcome.corrected = value - corrected;
+        if (~offsets.faults && read(offsets.faults, value)) outcome.faults = value;
+        if (~offsets.corrected && read(offsets.corrected, value)) outcome.corrected = value;
         outcome.wrong = differs(after, 1);
         outcome.outside = differs(after, 0);
         go_on(outcome, count);
@@ -450,8 +451,10 @@ unsigned fault_golden(Model* model, const Offsets* offsets, unsigned size_log, u
     }
     uint32_t tail = 0;
     if (model->poller.end != kDone || !model->read(offsets->tail, tail)) return 0;
-    if (~offsets->faults && !model->read(offsets->faults, model->faults)) return 0;
-    if (~offsets->corrected && !model->read(offsets->corrected, model->corrected)) return 0;
+    for (uint32_t counter : {offsets->faults, offsets->corrected}) {
+        uint32_t counted = 0;
+        if (~counter && (!model->read(counter, counted) || counted)) return 0;
+    }
     model->after = model->memory;
     if (!model->doorbell(count + 1) || model->wait() != kDone || model->bus.broken) return 0;
     model->last = model->memory;

@@ -10,6 +10,7 @@ from dataflow.accelerator.accelerator import Accelerator
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
 from sw_ref.accelerator.memory_image import MemoryImage
+from sw_ref.accelerator.registers import FAULT_COUNTERS
 from sw_ref.engine.product import Product, expected_results
 from tb.library import model_library
 from tb.state import Stored, stored_bits, verilator_public
@@ -20,10 +21,10 @@ _MODEL = Path(__file__).with_name("fault_model.cpp")
 _BASE = 0x1000
 # The accelerator gives up what has stood still for 16,384 cycles; what takes longer than this never ends.
 _STILL, _TIMES = 40_000, 4
-# Registers in the order of `Offsets` in the C++; the last two are those of designs with check columns.
+# Registers in the order of `Offsets` in the C++.
 _OFFSETS = (
     *("control", "status", "queue_base_low", "queue_base_high", "queue_size", "queue_head", "queue_tail"),
-    *("error_cause", "interrupt_status", "faults", "faults_corrected"),
+    *("error_cause", "interrupt_status", *FAULT_COUNTERS),
 )
 _NONE = 0xFFFFFFFF
 # Of an injection, about.
@@ -115,8 +116,8 @@ class FaultSimulator:
             waves=waves,
         )
         self._library = _typed(ctypes.CDLL(str(library)))
-        self._count = len(products) - 1
         self._registers = unit.registers
+        self._count = len(products) - 1
         self.image = image = MemoryImage(unit.layout, base=_BASE, size=1 << self._count.bit_length())
         for product in products:
             image.add(product)
@@ -188,8 +189,8 @@ class FaultSimulator:
 
     def _golden(self, patience: int) -> int:
         image = self.image
-        places = {name: register.offset for name, register in self._registers.items()}
-        offsets = np.array([places.get(name, _NONE) for name in _OFFSETS], np.uint32)
+        known = self._registers
+        offsets = np.array([known[name].offset if name in known else _NONE for name in _OFFSETS], np.uint32)
         mask = np.zeros(len(image.content), np.uint8)
         for index, one in enumerate(image.placed):
             rows = mask[one.result - image.base :][: one.size].reshape(-1, image.layout.result_stride(one.product))

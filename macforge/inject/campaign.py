@@ -110,8 +110,9 @@ class Campaign:
         """Plain data of each class: bits, injections, and of each of `KINDS` how many, their share and its interval.
 
         ``next_wrong``: not hung, and the product after it was not right. ``reset_wrong``: nor was one after a reset by
-        the register; ``hung_not_reset``: of these, hung. ``unnoticed_head``: silent, and the tail is not the head that
-        the driver gave. ``silent_in``: registers with most silent faults.
+        the register; ``hung_not_reset``: of these, hung. ``false_alarms``: detected, and yet all was done and right.
+        ``unnoticed_head``: silent, and the tail is not the head that the driver gave. ``silent_in``, ``hung_in``,
+        ``reset_wrong_in``, ``hung_not_reset_in``: registers with most of these.
         """
         outcomes, kinds = self.outcomes(count), list(KINDS)
         of_class, kind = np.arange(count) % len(self.classes), kinds_of(outcomes)
@@ -120,8 +121,7 @@ class Campaign:
         for index, (name, members) in enumerate(self.classes.items()):
             mine = of_class == index
             counts = np.bincount(kind[mine], minlength=len(kinds))
-            total, own = int(mine.sum()), outcomes[mine]
-            silent = mine & (kind == kinds.index("silent"))
+            total = int(mine.sum())
             row = {"design": self.design.name, "class": name, "bits": sum(self.stored[each].size for each in members)}
             row["injections"] = total
             row |= {each: int(number) for each, number in zip(kinds, counts, strict=True)}
@@ -129,15 +129,10 @@ class Campaign:
                 f"{each}_interval": list(interval(int(number), total))
                 for each, number in zip(kinds, counts, strict=True)
             }
-            hung = kind[mine] == kinds.index("hung")
-            tried, wrong = (own["reset"] != NEXT.index(each) for each in ("not tried", "right"))
-            wrong &= tried
-            row["next_wrong"] = int((tried & ~hung).sum())
-            row["reset_wrong"] = int(wrong.sum())
-            row["hung_not_reset"] = int((wrong & hung).sum())
-            row["unnoticed_head"] = int((outcomes[silent]["lost"] != 0).sum())
-            row["silent_in"] = self._named(variables[silent])
-            rows.append(row)
+            found = {name: mine & chosen for name, chosen in _afterwards(outcomes, kind).items()}
+            row |= {name: int(chosen.sum()) for name, chosen in found.items() if name not in KINDS}
+            named = ("silent", "hung", "reset_wrong", "hung_not_reset")
+            rows.append(row | {f"{name}_in": self._named(variables[found[name]]) for name in named})
         return rows
 
     def _named(self, variables: np.ndarray) -> list[list[Any]]:
@@ -172,11 +167,28 @@ class Campaign:
             "cause": Cause(outcome["cause"]).name.lower() if outcome["cause"] else "",
         }
         flags = ("wrong", "outside", "broken", "refused", "lost")
-        found |= {"cycles": int(outcome["cycles"]), **{name: bool(outcome[name]) for name in flags}}
+        found |= {name: int(outcome[name]) for name in ("cycles", "faults", "corrected")}
+        found |= {name: bool(outcome[name]) for name in flags}
         return found | {
             "next": "right" if outcome["converged"] else NEXT[outcome["next"]],
             "reset": NEXT[outcome["reset"]],
         }
+
+
+def _afterwards(outcomes: np.ndarray, kind: np.ndarray) -> dict[str, np.ndarray]:
+    """Which outcomes are silent or hung, and which are what `Campaign.rows` counts besides kinds."""
+    silent, hung, detected = (kind == list(KINDS).index(each) for each in ("silent", "hung", "detected"))
+    tried, wrong = (outcomes["reset"] != NEXT.index(each) for each in ("not tried", "right"))
+    right = (outcomes["wrong"] | outcomes["outside"] | outcomes["broken"]) == 0
+    return {
+        "silent": silent,
+        "hung": hung,
+        "next_wrong": tried & ~hung,
+        "reset_wrong": tried & wrong,
+        "hung_not_reset": tried & wrong & hung,
+        "false_alarms": detected & right & (outcomes["end"] == ENDS.index("done")),
+        "unnoticed_head": silent & (outcomes["lost"] != 0),
+    }
 
 
 def _timed(injections: np.ndarray, fractions: np.ndarray, window: int) -> np.ndarray:

@@ -10,9 +10,9 @@ __all__ = ["KINDS", "interval", "kinds_of"]
 
 KINDS = {
     "masked": "results and status are right, on time or late",
-    "detected": "the accelerator said so: an error with its cause, an access that was answered by an error, or the "
-    "count of a row of sums that disagrees with its check sums and was not corrected",
-    "corrected": "results are right, and the accelerator has counted rows of sums with a fault, all of them corrected",
+    "detected": "the accelerator said so: an error with its cause, an access that was answered by an error, or a "
+    "faulty row of sums that it counted and could not correct",
+    "corrected": "results are right, and the accelerator has counted faulty rows, all of them as corrected",
     "silent": "a result is wrong, something else was written, or a rule of the bus was broken; the status says done",
     "hung": "the driver's time was over, or a register did not answer",
 }
@@ -25,17 +25,17 @@ _QUANTILE_95 = 1.959963984540054
 def kinds_of(outcomes: np.ndarray) -> np.ndarray:
     """The number in `KINDS` of each outcome.
 
+    A driver of an accelerator with check columns is taken to read both counters of faults when all is done.
+
     Parameters
     ----------
     outcomes : array of tb.faults.OUTCOME
     """
     hung = np.isin(outcomes["end"], [ENDS.index("late"), ENDS.index("no answer")])
-    faults, corrected = outcomes["faults"], outcomes["corrected"]
-    detected = (outcomes["end"] == ENDS.index("given up")) | (outcomes["refused"] != 0) | (faults > corrected)
+    detected = (outcomes["end"] == ENDS.index("given up")) | (outcomes["refused"] != 0)
+    detected |= outcomes["faults"] > outcomes["corrected"]
     silent = (outcomes["wrong"] | outcomes["outside"] | outcomes["broken"]) != 0
-    # more corrections than faults are a bit of the counter itself
-    right = (faults == corrected) & (corrected != 0)
-    conditions = {"hung": hung, "detected": detected, "silent": silent, "corrected": right}
+    conditions = {"hung": hung, "detected": detected, "silent": silent, "corrected": outcomes["faults"] > 0}
     names = list(KINDS)
     return np.select(list(conditions.values()), [names.index(name) for name in conditions], names.index("masked"))
 

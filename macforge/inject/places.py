@@ -11,8 +11,8 @@ __all__ = ["PLACES", "class_of", "classes_of"]
 PLACES = {
     "registers": r"control\..*",
     "queues": r"(.*\.)?(results|queue|\w+_queue|tiles|tile_words|tile_\d+_\d+|words_\d+|owners|bursts)\..*",
+    "checks": r"engine\.(array\.check(_\d+.*)?|verdict\..*)",
     "cells": r"engine\.(array\.(band|accumulate)_\d+|sums)\..*",
-    "checks": r"engine\.(array\.check_|verdict\.).*",
     "edges": r"engine\.array\..*",
     "panel": r"engine\.panel\..*",
     "drain": r"engine\.drain\..*",
@@ -22,10 +22,10 @@ PLACES = {
 """Classes, each with a pattern of the full names of what is in it; the first that fits decides.
 
 ``registers``: behind AXI4-Lite, with the counters. ``queues``: FIFOs and buffers of words, bursts, tiles of
-activations, parameters and results. ``cells``: cores with their pipeline registers and sums, and the accumulators below
-them. ``checks``: check columns, and what judges rows of sums. ``edges``: encoders, skew and deskew. ``panel``: the
-operand memory and its control. ``drain``: the drain edge. ``engine``: what is left of the engine, its control. ``dma``:
-dispatcher, readers, writer of results, bus masters, cache of weights.
+activations, parameters and results. ``checks``: check columns, and what judges and corrects rows of sums, with the rows
+that wait there. ``cells``: cores with their pipeline registers and sums, and the accumulators below them. ``edges``:
+encoders, skew and deskew. ``panel``: the operand memory and its control. ``drain``: the drain edge. ``engine``: what is
+left of the engine, its control. ``dma``: dispatcher, readers, writer of results, bus masters, cache of weights.
 """
 
 _PATTERNS = {name: re.compile(pattern) for name, pattern in PLACES.items()}

@@ -44,10 +44,8 @@ def flips(simulator, pattern, *, bits=None, cycles=None, count=40, seed=1):
     found = np.zeros(count, INJECTION)
     found["variable"] = random.choice(known, count)
     sizes = [simulator.stored[each].size for each in found["variable"]]
-    lo, hi = bits or (0, sizes)
-    found["bit"] = random.integers(lo, hi, count)
-    lo, hi = cycles or (0, simulator.window)
-    found["cycle"] = random.integers(lo, hi, count)
+    found["bit"] = random.integers(0, sizes) if bits is None else random.integers(*bits, count)
+    found["cycle"] = random.integers(*(cycles or (0, simulator.window)), count)
     return found
 
 
@@ -68,27 +66,36 @@ def changed(simulator):
 def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     """Or it was no result at that time; no other result is wrong, and nothing is said."""
     seen = []
-    for flip in flips(simulator, pattern, count=count).reshape(count, 1):
-        (kind,) = kinds(simulator.inject(flip, whole=True))
+    for flip in flips(simulator, pattern, count=count):
+        (outcome,) = simulator.inject(flip[None], whole=True)
         differences = changed(simulator)
+        (kind,) = kinds(outcome[None])
         seen.append(kind)
         assert kind == ("silent" if differences else "masked")
         width = simulator.image.layout.engine.result_bits
-        bit = int(flip["bit"][0]) % width
+        bit = int(flip["bit"]) % width
         assert {abs(each) for each in differences} <= {1 << bit}
         assert len(differences) <= 1
     assert set(seen) == {"masked", "silent"}
 
 
+@pytest.mark.parametrize(("design", "sums"), [("w8a8_os", "acc"), ("w4a8_ws", "below")])
 @pytest.mark.parametrize(("checksum", "kind"), [("detect", "detected"), ("correct", "corrected")])
-def test_check_columns_find_what_is_flipped(checksum, kind):
-    """In a sum of a cell, and in themselves."""
-    design = load_design("w8a8_os", (*SETTINGS, f"array.checksum={checksum}")).resized(2)
-    with Campaign(design=design).simulator(injections=80) as simulator:
-        for pattern in (r"engine\.array\.band_.*\.acc", r"engine\.array\.check_.*"):
-            assert set(kinds(simulator.inject(flips(simulator, pattern)))) == {"masked", kind}
-        classes = classes_of(simulator.stored)
-    assert {simulator.stored[index].full_name.split(".")[1] for index in classes["checks"]} == {"array", "verdict"}
+def test_a_flipped_sum_shows_with_check_columns(design, sums, checksum, kind):
+    """Also of one beyond the edges of a product, which no result is made of. None is silent."""
+    made = Campaign(design=load_design(design, [*SETTINGS, f"array.checksum={checksum}"]).resized(2))
+    assert {class_of(each.full_name) for each in made.stored if each.full_name.startswith("engine.verdict.")} == {
+        "checks"
+    }
+    with made.simulator(injections=1) as opened:
+        found = kinds(outcomes := opened.inject(flips(opened, rf"engine\.array\.band_0\..*\.{sums}", count=40)))
+    assert set(found) == {"masked", kind}
+    seen = np.array(found) == kind
+    assert (outcomes["faults"][seen] > 0).all()
+    assert np.array_equal(outcomes["corrected"], outcomes["faults"] if checksum == "correct" else 0 * seen)
+    assert not outcomes["faults"][~seen].any()
+    assert outcomes["wrong"].any() == (checksum == "detect")
+    assert {NEXT[each] for each in outcomes["next"][seen]} == {"right"}
 
 
 def test_memory_that_no_product_reaches_is_dead(simulator):
@@ -157,6 +164,7 @@ def test_every_bit_has_a_class(name):
     assert sorted(index for indices in classes.values() for index in indices) == list(range(len(stored)))
     assert set(PLACES) - set(classes) <= {"drain", "checks"}
     assert ("drain" in classes) == bool(unit.engine.edge)
+    assert ("checks" in classes) == bool(unit.engine.verdict)
 
 
 def test_a_part_without_a_class_is_named():
@@ -177,18 +185,15 @@ def test_intervals_are_those_of_scipy(count, total):
 
 def test_kinds():
     """A correction counts only where all is right; what was said to be wrong is detected, whatever the results are."""
-    done = {"end": ENDS.index("done")}
-    rows = [
-        ("masked", done),
-        ("corrected", {**done, "faults": 2, "corrected": 2}),
-        ("silent", {**done, "outside": 1, "faults": 1, "corrected": 1}),
-        ("detected", {"end": ENDS.index("given up"), "wrong": 1}),
-        ("detected", {**done, "wrong": 1, "faults": 2, "corrected": 1}),
-        # a bit of the counter itself
-        ("masked", {**done, "corrected": 8}),
-        ("hung", {"end": ENDS.index("late"), "wrong": 1, "faults": 1}),
-    ]
-    for kind, fields in rows:
+    done, given_up = ({"end": ENDS.index(each)} for each in ("done", "given up"))
+    rows = {
+        "masked": [done, {**done, "corrected": 1}],
+        "corrected": [{**done, "faults": 2, "corrected": 2}],
+        "silent": [{**done, "wrong": 1}, {**done, "outside": 1, "faults": 1, "corrected": 1}],
+        "detected": [{**given_up, "wrong": 1}, {**done, "wrong": 1, "faults": 2, "corrected": 1}],
+        "hung": [{"end": ENDS.index("late"), "wrong": 1}],
+    }
+    for kind, fields in ((kind, fields) for kind, each in rows.items() for fields in each):
         outcome = np.zeros(1, OUTCOME)
         for name, value in fields.items():
             outcome[name] = value
