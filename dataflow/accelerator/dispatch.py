@@ -252,13 +252,17 @@ class Dispatcher(Unit):
                 m.d.comb += self.stop.eq(1)
                 m.d.sync += pending.eq(0)
                 m.d.sync += fetch.some.eq(0)
+                # of a product that is being given up, too
+                with m.If(self.reset):
+                    m.d.sync += why.eq(0)
                 with m.If(self.bus_idle):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(why != 0)]
+                given_up = (why != 0) & ~self.reset
+                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(given_up)]
                 m.d.sync += [self.in_flight.eq(0), self.cause.eq(why), fetch.index.eq(self.tail)]
                 m.next = "HALTED"
-                with m.If(why == 0):
+                with m.If(~given_up):
                     m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]
                     m.next = "IDLE"
 
