@@ -28,6 +28,8 @@ __all__ = ["Accelerator"]
 _AHEAD = 8
 # Of results that are not answered.
 _WRITES = 32
+# Of AXI4.
+_CHANNELS = ("ar", "r", "aw", "w", "b")
 # The domain of what works on products, which is reset when one is given up; the bus never is.
 _WORK = "work"
 
@@ -289,6 +291,7 @@ class Accelerator(Unit):
         with m.If(dispatcher.retired | dispatcher.clear):
             m.d.sync += passed.eq(0)
         moves = [getattr(engine, name).valid & getattr(engine, name).ready for name in (*readers, "result")]
+        moves += [getattr(self, f"m_axi_{name}valid") & getattr(self, f"m_axi_{name}ready") for name in _CHANNELS]
         working = dispatcher.in_flight != 0
         stalls = {
             f"stall_{name}": getattr(engine, name).ready & ~getattr(engine, name).valid & working for name in readers
@@ -318,7 +321,7 @@ class Accelerator(Unit):
             dispatcher.read_failed.eq(Cat(reader.failed for reader in readers.values())),
             dispatcher.write_failed.eq(write.failed),
             dispatcher.bus_idle.eq(read.idle & write.idle & writer.quiet),
-            dispatcher.active.eq(Cat(moves).any() | ~read.idle | ~write.idle),
+            dispatcher.active.eq(Cat(moves).any()),
             writer.stop.eq(dispatcher.stop),
             control.count.eq(Cat(counts.get(name, Const(0, 1)) for name in control.counters)),
         ]

@@ -21,7 +21,7 @@ INDEX_BITS = 16
 
 # Of the address of a byte in a record.
 _RECORD_BITS = (DESCRIPTOR_BYTES - 1).bit_length()
-# Cycles without any progress, and nothing asked of the bus, after which an engine is waiting for what never comes.
+# Cycles in which nothing moves, neither on the bus, after which something is waited for that never comes.
 _PATIENCE_BITS = 14
 # Cycles less one in which addresses come out of the head, one after the other.
 _SETTLING = 3
@@ -59,7 +59,7 @@ class Dispatcher(Unit):
     read_failed : In(2 * streams), write_failed : In(1)
         What readers call ``failed``, of each; a result could not be written.
     active : In(1)
-        Something goes on.
+        Something moves.
     act, result : Out
         Addresses of words.
     weight_in_front, weight_last_byte : Out, and of columns and outputs; row_in_front : Out
@@ -191,15 +191,16 @@ class Dispatcher(Unit):
         with m.If(self.retired):
             m.d.sync += self.tail.eq(self.tail + 1)
 
-    def _elaborate_failure(self, m: Module, pending: Value, number: Value) -> Value:
-        """Why the product that is to be done next cannot be, or 0."""
+    def _elaborate_failure(self, m: Module, pending: Value, number: Value) -> tuple[Value, Value]:
+        """Why the product that is to be done next cannot be, or 0; and whether nothing has moved for too long."""
         waited, unfinished = Signal(_PATIENCE_BITS, name="waited"), Signal(name="unfinished")
+        given = self.enable & (self.queue_head != self.tail)
         # also of one that cannot be started, and where the numbers of products have been upset
-        m.d.comb += unfinished.eq((self.in_flight != 0) | pending.any() | (number != self.tail))
-        m.d.sync += waited.eq(Mux(unfinished & ~self.active, waited + 1, 0))
+        m.d.comb += unfinished.eq((self.in_flight != 0) | pending.any() | (number != self.tail) | given | self.stop)
+        m.d.sync += waited.eq(Mux(unfinished & ~self.active & ~self.halted, waited + 1, 0))
         why = Signal(8, name="failure")
         with m.If(waited.all()):
-            m.d.comb += why.eq(Cause.LENGTH)
+            m.d.comb += why.eq(Mux(self.bus_idle, Cause.LENGTH, Cause.BUS))
         with m.If(self.in_flight != 0):
             with m.If(self.write_failed):
                 m.d.comb += why.eq(Cause.WRITE_RESULT)
@@ -207,12 +208,12 @@ class Dispatcher(Unit):
                 even, odd = self.read_failed.word_select(index, 2)
                 with m.If(Mux(self.tail[0], odd, even)):
                     m.d.comb += why.eq(_CAUSES[name])
-        return why
+        return why, waited.all()
 
     def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
         """Fetch, check and start one product after the other."""
-        pending, why = Signal(len(self.started), name="pending"), Signal(8, name="why")
-        failure = self._elaborate_failure(m, pending, fetch.index)
+        pending, why, stuck = Signal(len(self.started), name="pending"), Signal(8, name="why"), Signal(name="stuck")
+        failure, stands_still = self._elaborate_failure(m, pending, fetch.index)
         abort = (failure != 0) | self.reset
 
         @contextmanager
@@ -252,13 +253,23 @@ class Dispatcher(Unit):
                 m.d.comb += self.stop.eq(1)
                 m.d.sync += pending.eq(0)
                 m.d.sync += fetch.some.eq(0)
+                # of a product that is being given up, too
+                with m.If(self.reset):
+                    m.d.sync += why.eq(0)
+                # what is asked of the bus cannot be taken back: all that is left is to say so
+                m.d.comb += self.halted.eq(stuck)
+                with m.If(stands_still):
+                    m.d.comb += self.failed_now.eq(1)
+                    m.d.sync += [stuck.eq(1), self.cause.eq(Cause.BUS)]
                 with m.If(self.bus_idle):
                     m.next = "CLEAR"
             with m.State("CLEAR"):
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(why != 0)]
+                given_up = (why != 0) & ~self.reset
+                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(given_up & ~stuck)]
+                m.d.sync += stuck.eq(0)
                 m.d.sync += [self.in_flight.eq(0), self.cause.eq(why), fetch.index.eq(self.tail)]
                 m.next = "HALTED"
-                with m.If(why == 0):
+                with m.If(~given_up):
                     m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]
                     m.next = "IDLE"
 

@@ -41,6 +41,7 @@ enum mf_cause {
     MF_CAUSE_IMAGE = 4,           /* the image was made for another engine */
     MF_CAUSE_OVERRUN = 5,         /* more descriptors than the ring has */
     MF_CAUSE_LENGTH = 6,          /* parts of an image are not as long as its sizes ask for */
+    MF_CAUSE_BUS = 7,             /* the bus did not go on for 16,384 cycles */
     MF_CAUSE_READ_DESCRIPTOR = 8, /* the bus answered with an error */
     MF_CAUSE_READ_ACT = 9,
     MF_CAUSE_READ_WEIGHT = 10,

@@ -27,7 +27,8 @@ class Cause(IntEnum):
     ``OPERATION``: an unknown operation or flag. ``ADDRESS``: it is not that of a word, or beyond the bus. ``SIZE``: it
     is 0, or more than the engine takes. ``IMAGE``: it was not made for this engine. ``OVERRUN``: there are more
     descriptors than the ring has. ``LENGTH``: steps or parts of an image are not as long as the sizes ask for.
-    ``READ_*``, ``WRITE_*``: the bus answered with an error.
+    ``BUS``: the bus did not answer, or took no results, for 16,384 cycles. ``READ_*``, ``WRITE_*``: the bus answered
+    with an error.
     """
 
     NONE = 0
@@ -37,6 +38,7 @@ class Cause(IntEnum):
     IMAGE = 4
     OVERRUN = 5
     LENGTH = 6
+    BUS = 7
     READ_DESCRIPTOR = 8
     READ_ACT = 9
     READ_WEIGHT = 10

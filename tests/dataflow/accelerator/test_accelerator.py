@@ -236,6 +236,20 @@ def test_reset_by_register_while_products_are_under_way():
     assert driven.right == [True] * 3
 
 
+def test_reset_by_register_while_a_product_is_given_up():
+    """No error stays, also of a reset that comes while the rest of what was asked of the bus is awaited."""
+    unit, (one,), script = accelerator("w8a8_os"), products("w8a8_os", [(4, 5, 30)]), [["write", "queue_size", 4]]
+    image, times = filled(unit, [one]), range(60, 130)
+    for after in times:
+        script += [["write", "control", 1], ["write", "queue_head", 1], ["cycles", after], ["write", "control", 2]]
+        script += [["cycles", 150], *(["read", name, f"{name} after {after}"] for name in ("queue_tail", "status"))]
+    act = image.placed[0].act
+    driven = drive(unit, image, [*script, ["read", "errors", "errors"]], broken=[(act, act + 1)], stalls=0.2)
+    assert not any(driven.figures[f"{name} after {at}"] for name in ("queue_tail", "status") for at in times)
+    # resets came before the product was given up, and after
+    assert 0 < driven.figures["errors"] < len(times)
+
+
 def test_reset_of_everything_while_products_are_under_way():
     unit, given = accelerator(), products("mixpe_w4a8", [(7, 5, 60)] * 2)
     script = [*START, ["write", "queue_head", 2], ["cycles", 120], ["reset"], *ring(2)]

@@ -119,13 +119,17 @@ def test_errors_are_detected_with_their_causes(simulator):
         assert {NEXT[each] for each in outcomes["next"][detected]} == {"right"}
 
 
-def test_hangs_end_by_a_reset_or_do_not(simulator):
-    """A driver that was disabled is helped by a reset; a count of answers to come that is wrong is not."""
+def test_what_stands_still_is_detected_if_the_driver_wants_it_to_go_on(simulator):
+    """A reset helps one that was disabled, and does not help where a count of answers to come is wrong."""
     disabled = simulator.inject(flips(simulator, r"control\.enable", cycles=(0, 1), count=1))
     assert (kinds(disabled), NEXT[disabled["reset"][0]]) == (["hung"], "right")
     answers = simulator.inject(flips(simulator, r"write_master\.unanswered", bits=(3, 4), cycles=(9, 20), count=3))
-    assert kinds(answers) == ["hung"] * 3
+    assert kinds(answers) == ["detected"] * 3
+    assert set(answers["cause"]) == {Cause.BUS}
     assert {NEXT[each] for each in answers["reset"]} == {"hung"}
+    words = simulator.inject(flips(simulator, r"dispatcher\.words_got", cycles=(9, 30), count=20))
+    assert "detected" in kinds(words)
+    assert "hung" not in kinds(words)
 
 
 def test_neither_order_nor_ending_early_matters(simulator):
