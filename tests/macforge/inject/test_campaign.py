@@ -44,8 +44,10 @@ def flips(simulator, pattern, *, bits=None, cycles=None, count=40, seed=1):
     found = np.zeros(count, INJECTION)
     found["variable"] = random.choice(known, count)
     sizes = [simulator.stored[each].size for each in found["variable"]]
-    found["bit"] = random.integers(0, sizes) if bits is None else random.integers(*bits, count)
-    found["cycle"] = random.integers(*(cycles or (0, simulator.window)), count)
+    lowest, end = bits or (0, sizes)
+    found["bit"] = random.integers(lowest, end, count)
+    first, after = cycles or (0, simulator.window)
+    found["cycle"] = random.integers(first, after, count)
     return found
 
 
@@ -66,14 +68,13 @@ def changed(simulator):
 def test_a_flipped_sum_is_wrong_by_its_bit(simulator, pattern, count):
     """Or it was no result at that time; no other result is wrong, and nothing is said."""
     seen = []
-    for flip in flips(simulator, pattern, count=count):
-        (outcome,) = simulator.inject(flip[None], whole=True)
+    for flip in flips(simulator, pattern, count=count).reshape(count, 1):
+        (kind,) = kinds(simulator.inject(flip, whole=True))
         differences = changed(simulator)
-        (kind,) = kinds(outcome[None])
         seen.append(kind)
         assert kind == ("silent" if differences else "masked")
         width = simulator.image.layout.engine.result_bits
-        bit = int(flip["bit"]) % width
+        bit = int(flip["bit"][0]) % width
         assert {abs(each) for each in differences} <= {1 << bit}
         assert len(differences) <= 1
     assert set(seen) == {"masked", "silent"}
