@@ -19,7 +19,7 @@ __all__ = ["RESULTS", "mutate_design"]
 Result = Literal["killed", "equivalent", "survived", "not decided"]
 
 RESULTS = {
-    "killed": "the bench finds a difference from the model, or the hardware never ends",
+    "killed": "the bench finds a difference from the model, the hardware never ends, or the simulator stops",
     "equivalent": "proven to compute the same",
     "survived": "the bench finds nothing, and inputs are known for which the hardware differs",
     "not decided": "the bench finds nothing, and it is not proven that there is nothing to find",
