@@ -39,7 +39,7 @@ class Encoder(Unit):
         not depend on the codes of masked lanes, and is 0 in all bits if all lanes are masked.
     mode : In(mode_bits), only if that is not 0
         Which of `PE.modes` the codes are of. A product of a mode with fewer lanes takes several neighbouring ones, all
-        masked alike; its codes are packed from the low bits on.
+        masked alike; its codes are packed from the low bits on, and the bits above them are ignored.
     operand : Out(bits)
         In such form as the family's core takes it.
 

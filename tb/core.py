@@ -28,6 +28,7 @@ __all__ = ["EncodedCore", "Trial", "simulate_cores", "timetable_of_cores", "tria
 # Simulations are no longer than this: what is longer goes through several copies of its core at once.
 _CYCLES = 16384
 
+# Random steps, and as many whose lanes are at ends: sums of several lanes seldom saturate otherwise.
 _RANDOM_STEPS = 2048
 
 
@@ -107,10 +108,9 @@ class Trial:
         words = getattr(self, port).reshape(len(self._modes), -1)
         if port not in ("act", "weight") or len(self.pe.modes) == 1:
             return words
-        # codes of different widths have nothing but their bits in common
-        bits = np.zeros(
-            (len(words), {"act": self.pe.row_code_bits, "weight": self.pe.column_code_bits}[port]), np.int64
-        )
+        # codes of different widths have nothing but their bits in common; those above them may be anything
+        all_bits = {"act": self.pe.row_code_bits, "weight": self.pe.column_code_bits}[port]
+        bits = np.random.default_rng(all_bits).integers(0, 2, (len(words), all_bits))
         for index, mode in enumerate(self.pe.modes):
             steps, width = self._modes == index, getattr(mode, port).bits
             packed = words[steps, : mode.lanes, None] >> np.arange(width) & 1
@@ -122,8 +122,8 @@ def trial_of(pe: PE, accumulator: Accumulator, *, random: np.random.Generator) -
     """A trial of one core.
 
     For each mode: every pair of codes if they have at most 16 bits together and there is one lane; else, and for the
-    addend and the mask, corners and random values. Steps of several modes come in random order. Where the accumulator
-    refuses to overflow, addends leave room for one step.
+    addend and the mask, corners and random values; several lanes are at corners alike and each on its own. Steps of
+    several modes come in random order. Where the accumulator refuses to overflow, addends leave room for one step.
     """
     parts = [_steps(pe, index, random) for index in range(len(pe.modes))]
     mode, act, weight, mask = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -166,25 +166,34 @@ def _within(words: np.ndarray, *, start: int, cycles: int) -> np.ndarray:
     return np.pad(words, ((start, cycles - start - len(words)), (0, 0)))
 
 
+def _ends(side: Format) -> np.ndarray:
+    """Codes at the ends of the two halves of the code space."""
+    ends = np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1])
+    return ends[ends < 1 << side.bits]
+
+
 def _corners(act: Format, weight: Format) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of codes at the ends of the two halves of the code space."""
-    ends = [
-        np.unique([0, 1, (1 << side.bits - 1) - 1, 1 << side.bits - 1, (1 << side.bits) - 1]) for side in (act, weight)
-    ]
-    pairs = np.meshgrid(*[codes[codes < 1 << side.bits] for codes, side in zip(ends, (act, weight), strict=True)])
+    """All pairs of `_ends`."""
+    pairs = np.meshgrid(_ends(act), _ends(weight))
     return pairs[0].ravel(), pairs[1].ravel()
+
+
+def _lanes_at_ends(side: Format, lanes: int, random: np.random.Generator) -> np.ndarray:
+    """In each step, each lane has one of two `_ends`: in half of the steps those of the least and the largest value."""
+    ends = _ends(side)
+    values = side.decode(zeroed(side, ends))
+    two = random.choice(ends, (_RANDOM_STEPS, 2))
+    two[::2] = ends[[values.argmin(), values.argmax()]]
+    return np.take_along_axis(two, random.integers(0, 2, (_RANDOM_STEPS, lanes)), axis=1)
 
 
 def _steps(pe: PE, index: int, random: np.random.Generator) -> tuple[np.ndarray, ...]:
     """Mode, act, weight and mask of steps of one mode."""
     mode, slots = pe.modes[index], pe.lanes // pe.modes[index].lanes
-    corners = _corners(mode.act, mode.weight)
-    random_codes = [random.integers(0, 1 << side.bits, (_RANDOM_STEPS, pe.lanes)) for side in (mode.act, mode.weight)]
-    act, weight = (
-        np.concatenate([np.repeat(corner[:, None], pe.lanes, axis=1), codes])
-        for corner, codes in zip(corners, random_codes, strict=True)
-    )
-    mask = random.random((len(act), mode.lanes)) < 0.8
+    sides = (mode.act, mode.weight)
+    corners = _corners(*sides)
+    act, weight = (_codes(side, corner, pe.lanes, random) for side, corner in zip(sides, corners, strict=True))
+    mask = random.random((len(act), mode.lanes)) < random.choice([0.8, 1.0], (len(act), 1))
     mask[: len(corners[0])] = True
     if mode.lanes == 1 and mode.act.bits + mode.weight.bits <= 16:
         pairs = np.repeat(np.arange(1 << mode.act.bits + mode.weight.bits)[:, None], pe.lanes, axis=1)
@@ -192,6 +201,12 @@ def _steps(pe: PE, index: int, random: np.random.Generator) -> tuple[np.ndarray,
         weight = np.concatenate([weight, pairs & ((1 << mode.weight.bits) - 1)])
         mask = np.concatenate([mask, np.full((len(pairs), 1), True)])
     return np.full(len(act), index), act, weight, np.repeat(mask, slots, axis=1)
+
+
+def _codes(side: Format, corners: np.ndarray, lanes: int, random: np.random.Generator) -> np.ndarray:
+    """Corners in all lanes alike, random codes, and of several lanes each at an end on its own."""
+    codes = [np.repeat(corners[:, None], lanes, axis=1), random.integers(0, 1 << side.bits, (_RANDOM_STEPS, lanes))]
+    return np.concatenate([*codes, _lanes_at_ends(side, lanes, random)] if lanes > 1 else codes)
 
 
 def _addends(pe: PE, accumulator: Accumulator, count: int, random: np.random.Generator) -> np.ndarray:

@@ -9,9 +9,11 @@ from hw.emit.verilog import emit_verilog
 from macforge.design.design import Design
 from macforge.mutate.stimuli import drain_products, small
 from macforge.mutate.subject import Subject
+from pe.float.family import FloatProduct
 from sw_ref.arith.accumulate import Accumulator
 from tb.core import timetable_of_cores, trial_of
 from tb.cycles import Joined
+from tb.float_core import float_trial_of
 from tb.mutation.netlist import below
 from tb.mutation.player import CyclesPlayer, EnginePlayer
 
@@ -19,11 +21,16 @@ __all__ = ["cell_subject"]
 
 
 def cell_subject(design: Design) -> Subject:
-    """The cell on its own; where it keeps its sums itself, the array of a small engine."""
+    """The cell on its own; where cells keep the sums of several, the array of a small engine."""
     pe, sums = design.pe, design.sums
-    if pe.block is not None or not isinstance(sums, Accumulator):
+    if pe.block is not None:
         return _array_subject(small(design))
-    trial = trial_of(pe, sums, random=np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    if isinstance(sums, Accumulator):
+        trial = trial_of(pe, sums, random=random)
+    else:
+        assert isinstance(pe, FloatProduct), "no other family has sums that are floats"
+        trial = float_trial_of(pe, sums, random=random)
     bed, timetable = timetable_of_cores([trial])
     unit = Joined(unit=bed)
     tops = (pe.row_encoder(masked=True), pe.column_encoder(), pe.core(sums))

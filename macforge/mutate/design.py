@@ -19,7 +19,7 @@ __all__ = ["RESULTS", "mutate_design"]
 Result = Literal["killed", "equivalent", "survived", "not decided"]
 
 RESULTS = {
-    "killed": "the bench finds a difference from the model, or the hardware never ends",
+    "killed": "the bench finds a difference from the model, the hardware never ends, or the simulator stops",
     "equivalent": "proven to compute the same",
     "survived": "the bench finds nothing, and inputs are known for which the hardware differs",
     "not decided": "the bench finds nothing, and it is not proven that there is nothing to find",
@@ -108,7 +108,9 @@ class _Trials:
         return cached_figures("mutant", *self._key, mutation.number, compute=lambda: self._run(mutation.number))
 
     def _run(self, number: int) -> dict[str, Any]:
-        ended = in_child(lambda: self._bench.failure(number), seconds=self._patience)
+        # made here, and not again in every child
+        bench = self._bench
+        ended = in_child(lambda: bench.failure(number), seconds=self._patience)
         result: Result = "killed"
         if not ended.failure:
             equivalence, subject = self._equivalence, self._subject
@@ -132,7 +134,8 @@ class _Trials:
     @cached_property
     def _patience(self) -> float:
         """Seconds that a fault gets."""
-        ended: Ended = in_child(lambda: self._bench.failure(0), seconds=_FOR_THE_RIGHT_ONE)
+        bench = self._bench
+        ended: Ended = in_child(lambda: bench.failure(0), seconds=_FOR_THE_RIGHT_ONE)
         if ended.failure:
             raise ToolError(f"Bench must find nothing where there is no fault, not: {ended.failure}")
         return _AT_LEAST + _PATIENCE * ended.seconds

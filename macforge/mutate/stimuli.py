@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from macforge.run.job import job_of
 from macforge.run.random_products import random_products
 from sw_ref.engine.product import Product
 from tb.parameters import random_parameters
-from tb.sizes import sizes
+from tb.sizes import ragged, sizes
 
 __all__ = ["control_products", "drain_products", "extreme_products", "small"]
 
@@ -41,13 +40,13 @@ def extreme_products(design: Design, random: np.random.Generator, *, m: int, n: 
 def drain_products(design: Design) -> list[Product]:
     """Random operands and extreme ones, without stalls and with them."""
     random = np.random.default_rng(0)
-    size: dict[str, Any] = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
-    products = [*random_products(design, random, **size), *extreme_products(design, random, **size)]
-    products += [
-        _with_random_parameters(design, product, random, any_code)
-        for any_code in (0.0, 0.1, 0.5)
-        for product in list(products)
-    ]
+    size = ragged(design.engine.spec)
+    products = []
+    for any_code in (None, 0.0, 0.1, 0.5):
+        drawn = [*random_products(design, random, **size), *extreme_products(design, random, **size)]
+        if any_code is not None:
+            drawn = [_with_random_parameters(design, product, random, any_code) for product in drawn]
+        products += drawn
     return [*products, *(product.under(0.3) for product in products)]
 
 
@@ -74,12 +73,12 @@ def _control_products(design: Design, random: np.random.Generator) -> Iterator[P
     for size in chosen:
         yield from _products(design, random, size)
     for stalls in (0.1, 0.5, 0.9):
-        for index, size in enumerate(chosen[::2]):
+        for index, size in enumerate(chosen):
             for product in _products(design, random, size):
                 yield dataclasses.replace(product.under(stalls), abandon_after=7 * index + 3)
             yield from (product.under(stalls) for product in _products(design, random, size))
     most = (1 << SIZE_BITS) - 1
-    for size in ((1, most, 1), (most, 1, 1)):
+    for size in ((1, most, 1), (most, 1, 1), (design.engine.panel_rows + 1, most >> 4, 1)):
         yield from _products(design, random, size)[:1]
 
 

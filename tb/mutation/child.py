@@ -58,6 +58,9 @@ def in_child(bench: Callable[[], str], *, seconds: float) -> Ended:
             return Ended(f"not done after {math.ceil(seconds)} s of a processor", spent, hung=True)
         # as Verilator ends where values do not settle
         return Ended(f"simulator ended with {signal.Signals(os.WTERMSIG(status)).name}", spent)
+    if not told:
+        # as foreign code ends that calls exit
+        return Ended(f"simulator ended with status {os.WEXITSTATUS(status)}", spent)
     answer = json.loads(told)
     if "raised" in answer:
         raise ToolError(f"Bench of a mutant raised: {answer['raised']}")

@@ -72,33 +72,50 @@ class Equivalence:
     def of_states(self, number: int) -> Found:
         """Of any circuit: whether outputs stay equal from equal states on, by induction over one cycle.
 
-        Registers of which that cannot be said are taken to differ, until all others are known to stay equal. ``open``
-        says that some state and input show a difference; whether they can ever come is not decided.
+        Bits of registers of which that cannot be said are taken to differ, until all others are known to stay equal.
+        ``open`` says that some state and input show a difference; whether they can ever come is not decided.
         """
-        # of the one with the fault
-        own: set[str] = set()
+        # the bits of each register that are those of the one with the fault, and need not be equal
+        own: dict[str, int] = {}
         while True:
-            right, wrong = self._step(0, frozenset()), self._step(number, frozenset(own))
-            for port, term in right.outputs.items():
-                if (found := self._differ(term, wrong.outputs[port], ())) != "equivalent":
-                    return "open" if found == "different" else found
-            more = set()
-            for name, term in right.nexts.items():
-                if name not in own and self._differ(term, wrong.nexts[name], ()) != "equivalent":
-                    more.add(name)
-            if not more:
+            right, wrong = self._step(0, {}), self._step(number, own)
+            if any(self._differ(term, wrong.outputs[port], ()) != "equivalent" for port, term in right.outputs.items()):
+                return "open"
+            more = {
+                name: self._differing(term, wrong.nexts[name], own.get(name, 0)) for name, term in right.nexts.items()
+            }
+            grown = {name: bits for name, bits in more.items() if bits != own.get(name, 0)}
+            if not grown:
                 return "equivalent"
-            if any(name in right.memories for name in more):
+            if any(name in right.memories for name in grown):
                 # what memories hold is the same for both
                 return "open"
-            own |= more
+            own |= grown
+
+    def _differing(self, one: Term, other: Term, known: int) -> int:
+        """Bits that may differ, besides those that are ``known`` to: a mask."""
+        if one.id() == other.id():
+            return known
+        every = (1 << size(one)) - 1
+        while known != every:
+            others = self._bits.constant(~known, size(one))
+            pair = [self._bits.of(Kind.BV_AND, term, others) for term in (one, other)]
+            solver = self._solver()
+            solver.assert_formula(self._bits.of(Kind.DISTINCT, *pair))
+            match solver.check_sat():
+                case Result.UNSAT:
+                    return known
+                case Result.SAT:
+                    x, y = (int(solver.get_value(term).value(2), 2) for term in pair)
+                    known |= x ^ y
+                case _:
+                    return every
+        return known
 
     def _differ(self, one: Term, other: Term, given: Sequence[Term]) -> Found:
         if one.id() == other.id():
             return "equivalent"
-        options = Options()
-        options.set(Option.TIME_LIMIT_PER, max(1, int(1000 * self._seconds)))
-        solver = Bitwuzla(self._bits.manager, options)
+        solver = self._solver()
         solver.assert_formula(self._bits.of(Kind.DISTINCT, one, other))
         for each in given:
             solver.assert_formula(each)
@@ -108,6 +125,12 @@ class Equivalence:
             case Result.SAT:
                 return "different"
         return "open"
+
+    def _solver(self) -> Bitwuzla:
+        options = Options()
+        options.set(Option.TIME_LIMIT_PER, max(1, int(1000 * self._seconds)))
+        options.set(Option.PRODUCE_MODELS, True)
+        return Bitwuzla(self._bits.manager, options)
 
     def _is_one_of(self, part: tuple[str, int, int], numbers: Sequence[int]) -> Term:
         name, low, width = part
@@ -119,17 +142,23 @@ class Equivalence:
         circuit = Circuit(self._bits, self._selected(number))
         return {name: circuit.output(name, self._inputs) for name in self._ports("output")}
 
-    def _step(self, number: int, own: frozenset[str]) -> Step:
-        """With registers of its ``own`` that need not be as those of the right one."""
+    def _step(self, number: int, own: Mapping[str, int]) -> Step:
+        """With bits of registers of its ``own``, masks, that need not be as those of the right one."""
         if not own and number in self._steps:
             return self._steps[number]
         transition = Transition(self._bits, self._selected(number))
-        step = transition.step(
-            self._inputs, lambda name, width: self._bits.named(f"{name} of {number}" if name in own else name, width)
-        )
+        step = transition.step(self._inputs, lambda name, width: self._held(name, width, number, own.get(name, 0)))
         if not number:
             self._steps[number] = step
         return step
+
+    def _held(self, name: str, width: int, number: int, own: int) -> Term:
+        bits, shared = self._bits, self._bits.named(name, width)
+        if not own:
+            return shared
+        kept = bits.of(Kind.BV_AND, shared, bits.constant(~own, width))
+        changed = bits.of(Kind.BV_AND, bits.named(f"{name} of {number}", width), bits.constant(own, width))
+        return bits.of(Kind.BV_OR, kept, changed)
 
     @cached_property
     def _steps(self) -> dict[int, Step]:

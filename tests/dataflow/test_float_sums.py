@@ -15,6 +15,7 @@ from sw_ref.formats.base import Int
 from sw_ref.formats.catalog import parse_format
 from sw_ref.formats.minifloat import BF16, FLOATS, FP32, Float
 from sw_ref.formats.nonfinite import zeroed
+from tb.draw import draw_near
 from tb.engine import simulate_engine
 from tests.quick import few
 
@@ -75,18 +76,13 @@ def make_engine(*, sums, forms, lanes=1, group=0, drain=None, options=None, data
     return ENGINES[dataflow](pe=pe, shape=Shape(rows=2, cols=3), accumulator=sums, tiling=tiling, drain=drain)
 
 
-def codes(random, form, shape):
-    """Codes of numbers so near each other that sums round and cancel."""
-    return form.encode(random.normal(size=shape) * 2.0 ** random.integers(-3, 4, shape))
-
-
 def product(engine, random, m, n, k):
     group = min(engine.tiling.group_size or k, k)
     given, sums = {}, -(-k // group)
     shapes = {"column": (sums, n), "row": (sums, m), "output": (n,)}
     for parameter in engine.drain.parameters if engine.drain else ():
         given[parameter.name] = parameter.form.encode(2.0 ** random.integers(-3, 4, shapes[parameter.kind]))
-    act, weight = codes(random, engine.pe.act, (m, k)), codes(random, engine.pe.weight, (k, n))
+    act, weight = draw_near(random, engine.pe.act, (m, k)), draw_near(random, engine.pe.weight, (k, n))
     return Product(act=act, weight=weight, group=group, parameters=given)
 
 

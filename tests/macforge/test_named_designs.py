@@ -2,7 +2,6 @@
 
 import itertools
 import tomllib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from sw_ref.engine.schedule import schedule_of
 from sw_ref.quantize.uniform import sqnr_db
 from tb.engine import simulate_engine
 from tb.lint import lint
+from tb.sizes import ragged
 from tests.quick import few, named, named_designs, some
 
 CELLS = 2
@@ -39,9 +39,7 @@ def small(name):
 @pytest.mark.parametrize("name", named_designs(quantized=False), scope="module")
 def test_named_design_is_the_model_in_hardware(name):
     design = small(name)
-    # two groups, or a bit more than two steps
-    sizes: dict[str, Any] = {"m": 5, "n": 7, "k": 2 * design.tiling.group_size or 19}
-    random = np.random.default_rng(0)
+    sizes, random = ragged(design.engine.spec), np.random.default_rng(0)
     products = [*random_products(design, random, **sizes), *extreme_products(design, random, **sizes)]
     outcome, done = simulate_engine(design.engine, [*products, *(product.under(stalls=0.3) for product in products)])
     assert outcome.failure is None

@@ -16,6 +16,7 @@ from tests.quick import some
 BARS = {
     **{(name, "cell"): 0.95 for name in ("w4a8_ws", "w8a8_os", "pot_w4a8", "flute_nf4a8", "fp8_e4m3_exact", "mxfp4")},
     **{(name, "cell"): 0.95 for name in ("abq_w2a8", "subword_int8_int4", "tmac_w2a8", "ternary_lut_a8", "xr_npe")},
+    **{(name, "cell"): 0.95 for name in ("bf16_fp32", "w8a8_packed")},
 }
 
 

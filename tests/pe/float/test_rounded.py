@@ -8,12 +8,13 @@ import pytest
 
 from pe.base import PEError
 from pe.float.family import FloatProduct
-from pe.float.rounded import finish_unit, lowest_exponents, round_core
-from sw_ref.arith.float_codes import round_to, value_of
+from pe.float.rounded import finish_unit, round_core
+from sw_ref.arith.float_codes import value_of
 from sw_ref.arith.float_sum import AlignedSum, FloatSum, PartialSum, RoundedSum
 from sw_ref.formats.base import Int
 from sw_ref.formats.minifloat import BF16, FLOATS, FP16, FP32, Float
-from tb.core import Trial, simulate_cores
+from tb.core import simulate_cores
+from tb.float_core import chain_of_steps, float_trial_of, starts_of, steps_of, trial_of_steps, values
 from tb.units import UnitTrial, simulate_units
 from tests.quick import few
 from tests.typed import present
@@ -34,95 +35,12 @@ class Rounding(FloatProduct):
         return round_core(self, accumulator)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FloatTrial(Trial):
-    """Steps whose sums are given."""
-
-    expected: np.ndarray
-
-    @property
-    def sums(self):
-        unused = 64 - self.accumulator.bits
-        return self.expected << unused >> unused
-
-
-def values(form, codes):
-    """What codes stand for; 0 for those that are not finite."""
-    decoded = form.decode(codes)
-    return np.where(np.isfinite(decoded), decoded, 0)
-
-
-def trial(pe, sums, act, weight, mask, start):
-    """All steps of rows ``act`` (M, lanes), ``mask`` (M, lanes) and columns ``weight`` (lanes, N)."""
-    start = np.broadcast_to(start, (len(act), weight.shape[1]))
-    expected = sums.sums(
-        values(pe.act, act) * mask, values(pe.weight, weight), pe.lanes, lowest=lowest_exponents(pe), start=start
-    )
-    rows, columns = (index.ravel() for index in np.indices(start.shape))
-    return {
-        "act": act[rows],
-        "weight": weight.T[columns],
-        "mask": mask[rows],
-        "addend": start.ravel(),
-        "expected": expected.ravel(),
-    }
-
-
-def joined(pe, sums, parts):
-    """One trial of many."""
-    return FloatTrial(
-        pe=pe, accumulator=sums, **{key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    )
-
-
-def starts(pe, sums, dots, random):
-    """Codes of sums: next to what takes ``dots`` away, of exponents near theirs, and from everywhere."""
-    kind = random.random(dots.shape)
-    if isinstance(sums, PartialSum):
-        lowest = sum(lowest_exponents(pe)) + sums.bias
-        x = np.where(kind < 0.7, np.frexp(dots)[1] + sums.bias + random.integers(-20, 20, dots.shape), lowest + 3)
-        x = np.where(kind < 0.1, random.integers(0, 600, dots.shape), x).clip(0, 1000)
-        width = sums.significand + 1
-        s = random.integers(-(1 << width - 1), 1 << width - 1, dots.shape) >> random.integers(0, width, dots.shape)
-        return np.where(kind > 0.95, 0, x << width | s & ((1 << width) - 1))
-    shape = sums.shape
-    near = -dots * (1 + random.integers(-3, 4, dots.shape) * 2.0 ** -random.integers(0, shape.fraction + 3, dots.shape))
-    away = dots * 2.0 ** random.integers(-shape.fraction - 9, shape.fraction + 9, dots.shape) * random.normal()
-    anywhere = value_of(shape, random.integers(0, 1 << shape.bits, dots.shape))
-    real = np.select([kind < 0.4, kind < 0.8], [near, away], np.where(np.isnan(anywhere), np.inf, anywhere))
-    codes = round_to(shape, real).astype(np.int64)
-    return np.where(value_of(shape, codes) == 0, 0, codes)
-
-
-def random_trial(pe, sums, random, count=32):
-    act = random.integers(0, 1 << pe.act.bits, (count, pe.lanes))
-    weight = random.integers(0, 1 << pe.weight.bits, (pe.lanes, count))
-    # half of the columns have exponents at which products of wide formats are neither large nor small
-    real = random.normal(size=(pe.lanes, count // 2))
-    weight[:, ::2] = pe.weight.encode(real / np.maximum(np.abs(values(pe.act, act)).mean(), 1e-30))
-    mask = random.random(act.shape) < 0.85
-    dots = (values(pe.act, act) * mask) @ values(pe.weight, weight)
-    return trial(pe, sums, act, weight, mask, starts(pe, sums, dots, random))
-
-
-def chain(pe, sums, random, steps=40):
-    """A long sum that cancels, whose every step begins with what came out of the one before."""
-    act, weight = random.normal(size=(6, steps, pe.lanes)), random.normal(size=(steps, pe.lanes, 6))
-    act[:, steps // 2 :], weight[steps // 2 :] = act[:, : steps // 2], -weight[: steps // 2]
-    act, weight = pe.act.encode(act).astype(np.int64), pe.weight.encode(weight).astype(np.int64)
-    parts, start = [], 0
-    for step in range(steps):
-        parts.append(trial(pe, sums, act[:, step], weight[step], np.ones((6, pe.lanes), bool), start))
-        start = parts[-1]["expected"].reshape(6, 6)
-    return parts
-
-
 def all_pairs(pe, sums, random, repeats):
     """Every pair of codes, each several times, with different sums to start from."""
     act, weight = np.arange(1 << pe.act.bits)[:, None], np.arange(1 << pe.weight.bits)[None, :]
     dots = values(pe.act, act) @ values(pe.weight, weight)
     mask = np.ones(act.shape, bool)
-    return [trial(pe, sums, act, weight, mask, starts(pe, sums, dots, random)) for _ in range(repeats)]
+    return [steps_of(pe, sums, act, weight, mask, starts_of(pe, sums, dots, random)) for _ in range(repeats)]
 
 
 def pe_of(act, weight=None, **options):
@@ -169,17 +87,20 @@ def test_all_sums_of_small_formats():
         number = value_of(sums.shape, finite)
         finite = finite[~np.isnan(number) & ((number != 0) | (finite == 0))]
         act, weight = np.arange(16)[:, None], np.arange(16)[None, :]
-        parts = [trial(pe, sums, act, weight, np.ones((16, 1), bool), start) for start in finite]
-        trials.append(joined(pe, sums, parts))
+        parts = [steps_of(pe, sums, act, weight, np.ones((16, 1), bool), start) for start in finite]
+        trials.append(trial_of_steps(pe, sums, parts))
     for sums in SMALL[1::2]:
-        trials.append(joined(pe_of(E2M1), sums, all_pairs(pe_of(E2M1), sums, random, 16)))
+        trials.append(trial_of_steps(pe_of(E2M1), sums, all_pairs(pe_of(E2M1), sums, random, 16)))
     assert simulate_cores(trials).failure is None
 
 
 @pytest.mark.long
 def test_all_pairs_of_codes():
     random = np.random.default_rng(2)
-    trials = [joined(pe, sums, all_pairs(pe, sums, random, 1) + chain(pe, sums, random)) for pe, sums in PAIRS]
+    trials = [
+        trial_of_steps(pe, sums, all_pairs(pe, sums, random, 1) + chain_of_steps(pe, sums, random))
+        for pe, sums in PAIRS
+    ]
     assert simulate_cores(trials).failure is None
 
 
@@ -188,7 +109,7 @@ def test_all_pairs_of_codes():
 def test_wide_formats_and_lanes(part):
     random = np.random.default_rng(3)
     cases = WIDE[part::4]
-    trials = [joined(pe, sums, [random_trial(pe, sums, random), *chain(pe, sums, random)]) for pe, sums in cases]
+    trials = [float_trial_of(pe, sums, random=random) for pe, sums in cases]
     assert simulate_cores(trials).failure is None
 
 
@@ -196,7 +117,7 @@ def test_columns_end_in_the_models_numbers():
     random = np.random.default_rng(4)
     pe, trials = pe_of(BF16_FLUSHED), []
     for pipeline, sums in enumerate([*PARTIAL, PartialSum((1, 2), 9, FP16)]):
-        codes = starts(pe, sums, random.normal(size=4000) * 2.0 ** random.integers(-140, 140, 4000), random)
+        codes = starts_of(pe, sums, random.normal(size=4000) * 2.0 ** random.integers(-140, 140, 4000), random)
         ends = [1 << sums.significand, (2 << sums.significand) - 1, 600 << sums.significand + 1 | 1]
         codes = np.concatenate([codes, ends])
         unit = present(finish_unit(sums, pipeline=pipeline))

@@ -224,6 +224,15 @@ def test_partial_sums_are_those_of_integers(sums):
             assert codes[i, j] == partial_by_hand(sums, 0, 0, terms)
 
 
+@pytest.mark.parametrize("sums", PARTIAL, ids=lambda sums: sums.name)
+@pytest.mark.parametrize("x", [15, 16, 17])
+def test_partial_sums_keep_leading_zeros_below_an_exponent(sums, x):
+    real = np.array([[1.5, -1.0]])
+    terms = [(x, int(each * 2 ** (sums.significand - 2))) for each in real[0]]
+    codes = sums.sums(real * 2.0 ** (x - sums.bias), np.ones((2, 1)), 1)
+    assert codes.item() == partial_by_hand(sums, 0, 0, terms)
+
+
 @pytest.mark.parametrize("sums", PARTIAL[:4], ids=lambda sums: sums.name)
 def test_partial_sums_round_once_at_the_end(sums):
     """Where no bit falls out of the significand, the result is the exact sum, rounded once."""

@@ -7,7 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from sw_ref.drain.edge import Drain
 from sw_ref.drain.requantize import dyadic, requantize
+from sw_ref.formats.base import Int
 
 
 def ratios(random, count=2000):
@@ -98,3 +100,10 @@ def test_other_ratios_are_refused(ratio, bits, message):
 def test_other_operands_are_refused(operands, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         requantize(*operands, bits=8, signed=True)
+
+
+@pytest.mark.parametrize("given", [{"multiplier_bits": 30}, {"addend": True}])
+def test_gemmlowp_takes_neither_other_multipliers_nor_an_addend(given):
+    message = "Drain rounding gemmlowp takes multiplier_bits 31 and no addend, as it rounds the product"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Drain.of(requantize=Int(8), rounding="gemmlowp", **given)

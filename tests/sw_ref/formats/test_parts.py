@@ -34,6 +34,7 @@ def test_parts_are_those_of_the_values(name):
     assert (significand.max(), exponent.max(), exponent.min()) == (parts.significand, parts.exponent, 0)
     units = [Fraction(value) / scale for value in values[finite].tolist()]
     assert parts.interval == Interval(int(min(units)), int(max(units)))
+    assert any(int(unit) % 2 for unit in units)
     assert parts.signed == bool(negative.any())
 
 

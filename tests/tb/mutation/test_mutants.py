@@ -105,6 +105,7 @@ def test_equivalence_of_states_agrees_with_simulation():
 def test_what_aborts_hangs_or_raises():
     assert in_child(lambda: "wrong", seconds=1).failure == "wrong"
     assert in_child(os.abort, seconds=1).failure == "simulator ended with SIGABRT"
+    assert in_child(lambda: os._exit(3), seconds=1).failure == "simulator ended with status 3"
     hung = in_child(spin, seconds=1)
     assert (hung.failure, hung.hung) == ("not done after 1 s of a processor", True)
     with pytest.raises(ToolError, match=r"(?s)^Bench of a mutant raised: .*ZeroDivisionError: "):
@@ -114,3 +115,34 @@ def test_what_aborts_hangs_or_raises():
 def spin():
     while True:
         time.process_time()
+
+
+class Twos(Unit):
+    """Counts in steps of two; nothing reads the lowest bit."""
+
+    def __init__(self) -> None:
+        super().__init__({"enable": In(1), "high": Out(1)})
+
+    @property
+    def name(self) -> str:
+        return "twos"
+
+    def circuit(self, platform: object) -> Module:
+        m = Module()
+        count = Signal(4)
+        m.d.sync += count.eq(Mux(self.enable, count + 2, count))
+        m.d.comb += self.high.eq(count[3])
+        return m
+
+
+def test_bits_that_nothing_reads_may_differ():
+    unit = Joined(unit=Twos())
+    mutants = mutants_of(unit, below(emit_verilog(unit), Twos().name), count=200)
+    equivalence = Equivalence(mutants, seconds=10)
+    of_lowest, of_highest = (
+        [each.number for each in mutants.mutations if each.place.endswith(f".Q[{bit}] ({wire})")]
+        for bit, wire in ((0, "count[0]"), (3, "high[0]"))
+    )
+    assert of_lowest and of_highest
+    assert {equivalence.of_states(number) for number in of_lowest} == {"equivalent"}
+    assert {equivalence.of_states(number) for number in of_highest} == {"open"}
