@@ -212,7 +212,7 @@ class Dispatcher(Unit):
 
     def _elaborate_states(self, m: Module, fetch: "_Fetch", descriptor: Fields, head: Fields, begun: Signal) -> None:
         """Fetch, check and start one product after the other."""
-        pending, why, stuck = Signal(len(self.started), name="pending"), Signal(8, name="why"), Signal(name="stuck")
+        pending, why = Signal(len(self.started), name="pending"), Signal(8, name="why")
         failure, stands_still = self._elaborate_failure(m, pending, fetch.index)
         abort = (failure != 0) | self.reset
 
@@ -249,29 +249,36 @@ class Dispatcher(Unit):
                 with m.If(self.resume):
                     m.d.sync += [fetch.index.eq(self.tail + 1), self.tail.eq(self.tail + 1)]
                     m.next = "IDLE"
-            with m.State("ABORT"):
-                m.d.comb += self.stop.eq(1)
-                m.d.sync += pending.eq(0)
-                m.d.sync += fetch.some.eq(0)
-                # of a product that is being given up, too
-                with m.If(self.reset):
-                    m.d.sync += why.eq(0)
-                # what is asked of the bus cannot be taken back: all that is left is to say so
-                m.d.comb += self.halted.eq(stuck)
-                with m.If(stands_still):
-                    m.d.comb += self.failed_now.eq(1)
-                    m.d.sync += [stuck.eq(1), self.cause.eq(Cause.BUS)]
-                with m.If(self.bus_idle):
-                    m.next = "CLEAR"
-            with m.State("CLEAR"):
-                given_up = (why != 0) & ~self.reset
-                m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(given_up & ~stuck)]
-                m.d.sync += stuck.eq(0)
-                m.d.sync += [self.in_flight.eq(0), self.cause.eq(why), fetch.index.eq(self.tail)]
-                m.next = "HALTED"
-                with m.If(~given_up):
-                    m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]
-                    m.next = "IDLE"
+            self._elaborate_giving_up(m, fetch, pending, why, stands_still)
+
+    def _elaborate_giving_up(
+        self, m: Module, fetch: "_Fetch", pending: Signal, why: Signal, stands_still: Value
+    ) -> None:
+        """From a product that cannot be done, or a reset, to an idle bus and nothing under way."""
+        stuck = Signal(name="stuck")
+        with m.State("ABORT"):
+            m.d.comb += self.stop.eq(1)
+            m.d.sync += pending.eq(0)
+            m.d.sync += fetch.some.eq(0)
+            # of a product that is being given up, too
+            with m.If(self.reset):
+                m.d.sync += why.eq(0)
+            # what is asked of the bus cannot be taken back: all that is left is to say so
+            m.d.comb += self.halted.eq(stuck)
+            with m.If(stands_still):
+                m.d.comb += self.failed_now.eq(1)
+                m.d.sync += [stuck.eq(1), self.cause.eq(Cause.BUS)]
+            with m.If(self.bus_idle):
+                m.next = "CLEAR"
+        with m.State("CLEAR"):
+            given_up = (why != 0) & ~self.reset
+            m.d.comb += [self.stop.eq(1), self.clear.eq(1), self.failed_now.eq(given_up & ~stuck)]
+            m.d.sync += stuck.eq(0)
+            m.d.sync += [self.in_flight.eq(0), self.cause.eq(why), fetch.index.eq(self.tail)]
+            m.next = "HALTED"
+            with m.If(~given_up):
+                m.d.sync += [fetch.index.eq(0), self.tail.eq(0)]
+                m.next = "IDLE"
 
     def _elaborate_records(
         self, m: Module, state: "_State", fetch: "_Fetch", descriptor: Fields, head: Fields, why: Signal
