@@ -109,7 +109,7 @@ class DesignRow:
             "predicted_cycles": self.figures("layer").get("predicted_cycles"),
             "failed": self.failed,
             "pending": [slot.key(key) for slot in self.pending for key in slot.measurement.reported],
-            "measured": {slot.key(slot.name): dict(found) for slot, found in self.found.items()},
+            "measured": {slot.key(slot.name): dict(self.found[slot]) for slot in self.wanted if slot in self.found},
         }
 
 
