@@ -115,11 +115,6 @@ class Step(ABC):
         return False
 
     @property
-    def wants_integers(self) -> bool:
-        """Whether it takes integers alone."""
-        return False
-
-    @property
     def takes_row_sums(self) -> bool:
         """Whether it takes the sums of a row's activations, ``row_sum`` (G, M)."""
         return False

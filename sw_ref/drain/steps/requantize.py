@@ -71,10 +71,6 @@ class Requantize(Step):
         return self.requantize is not None
 
     @property
-    def wants_integers(self) -> bool:
-        return True
-
-    @property
     def adds_bias(self) -> bool:
         return self.addend
 

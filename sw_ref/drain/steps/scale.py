@@ -62,10 +62,6 @@ class Scale(Step):
     def wants_floats(self) -> bool:
         return isinstance(self.scale, Float)
 
-    @property
-    def wants_integers(self) -> bool:
-        return not self.wants_floats
-
     def check(self, edge: Drain) -> None:
         if isinstance(self.scale, Float):
             edge.check_factor("scale", self.scale)

@@ -46,10 +46,6 @@ class ZeroPoints(Step):
         return self.weight_zero is not None or self.act_zero is not None
 
     @property
-    def wants_integers(self) -> bool:
-        return True
-
-    @property
     def takes_row_sums(self) -> bool:
         return self.weight_zero is not None
 

@@ -95,3 +95,8 @@ def test_every_step_has_a_circuit():
     assert all(issubclass(step, Step) for step in STEPS)
     keys = [key.name for step in STEPS for key in step.keys]
     assert len(keys) == len(set(keys))
+
+
+def test_what_a_step_does_not_take_is_refused(entered):
+    with pytest.raises(ValueError, match=r"^Drain turn must be left out behind steps with floats$"):
+        Drain.of(channel_scale="fp32", turn=True)

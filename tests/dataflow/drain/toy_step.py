@@ -31,12 +31,12 @@ class Turn(Step):
     keys = (Key(name="turn", hint=bool, default=False),)
 
     @property
-    def wants_integers(self) -> bool:
-        return True
-
-    @property
     def is_present(self) -> bool:
         return self.turn
+
+    def check(self, edge: Drain) -> None:
+        if edge.floating:
+            raise ValueError("Drain turn must be left out behind steps with floats")
 
     def parameters(self, edge: Drain) -> tuple[Parameter, ...]:
         return (Parameter(name="turn", kind="output", form=Int(1, signed=False)),)
