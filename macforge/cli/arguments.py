@@ -19,6 +19,7 @@ __all__ = [
     "Cells",
     "DesignName",
     "DesignNames",
+    "Headline",
     "Json",
     "Settings",
     "check_chart",
@@ -38,6 +39,7 @@ DesignNames = Annotated[
     list[str] | None, typer.Argument(metavar="DESIGN...", help="Named designs, or paths of .toml files.")
 ]
 All = Annotated[bool, typer.Option("--all", help="All named designs.")]
+Headline = Annotated[bool, typer.Option("--headline", help="Those that a report has by default.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as array.rows=8. Repeatable."),
@@ -64,21 +66,29 @@ def check_chart(path: Path) -> None:
 
 
 def chosen_designs(
-    designs: list[str] | None, all_: bool, settings: list[str] | None, cells: int | None = None
+    designs: list[str] | None,
+    all_: bool,
+    settings: list[str] | None,
+    cells: int | None = None,
+    *,
+    headline: bool = False,
 ) -> "list[Design]":
-    """The designs that a command line names, or all, with its settings.
+    """The designs that a command line names, or all, or those of the headline, with its settings.
 
     Raises
     ------
     ValueError
-        If both or neither are asked for, or one of them cannot be had.
+        If more than one of these or none is asked for, or one of them cannot be had.
     """
     from macforge.design.design import load_design
     from macforge.design.named import design_names
 
-    if all_ == bool(designs):
+    if headline and (designs or all_):
+        raise ValueError("Give names of designs, --headline or --all, one of them")
+    if not headline and all_ == bool(designs):
         raise ValueError("Give names of designs or --all, one of both; `macforge list designs` shows them")
-    chosen = [load_design(name, settings or ()) for name in (design_names() if all_ else designs or ())]
+    chosen = [load_design(name, settings or ()) for name in designs or design_names()]
+    chosen = [design for design in chosen if design.headline or not headline]
     return chosen if cells is None else [design.resized(cells) for design in chosen]
 
 

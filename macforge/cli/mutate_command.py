@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from macforge.cli.arguments import All, DesignNames, Json, Settings, chosen_designs, names_of, out
+from macforge.cli.arguments import All, DesignNames, Headline, Json, Settings, chosen_designs, names_of, out
 from macforge.extras import require_extras
 from macforge.progress import at_once
 from macforge.tables import print_rows
@@ -33,7 +33,7 @@ _COLUMNS = {
 def mutate(
     designs: DesignNames = None,
     all_: All = False,
-    headline: Annotated[bool, typer.Option("--headline", help="Those that a report has by default.")] = False,
+    headline: Headline = False,
     parts: Annotated[
         str, typer.Option("--part", metavar="NAMES", help="Of cell, drain, control and dma; by default all there are.")
     ] = "",
@@ -53,11 +53,7 @@ def mutate(
     require_extras("prove")
     from macforge.mutate.parts import PARTS, parts_of
 
-    if headline and (designs or all_):
-        raise ValueError("Give names of designs, --headline or --all, one of them")
-    chosen = chosen_designs(designs, all_ or headline, settings)
-    if headline:
-        chosen = [design for design in chosen if design.headline]
+    chosen = chosen_designs(designs, all_, settings, headline=headline)
     named = names_of("Part", parts, PARTS)
     asked = [(design, part) for design in chosen for part in named or parts_of(design)]
     if only is not None and len(asked) > 1:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from macforge.cli.arguments import All, Cells, DesignNames, Json, Settings, chosen_designs, names_of
+from macforge.cli.arguments import All, Cells, DesignNames, Headline, Json, Settings, chosen_designs, names_of
 from macforge.errors import MismatchError
 from macforge.extras import require_extras
 from macforge.files import check_output_file
@@ -34,9 +34,9 @@ _COLUMNS = {
 def prove(
     designs: DesignNames = None,
     all_: All = False,
-    headline: Annotated[bool, typer.Option("--headline", help="Those that a report has by default.")] = False,
+    headline: Headline = False,
     parts: Annotated[
-        str, typer.Option("--part", metavar="NAMES", help="Of cell, streams and mapping; by default all.")
+        str, typer.Option("--part", metavar="NAMES", help="Of cell, streams, control and mapping; by default all.")
     ] = "",
     seconds: Annotated[float, typer.Option(min=0.1, help="How long a single question to a solver may take.")] = 60.0,
     waves: Annotated[Path | None, typer.Option(help="Waves of a counterexample of a cell: .fst or .vcd.")] = None,
@@ -45,7 +45,7 @@ def prove(
     cells: Cells = None,
     json_: Json = False,
 ) -> None:
-    """Prove what designs compute: cells for all codes and sums, streams and buses, modules in a family's cells.
+    """Prove what designs compute: cells for all codes and sums, streams, buses, control, modules in a family's cells.
 
     What has been decided is kept, so that the next run goes on from there.
     """
@@ -53,11 +53,7 @@ def prove(
     from macforge.prove.design import prove_design
     from macforge.prove.parts import PARTS
 
-    if headline and (designs or all_):
-        raise ValueError("Give names of designs, --headline or --all, one of them")
-    chosen = chosen_designs(designs, all_ or headline, settings, cells)
-    if headline:
-        chosen = [design for design in chosen if design.headline]
+    chosen = chosen_designs(designs, all_, settings, cells, headline=headline)
     named = names_of("Part", parts, PARTS) or tuple(PARTS)
     if waves is not None:
         if len(chosen) > 1:
