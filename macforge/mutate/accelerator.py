@@ -11,11 +11,12 @@ from macforge.driver.device import Device, GivenUpError
 from macforge.mutate.stimuli import small
 from macforge.mutate.subject import Subject
 from macforge.run.random_products import random_products
-from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
+from sw_ref.accelerator.descriptor import INTERRUPT, WAIT
 from sw_ref.accelerator.memory_image import MemoryImage, Placed
 from sw_ref.accelerator.registers import Cause
 from sw_ref.accelerator.traffic import traffic
 from sw_ref.engine.product import Product, expected_results
+from tb.bad_records import BAD_DESCRIPTORS, BAD_HEADS, Bad, add_between
 from tb.bus_simulator import BusSimulator
 from tb.mutation.netlist import SELECTOR, Mutants, below
 
@@ -31,27 +32,11 @@ _BEGIN_AND_END = 300
 # About as many as a run takes, with some to spare: simulators of all faults are optimized.
 _CYCLES = 200_000
 
-# What a bad descriptor has, or the head of its image, and what it is given up for.
-_BAD_DESCRIPTORS: dict[str, tuple[Cause, dict[str, int]]] = {
-    "operation": (Cause.OPERATION, {"operation": 7}),
-    "flags": (Cause.OPERATION, {"flags": 4}),
-    "misaligned act": (Cause.ADDRESS, {"act": 0x1001}),
-    "misaligned stride": (Cause.ADDRESS, {"result_stride": 3}),
-    "beyond the bus": (Cause.ADDRESS, {"result": 1 << 32}),
-    "image between records": (Cause.ADDRESS, {"image": 0x1008}),
-    "no rows": (Cause.SIZE, {"m": 0}),
-    "no panels": (Cause.SIZE, {"panels": 0}),
-    "too many rows": (Cause.SIZE, {"m": 1 << 20}),
+# What is bad of this bench alone: nothing lies there.
+_BEYOND: Bad = {
     "image nowhere": (Cause.READ_DESCRIPTOR, {"image": _NOWHERE}),
     "act nowhere": (Cause.READ_ACT, {"act": _NOWHERE}),
     "result nowhere": (Cause.WRITE_RESULT, {"result": _NOWHERE}),
-}
-_BAD_HEADS: dict[str, tuple[Cause, dict[str, int]]] = {
-    "other engine": (Cause.IMAGE, {"digest": 1}),
-    "no columns": (Cause.SIZE, {"n": 0}),
-    "too deep": (Cause.SIZE, {"k": 1 << 15}),
-    "no steps": (Cause.SIZE, {"steps": 0}),
-    "no weights": (Cause.SIZE, {"weight_bytes": 0}),
 }
 
 
@@ -80,7 +65,7 @@ class _Bench:
     """Runs scenarios one after the other, each after a reset of everything."""
 
     def __init__(self, design: Design, unit: Accelerator, mutants: Mutants) -> None:
-        self._design, self._unit, self._mutants = design, unit, mutants
+        self._unit = unit
         random = np.random.default_rng(1)
         self._products = [one for m, n, k in SIZES for one in random_products(design, random, m=m, n=n, k=k)]
         self._verilog = mutants.verilog
@@ -142,28 +127,20 @@ class _Bench:
 
     def _faults(self, number: int) -> None:
         """Every bad descriptor and head between two products that are right."""
-        faults = [*_BAD_DESCRIPTORS.items(), *_BAD_HEADS.items()]
-        given = [self._products[at % len(self._products)] for at in range(2 * len(faults) + 1)]
         image = MemoryImage(self._unit.layout, base=_LOW, size=64)
-        for index, product in enumerate(given):
-            name, (_cause, fields) = faults[index // 2] if index % 2 else ("", (Cause.NONE, {}))
-            placed = image.add(product, **(fields if name in _BAD_DESCRIPTORS else {}))
-            if name in _BAD_HEADS:
-                place = placed.image - image.base
-                head = HEAD.unpack(bytes(image.content[place : place + 64])) | fields
-                image.content[place : place + 64] = HEAD.pack(head)
+        faults = add_between(image, self._products, {**BAD_DESCRIPTORS, **_BEYOND}, BAD_HEADS)
         with self._open(number, image, 0.1) as simulator:
             device = self._device(simulator, image)
             device.write("interrupt_enable", 2)
             device.submit(*image.descriptors())
-            for at, (name, (cause, _fields)) in enumerate(faults):
+            for at, (name, cause) in enumerate(faults.items()):
                 told = self._given_up(device, simulator)
                 _check(told == (cause, 2 * at + 1), f"{name} must be given up for {cause.name}, not {told}")
                 _check(simulator.interrupt, "an error must interrupt")
                 device.write("interrupt_status", 2)
                 device.resume()
             self._finish(device, simulator)
-            self._judge(simulator, image, [index % 2 == 0 for index in range(len(given))])
+            self._judge(simulator, image, [index % 2 == 0 for index in range(len(image.placed))])
             _check(device.counters()["errors"] == len(faults), "every error must be counted")
 
     def _resets(self, number: int) -> None:

@@ -13,6 +13,7 @@ from sw_ref.accelerator.descriptor import HEAD, INTERRUPT, WAIT
 from sw_ref.accelerator.memory_image import MemoryImage
 from sw_ref.accelerator.registers import Cause
 from sw_ref.engine.product import expected_results
+from tb.bad_records import BAD_DESCRIPTORS, BAD_HEADS, add_between
 from tests.dataflow.accelerator.driven import START, accelerator, drive, filled, products
 from tests.quick import some
 
@@ -123,32 +124,12 @@ def test_interrupts():
     assert [figures[f"line {key}"] for key in ("before", "after", "cleared")] == [0, 1, 0]
 
 
-def head_with(image, at, **values):
-    """Change the head of a product's image in memory."""
-    place = at - image.base
-    head = HEAD.unpack(bytes(image.content[place : place + 64])) | values
-    image.content[place : place + 64] = HEAD.pack(head)
-
-
-BAD_DESCRIPTORS = {
-    "operation": (Cause.OPERATION, {"operation": 7}),
-    "flags": (Cause.OPERATION, {"flags": 4}),
-    "misaligned act": (Cause.ADDRESS, {"act": 0x1001}),
-    "misaligned stride": (Cause.ADDRESS, {"result_stride": 12}),
-    "beyond the bus": (Cause.ADDRESS, {"result": 1 << 32}),
-    "image between records": (Cause.ADDRESS, {"image": 0x1008}),
-    "no rows": (Cause.SIZE, {"m": 0}),
-    "no panels": (Cause.SIZE, {"panels": 0}),
+# What is found only by what comes after it, of products of (4, 5, 30) behind words of 64 bits.
+BAD_LENGTHS = {
     "too few panels": (Cause.LENGTH, {"panels": 1}),
     "too many panels": (Cause.LENGTH, {"panels": 3}),
-    "too many rows": (Cause.SIZE, {"m": 1 << 20}),
 }
-BAD_HEADS = {
-    "other engine": (Cause.IMAGE, {"digest": 1}),
-    "no columns": (Cause.SIZE, {"n": 0}),
-    "too deep": (Cause.SIZE, {"k": 4097}),
-    "no steps": (Cause.SIZE, {"steps": 0}),
-    "no weights": (Cause.SIZE, {"weight_bytes": 0}),
+BAD_PARTS = {
     "too few weights": (Cause.LENGTH, {"weight_bytes": 8}),
     "too many weights": (Cause.LENGTH, {"weight_bytes": 200}),
     "too few steps": (Cause.LENGTH, {"steps": 20}),
@@ -160,22 +141,19 @@ AFTER = [["error"], ["write", "status", 2]]
 
 def test_bad_descriptors_are_given_up_and_the_next_ones_done():
     """Every fault between two products that are right."""
-    faults = BAD_DESCRIPTORS | BAD_HEADS
-    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(4, 5, 30)] * (2 * len(faults) + 1))
+    unit, given = accelerator("w8a8_os"), products("w8a8_os", [(4, 5, 30)] * 41)
     image = MemoryImage(unit.layout, size=64)
-    for index, one in enumerate(given):
-        name = [*faults][index // 2] if index % 2 else ""
-        placed = image.add(one, **(faults[name][1] if name in BAD_DESCRIPTORS else {}))
-        if name in BAD_HEADS:
-            head_with(image, placed.image, **faults[name][1])
-    wait = ["wait", len(given)]
-    script = [["write", "queue_size", 6], ["write", "control", 1], ["write", "queue_head", len(given)]]
+    faults = add_between(image, given, {**BAD_DESCRIPTORS, **BAD_LENGTHS}, {**BAD_HEADS, **BAD_PARTS})
+    count = len(image.placed)
+    assert count == len(given) == 2 * len(faults) + 1
+    wait = ["wait", count]
+    script = [["write", "queue_size", 6], ["write", "control", 1], ["write", "queue_head", count]]
     driven = drive(unit, image, [*script, *[wait, *AFTER] * len(faults), wait, ["read", "errors", "errors"]])
-    told = {name: (int(cause), 2 * at + 1) for at, (name, (cause, _wrong)) in enumerate(faults.items())}
+    told = {name: (int(cause), 2 * at + 1) for at, (name, cause) in enumerate(faults.items())}
     assert dict(zip(faults, map(tuple, driven.figures["errors told"]), strict=True)) == told
     assert driven.figures["errors"] == len(faults)
     assert driven.right[::2] == [True] * (len(faults) + 1)
-    assert driven.figures["tail"] == len(given)
+    assert driven.figures["tail"] == count
 
 
 BROKEN = {
