@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataflow.board.board import BoardTop
 from hw.emit.verilog import emit_verilog
+from tb.c_library import Functions, OpenedModel, c_library
 from tb.library import model_library
 
 __all__ = ["BoardSimulator"]
@@ -20,7 +21,7 @@ _PAUSE = 0.002
 _BYTES = 4096
 
 
-class BoardSimulator:
+class BoardSimulator(OpenedModel):
     """The RTL of a board, its serial line a pseudo-terminal.
 
     Simulated time passes by itself, in a thread, as fast as the simulator is.
@@ -39,9 +40,11 @@ class BoardSimulator:
         The device that a host opens.
     """
 
+    closes = "board_close"
+
     def __init__(self, unit: BoardTop, *, seed: int = 0, cycles: int = 1_000_000) -> None:
         library = model_library(emit_verilog(unit), top=unit.name, model=_MODEL, cycles=cycles)
-        self._library = _typed(ctypes.CDLL(str(library)))
+        self._library = c_library(library, _functions())
         self._model = self._library.board_open(unit.divisor, seed)
         self._ours, self._theirs = os.openpty()
         # or what the board sends would be echoed, and ends of lines changed
@@ -59,13 +62,7 @@ class BoardSimulator:
             self._thread.join()
             os.close(self._ours)
             os.close(self._theirs)
-            self._library.board_close(self._model)
-
-    def __enter__(self) -> "BoardSimulator":
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
+            super().close()
 
     @property
     def cycles(self) -> int:
@@ -97,9 +94,9 @@ class BoardSimulator:
             out += bytes(taken[: self._library.board_take(self._model, taken, _BYTES)])
 
 
-def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+def _functions() -> Functions:
     model, long, size = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t
-    functions: dict[str, tuple[object, list[object]]] = {
+    return {
         "board_open": (model, [ctypes.c_uint, long]),
         "board_close": (None, [model]),
         "board_cycles": (long, [model]),
@@ -110,7 +107,3 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         "board_run": (None, [model, long]),
         "board_take": (size, [model, ctypes.POINTER(ctypes.c_uint8), size]),
     }
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library

@@ -7,6 +7,7 @@ import numpy as np
 
 from dataflow.accelerator.accelerator import Accelerator
 from hw.emit.verilog import emit_verilog
+from tb.c_library import Functions, OpenedModel, bytes_at, c_library
 from tb.library import model_library
 
 __all__ = ["BusSimulator"]
@@ -14,7 +15,7 @@ __all__ = ["BusSimulator"]
 _MODEL = Path(__file__).with_name("bus_model.cpp")
 
 
-class BusSimulator:
+class BusSimulator(OpenedModel):
     """An accelerator, a memory, and access to registers.
 
     Parameters
@@ -38,6 +39,8 @@ class BusSimulator:
         For Verilog that looks for one, such as ``+mutant=1``.
     """
 
+    closes = "bus_close"
+
     def __init__(
         self,
         unit: Accelerator,
@@ -52,25 +55,12 @@ class BusSimulator:
         plusarg: str = "",
     ) -> None:
         library = model_library(verilog or emit_verilog(unit), top=unit.name, model=_MODEL, cycles=cycles)
-        self._library = _typed(ctypes.CDLL(str(library)))
-        self._model: int | None = self._library.bus_open(
+        self._library = c_library(library, _functions())
+        self._model = self._library.bus_open(
             base, len(memory), unit.bus.word_bytes, latency, stalls, seed, plusarg.encode()
         )
-        address = ctypes.cast(self._library.bus_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
-        self.memory = np.ctypeslib.as_array(address, (len(memory),))
+        self.memory = bytes_at(self._library.bus_memory(self._model), len(memory))
         self.memory[:] = memory
-
-    def close(self) -> None:
-        """Free what it holds; its memory is gone then."""
-        if self._model:
-            self._library.bus_close(self._model)
-            self._model = None
-
-    def __enter__(self) -> "BusSimulator":
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
 
     @property
     def _open(self) -> int:
@@ -113,9 +103,9 @@ class BusSimulator:
         self._library.bus_write(self._open, offset, value)
 
 
-def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+def _functions() -> Functions:
     word, long, model = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
-    functions: dict[str, tuple[object, list[object]]] = {
+    return {
         "bus_open": (model, [long, long, ctypes.c_uint, long, ctypes.c_double, long, ctypes.c_char_p]),
         "bus_close": (None, [model]),
         "bus_memory": (ctypes.c_void_p, [model]),
@@ -126,7 +116,3 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         "bus_read": (word, [model, word]),
         "bus_write": (None, [model, word, word]),
     }
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library

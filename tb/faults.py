@@ -12,6 +12,7 @@ from hw.emit.verilog import emit_verilog
 from sw_ref.accelerator.memory_image import MemoryImage
 from sw_ref.accelerator.registers import FAULT_COUNTERS
 from sw_ref.engine.product import Product, expected_results
+from tb.c_library import Functions, OpenedModel, bytes_at, c_library
 from tb.library import model_library
 from tb.state import Stored, stored_bits, verilator_public
 
@@ -52,7 +53,7 @@ NEXT = ("not tried", "right", "wrong", "given up", "hung")
 """Values of ``next`` and ``reset``: what became of the next product, and of one after a reset."""
 
 
-class FaultSimulator:
+class FaultSimulator(OpenedModel):
     """An accelerator with products that are run again and again, each time with a fault.
 
     The driver does what ``macforge.c`` does: it rings the doorbell, polls the status until nothing is under way, reads
@@ -94,6 +95,8 @@ class FaultSimulator:
         If the run without a fault is not the model's, or cannot be repeated from its middle.
     """
 
+    closes = "fault_close"
+
     def __init__(
         self,
         unit: Accelerator,
@@ -115,35 +118,20 @@ class FaultSimulator:
             control=verilator_public(text),
             waves=waves,
         )
-        self._library = _typed(ctypes.CDLL(str(library)))
+        self._library = c_library(library, _functions(waves=waves))
         self._registers = unit.registers
         self._count = len(products) - 1
         self.image = image = MemoryImage(unit.layout, base=_BASE, size=1 << self._count.bit_length())
         for product in products:
             image.add(product)
         content = image.array()
-        self._model: int | None = self._library.fault_open(
-            image.base, len(content), unit.bus.word_bytes, latency, stalls, seed
-        )
-        memory = ctypes.cast(self._library.fault_memory(self._model), ctypes.POINTER(ctypes.c_uint8))
-        self.memory = np.ctypeslib.as_array(memory, (len(content),))
+        self._model = self._library.fault_open(image.base, len(content), unit.bus.word_bytes, latency, stalls, seed)
+        self.memory = bytes_at(self._library.fault_memory(self._model), len(content))
         self.memory[:] = content
         self.stored, self._variables = self._matched(stored_bits(text, unit.name))
         patience = _STILL + _TIMES * sum(product.schedule(unit.layout.engine).cycles for product in products)
         self.window = self._golden(patience)
         self._judge_golden()
-
-    def close(self) -> None:
-        """Free what it holds."""
-        if self._model:
-            self._library.fault_close(self._model)
-            self._model = None
-
-    def __enter__(self) -> "FaultSimulator":
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
 
     def inject(self, injections: np.ndarray, *, whole: bool = False, waves: Path | None = None) -> np.ndarray:
         """Run the products once for each injection.
@@ -224,7 +212,7 @@ class FaultSimulator:
                 raise ToolError(f"Run must be the same from cycle {part * self.window // 5} on, and was not")
 
 
-def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+def _functions(*, waves: bool) -> Functions:
     number, long, data = ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
     functions: dict[str, tuple[object, list[object]]] = {
         "fault_open": (data, [long, long, number, long, ctypes.c_double, long]),
@@ -237,9 +225,4 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         "fault_inject": (None, [data, data, number, number, ctypes.c_int, data]),
         "fault_is_repeated": (ctypes.c_int, [data, number]),
     }
-    if hasattr(library, "fault_waves"):
-        functions["fault_waves"] = (None, [data, ctypes.c_char_p])
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    return functions | ({"fault_waves": (None, [data, ctypes.c_char_p])} if waves else {})

@@ -21,6 +21,7 @@ from hw.emit.cache import cached_dir
 from hw.emit.tools import ToolError
 from hw.emit.verilog import emit_verilog
 from sw_ref.engine.schedule import Schedule
+from tb.c_library import Functions, c_library
 from tb.formal.netlist import netlist
 
 __all__ = ["FAULTS", "Broken", "Explored", "FullError", "explore"]
@@ -166,7 +167,8 @@ def explore(
     names = list(cases[0][0].beats)
     assert names[0] == "command", "which cycles are counted from"
     text = (verilog or emit_verilog(engine, name="unit", prefix="unit_")) + _top(engine)
-    circuit, kept = _circuit(netlist(text, "control", _SCRIPT), names, cases, stalling)
+    # the arrays stay, which the circuit points to
+    circuit, _arrays = _circuit(netlist(text, "control", _SCRIPT), names, cases, stalling)
     library, found = _library(), _Found()
     reach = library.reach_run(ctypes.byref(circuit), most, ctypes.byref(found))
     try:
@@ -176,7 +178,6 @@ def explore(
         cycles = () if broken else tuple(library.reach_cycles(reach, index) for index in range(len(cases)))
     finally:
         library.reach_close(reach)
-    assert kept
     return Explored(
         states=found.states,
         transitions=found.transitions,
@@ -316,9 +317,8 @@ def _library() -> ctypes.CDLL:
         if ended.returncode:
             raise ToolError(f"The C++ compiler (c++) could not build {_MODEL.name}: {ended.stderr[-500:]}")
 
-    library = ctypes.CDLL(str(cached_dir("reach", digest(_MODEL.read_text(), *_OPTIONS), build) / "reach.so"))
     number, pointer = ctypes.c_uint32, ctypes.c_void_p
-    functions: dict[str, tuple[object, list[object]]] = {
+    functions: Functions = {
         "reach_run": (pointer, [pointer, ctypes.c_uint64, pointer]),
         "reach_close": (None, [pointer]),
         "reach_cycles": (number, [pointer, number]),
@@ -326,7 +326,4 @@ def _library() -> ctypes.CDLL:
         "reach_beats": (number, [pointer, number, number]),
         "reach_trace": (number, [pointer, number, pointer, number]),
     }
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+    return c_library(cached_dir("reach", digest(_MODEL.read_text(), *_OPTIONS), build) / "reach.so", functions)

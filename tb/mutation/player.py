@@ -14,6 +14,7 @@ from dataflow.engine.base import Engine
 from hw.core.unit import Unit
 from sw_ref.engine.product import Product
 from sw_ref.payload import joined
+from tb.c_library import Functions, c_library
 from tb.cycles import Joined, Timetable
 from tb.engine import Stimulus, stimulus_of
 from tb.library import model_library
@@ -58,20 +59,16 @@ class _Player:
     @cached_property
     def _library(self) -> ctypes.CDLL:
         path = model_library(self._mutants.verilog, top=self._mutants.unit.name, model=_MODEL, cycles=self._cycles)
-        library, model, data = ctypes.CDLL(str(path)), ctypes.c_void_p, ctypes.c_char_p
+        model, data, signed, streams = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.POINTER(_Stream)
         whole, long, number, real = ctypes.c_int, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_double
-        signed, streams = ctypes.c_int64, ctypes.POINTER(_Stream)
-        functions: dict[str, tuple[object, list[object]]] = {
+        functions: Functions = {
             "player_open": (model, [data, long]),
             "player_close": (None, [model]),
             "player_reset": (None, [model]),
             "player_timetable": (signed, [model, long, data, data, long, data, data, long]),
             "player_product": (whole, [model, streams, number, streams, real, long, long, long, signed, whole]),
         }
-        for name, (result, arguments) in functions.items():
-            function = getattr(library, name)
-            function.restype, function.argtypes = result, arguments
-        return library
+        return c_library(path, functions)
 
     @contextlib.contextmanager
     def _model(self, number: int) -> Iterator[int]:
