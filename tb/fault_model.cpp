@@ -1,15 +1,10 @@
 // A Verilated accelerator, a memory, and a driver in which single bits of what is stored are flipped.
 //
 // One run without a fault, the golden one, is recorded cycle by cycle. An injection begins where that run was, flips a
-// bit behind a rising edge, and goes on until it cannot be told from the golden run any more, or to the end. The driver
-// makes the accesses of macforge.c: doorbell, polls of the status, an error's cause, resumption, and a reset.
+// bit behind a rising edge, and goes on until it cannot be told from the golden run any more, or to the end.
 
-#include "bus_memory.h"
-#include "verilated.h"
+#include "fault_driver.h"
 #include "verilated_syms.h"
-#if VM_TRACE
-#include "verilated_vcd_c.h"
-#endif
 
 #include <cstdint>
 #include <cstring>
@@ -19,20 +14,7 @@
 
 namespace {
 
-// Cycles in which a register must answer, and between two polls.
-constexpr uint32_t kAnswer = 2000, kGap = 4;
-// Polls until a reset must be through, see mf_init().
-constexpr uint32_t kQuiet = 5000;
-constexpr uint32_t kBusy = 1, kError = 2, kEnable = 1, kReset = 2, kClear = 4;
-
-enum End : uint8_t { kRunning, kDone, kGivenUp, kLate, kNoAnswer };
 enum Next : uint8_t { kUnknown, kRight, kWrong, kNextGivenUp, kNextHung };
-
-// Offsets of the registers that the driver uses; those that the accelerator does not have are ~0.
-struct Offsets {
-    uint32_t control, status, base_low, base_high, size, head, tail, cause, interrupt_status, faults,
-        corrected;
-};
 
 // What was found of an injection.
 struct Outcome {
@@ -61,12 +43,6 @@ struct Variable {
     uint32_t bits, words, stride;  // bytes from a word to the next
 };
 
-// Polls the status until nothing is under way.
-struct Poller {
-    uint32_t state, gap, waited, value;
-    uint8_t end, refused, ready, valid;
-};
-
 struct Region {
     uint8_t* data;
     size_t bytes, offset;
@@ -78,144 +54,16 @@ struct Change {
     uint32_t bytes;
 };
 
-struct Model {
-    VerilatedContext context;
-    Vtop top{&context};
-    std::vector<uint8_t> memory, mask, after, last;  // mask: 1 results, 2 those of the next product; golden memories
-    BusMemory bus;
-    Poller poller{};
-    Offsets offsets{};
+struct Model : Driver {
+    std::vector<uint8_t> mask, after, last;  // mask: 1 results, 2 those of the next product; golden memories
     std::vector<Variable> variables;
     std::vector<Region> regions;
     std::vector<std::vector<Change>> changes;  // of the golden run, in each cycle
     std::vector<uint8_t> start, here, ahead;   // what the golden run was: at its start, at an injection, and beyond
     size_t here_cycle = 0, mismatch = 0;
-    uint32_t head = 0, size_log = 0, window = 0, patience = 0;
-    uint64_t ring = 0;
+    uint32_t window = 0;
     std::vector<uint8_t> record;  // of the next product
-    bool refused = false, whole = false;
-#if VM_TRACE
-    std::unique_ptr<VerilatedVcdC> waves;
-#endif
-
-    bool recorded() const {
-#if VM_TRACE
-        return waves != nullptr;
-#else
-        return false;
-#endif
-    }
-
-    void dump(uint64_t time) {
-#if VM_TRACE
-        if (waves) waves->dump(time);
-#else
-        (void)time;
-#endif
-    }
-
-    void cycle() {
-        bus.prepare(top);
-        top.clk = 0;
-        top.eval();
-        dump(bus.cycles * 10 + 5);
-        bus.take(top, memory.data());
-        poller.ready = top.s_axi_ctrl_arready && top.s_axi_ctrl_arvalid;
-        poller.valid = top.s_axi_ctrl_rvalid && top.s_axi_ctrl_rready;
-        poller.value = top.s_axi_ctrl_rdata;
-        bool refuses = poller.valid && top.s_axi_ctrl_rresp;
-        refuses |= top.s_axi_ctrl_bvalid && top.s_axi_ctrl_bready && top.s_axi_ctrl_bresp;
-        refused |= refuses;
-        written_address = top.s_axi_ctrl_awready && top.s_axi_ctrl_awvalid;
-        written_data = top.s_axi_ctrl_wready && top.s_axi_ctrl_wvalid;
-        answered = top.s_axi_ctrl_bvalid && top.s_axi_ctrl_bready;
-        top.clk = 1;
-        top.eval();
-        bus.cycles++;
-        bus.offer(top, memory.data());
-        dump(bus.cycles * 10);
-    }
-
-    bool written_address = false, written_data = false, answered = false;
-
-    // Accesses that wait for their answers; false if none comes.
-    bool read(uint32_t offset, uint32_t& value) {
-        top.s_axi_ctrl_araddr = offset;
-        top.s_axi_ctrl_arvalid = top.s_axi_ctrl_rready = 1;
-        bool got = false;
-        for (uint32_t i = 0; i < kAnswer && !got; i++) {
-            cycle();
-            if (poller.ready) top.s_axi_ctrl_arvalid = 0;
-            got = poller.valid;
-        }
-        value = poller.value;
-        top.s_axi_ctrl_arvalid = top.s_axi_ctrl_rready = 0;
-        return got;
-    }
-
-    bool write(uint32_t offset, uint32_t value) {
-        top.s_axi_ctrl_awaddr = offset;
-        top.s_axi_ctrl_wdata = value;
-        top.s_axi_ctrl_wstrb = 15;
-        top.s_axi_ctrl_awvalid = top.s_axi_ctrl_wvalid = top.s_axi_ctrl_bready = 1;
-        bool got = false;
-        for (uint32_t i = 0; i < kAnswer && !got; i++) {
-            cycle();
-            if (written_address) top.s_axi_ctrl_awvalid = 0;
-            if (written_data) top.s_axi_ctrl_wvalid = 0;
-            got = answered;
-        }
-        top.s_axi_ctrl_awvalid = top.s_axi_ctrl_wvalid = top.s_axi_ctrl_bready = 0;
-        return got;
-    }
-
-    bool doorbell(uint32_t to) {
-        head = to;
-        return write(offsets.head, to);
-    }
-
-    // A cycle of mf_wait().
-    void poll() {
-        if (poller.state == 0 && poller.gap-- == 0) {
-            top.s_axi_ctrl_araddr = offsets.status;
-            top.s_axi_ctrl_arvalid = top.s_axi_ctrl_rready = 1;
-            poller.state = 1;
-            poller.waited = 0;
-        }
-        cycle();
-        if (poller.state == 0) return;
-        if (poller.ready) top.s_axi_ctrl_arvalid = 0;
-        if (poller.valid) {
-            top.s_axi_ctrl_rready = top.s_axi_ctrl_arvalid = 0;
-            poller.state = 0;
-            poller.gap = kGap;
-            if (poller.value & kError) poller.end = kGivenUp;
-            else if (!(poller.value & kBusy)) poller.end = kDone;
-        } else if (++poller.waited == kAnswer) {
-            top.s_axi_ctrl_rready = top.s_axi_ctrl_arvalid = 0;
-            poller.end = kNoAnswer;
-        }
-    }
-
-    void begin_wait() { poller = Poller{}; }
-
-    End wait() {
-        begin_wait();
-        for (uint32_t i = 0; i < patience && !poller.end; i++) poll();
-        return poller.end ? static_cast<End>(poller.end) : kLate;
-    }
-
-    // As mf_init(): false if the accelerator does not come to rest.
-    bool init() {
-        if (!write(offsets.control, kReset)) return false;
-        uint32_t status = kBusy;
-        for (uint32_t i = 0; i < kQuiet && status & (kBusy | kError); i++)
-            if (!read(offsets.status, status)) return false;
-        if (status & (kBusy | kError)) return false;
-        return write(offsets.base_low, static_cast<uint32_t>(ring)) &&
-               write(offsets.base_high, static_cast<uint32_t>(ring >> 32)) && write(offsets.size, size_log) &&
-               write(offsets.interrupt_status, 3) && write(offsets.control, kEnable | kClear);
-    }
+    bool whole = false;
 
     void collect() {
         for (const auto& item : *context.scopeNameMap()) {
@@ -375,7 +223,7 @@ struct Model {
             at++;
         }
         outcome.cycles = at - what.cycle;
-        outcome.end = poller.end ? poller.end : kLate;
+        outcome.end = static_cast<uint8_t>(poller.end ? poller.end : kLate);
         uint32_t value = 0;
         if (outcome.end == kGivenUp) outcome.cause = read(offsets.cause, value) ? static_cast<uint8_t>(value) : 0;
         if (outcome.end == kDone && read(offsets.tail, value)) outcome.lost = value != count;
