@@ -1,5 +1,6 @@
 """Check columns: beside the cells of an array, the check sums of its rows, formed of the same codes."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -45,7 +46,6 @@ class _CheckColumn(Unit):
         bits: int,
         weighted: bool,
         dsp: str,
-        ports: Mapping[str, Member],
     ) -> None:
         self.act = act
         self.weight = weight
@@ -60,7 +60,11 @@ class _CheckColumn(Unit):
         narrow = min(self._column, act.fixed_form.interval | 0, key=lambda each: each.bits)
         self._product_latency = 1 + stages_for(product_steps(narrow, dsp=dsp))
         codes = {"act_codes": In(rows * lanes * act.bits), "weight_codes": In(cols * lanes * weight.bits)}
-        super().__init__({**codes, **ports})
+        super().__init__({**codes, **self._own_ports()})
+
+    @abstractmethod
+    def _own_ports(self) -> Mapping[str, Member]:
+        """Ports besides the codes."""
 
     @property
     def name(self) -> str:
@@ -151,21 +155,9 @@ class OutputStationaryCheck(_CheckColumn):
         See `hw.integer.multiply.Multiply`.
     """
 
-    def __init__(
-        self, *, act: Format, weight: Format, rows: int, lanes: int, cols: int, bits: int, weighted: bool, dsp: str
-    ) -> None:
-        mask = {"mask": In(lanes)} if lanes > 1 else {}
-        super().__init__(
-            act=act,
-            weight=weight,
-            rows=rows,
-            lanes=lanes,
-            cols=cols,
-            bits=bits,
-            weighted=weighted,
-            dsp=dsp,
-            ports={**mask, "valid": In(1), "last": In(1), "sum": Out(bits)},
-        )
+    def _own_ports(self) -> Mapping[str, Member]:
+        mask = {"mask": In(self.lanes)} if self.lanes > 1 else {}
+        return {**mask, "valid": In(1), "last": In(1), "sum": Out(self.bits)}
 
     @property
     def latency(self) -> int:
@@ -232,23 +224,12 @@ class WeightStationaryCheck(_CheckColumn):
     ) -> None:
         self.latency = latency
         self.base_latency = base_latency
-        super().__init__(
-            act=act,
-            weight=weight,
-            rows=rows,
-            lanes=lanes,
-            cols=cols,
-            bits=bits,
-            weighted=weighted,
-            dsp=dsp,
-            ports={
-                "mask": In(rows * lanes),
-                "load": In(rows),
-                "swap": In(1),
-                "base": In(bits),
-                "sum": Out(bits),
-            },
-        )
+        columns = {"rows": rows, "lanes": lanes, "cols": cols, "bits": bits}
+        super().__init__(act=act, weight=weight, **columns, weighted=weighted, dsp=dsp)
+
+    def _own_ports(self) -> Mapping[str, Member]:
+        masks, bits = self.rows * self.lanes, self.bits
+        return {"mask": In(masks), "load": In(self.rows), "swap": In(1), "base": In(bits), "sum": Out(bits)}
 
     @property
     def least_latency(self) -> int:
