@@ -43,7 +43,7 @@ sim: .venv/.stamp ## simulate a small array of every named design against the mo
 verilog: .venv/.stamp ## write the Verilog of every named design to build/verilog
 	$(run) macforge verilog --all -o build/verilog
 
-prove: .venv/.stamp ## prove cells, streams and mappings of the headline designs (DESIGNS=all or "a b"; PARTS=cell,streams)
+prove: .venv/.stamp ## prove cells, streams, control and mappings of the headline designs (DESIGNS=all or "a b"; PARTS=cell,streams)
 	$(run) macforge prove $(if $(DESIGNS),$(if $(filter all,$(DESIGNS)),--all,$(DESIGNS)),--headline) \
 	  $(if $(PARTS),--part $(PARTS))
 
